@@ -1,0 +1,443 @@
+//! The host side of the contract, one for both paths: what `buffer`, `mutable-buffer`,
+//! `flow-context` and `buffer-allocator` of `wit/torvyn-streaming/types.wit` do.
+
+use std::sync::Arc;
+
+use super::buffer::{self, Buffer, Pool};
+use super::lent::Loan;
+use super::MAX_BUFFER;
+use crate::engine::clock::Clock;
+use crate::engine::control::Control;
+use crate::engine::limits::Limits;
+
+/// A breach of the canonical ABI or of a resource's rules: the guest is trapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)] // each says itself
+pub enum Breach {
+    #[error("unknown handle index {0}")]
+    UnknownHandle(u32),
+    #[error("handle index {0} used with the wrong type, expected {1}")]
+    WrongType(u32, &'static str),
+    #[error("handle index {0} was frozen and is valid only for being dropped")]
+    Frozen(u32),
+    #[error("borrow handles still remain at the end of the call: the component must drop `payload` and `context`")]
+    BorrowsRemain,
+    #[error("cannot leave component instance: an import was called from realloc or post-return")]
+    CannotLeave,
+    #[error("pointer out of bounds of memory")]
+    OutOfBounds,
+    #[error("pointer not aligned")]
+    Unaligned,
+    #[error("string is not valid UTF-8")]
+    BadUtf8,
+    #[error("invalid variant discriminant")]
+    BadDiscriminant,
+    #[error("realloc return: beyond end of memory")]
+    Realloc,
+    #[error("the component holds {0} handles, its limit (raise `max_handles`)")]
+    TooManyHandles(u32),
+}
+
+/// What a guest sees of a failed buffer operation (`buffer-error` in the WIT).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // named as in the WIT
+pub enum BufferError {
+    CapacityExceeded,
+    OutOfBounds,
+    AllocationFailed(&'static str),
+}
+
+/// One entry of the table. On the direct path its index is the guest's handle; on the general path
+/// it is the representation behind Wasmtime's own handle, and the borrowed kinds do not occur.
+#[derive(Debug)]
+enum Entry {
+    Free { next: u32 },
+    Mutable(Box<Buffer>),
+    Frozen(Box<Buffer>),
+    /// A mutable buffer after `freeze`: good for being dropped.
+    Spent,
+    /// `borrow<buffer>` of the element that the call lends.
+    Payload,
+    /// `borrow<flow-context>` of the element that the call lends.
+    Context,
+}
+
+/// The representation that stands for the lent payload and context on the general path.
+pub const LENT: u32 = u32::MAX;
+
+/// A resource type of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[allow(missing_docs)] // named as in the WIT
+pub enum Resource {
+    Buffer,
+    MutableBuffer,
+    FlowContext,
+}
+
+impl Resource {
+    /// The name in the WIT.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resource::Buffer => "buffer",
+            Resource::MutableBuffer => "mutable-buffer",
+            Resource::FlowContext => "flow-context",
+        }
+    }
+}
+
+/// The buffers and borrows that one instance holds.
+///
+/// Indices start at 1 and are reused last in, first out, as Wasmtime's tables do.
+#[derive(Debug)]
+pub struct Handles {
+    entries: Vec<Entry>,
+    free: u32,
+    live: u32,
+    max: u32,
+    borrows: u32,
+    pool: Arc<Pool>,
+    /// Capacity in bytes of the buffers that the guest holds.
+    held: u64,
+    max_held: u64,
+}
+
+type Checked<T> = std::result::Result<T, Breach>;
+
+impl Handles {
+    /// An empty table for at most `max` entries and `max_held` bytes of buffers.
+    pub fn new(pool: Arc<Pool>, max: u32, max_held: u64) -> Self {
+        Self { entries: vec![Entry::Free { next: 0 }], free: 0, live: 0, max, borrows: 0, pool, held: 0, max_held }
+    }
+
+    /// Capacity in bytes of the buffers that the guest holds.
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Number of entries in use.
+    pub fn live(&self) -> u32 {
+        self.live
+    }
+
+    #[inline]
+    fn insert(&mut self, entry: Entry) -> Checked<u32> {
+        if self.live >= self.max {
+            return Err(Breach::TooManyHandles(self.max));
+        }
+        self.live += 1;
+        let index = self.free;
+        if index != 0 {
+            let slot = &mut self.entries[index as usize];
+            if let Entry::Free { next } = *slot {
+                self.free = next;
+            }
+            *slot = entry;
+            return Ok(index);
+        }
+        self.entries.push(entry);
+        Ok((self.entries.len() - 1) as u32)
+    }
+
+    #[inline]
+    fn remove(&mut self, index: u32) -> Entry {
+        self.live -= 1;
+        let next = std::mem::replace(&mut self.free, index);
+        std::mem::replace(&mut self.entries[index as usize], Entry::Free { next })
+    }
+
+    #[inline]
+    fn get(&self, index: u32) -> Checked<&Entry> {
+        match self.entries.get(index as usize) {
+            None | Some(Entry::Free { .. }) => Err(Breach::UnknownHandle(index)),
+            Some(entry) => Ok(entry),
+        }
+    }
+
+    #[inline]
+    fn mutable(&mut self, index: u32) -> Checked<&mut Buffer> {
+        match self.entries.get_mut(index as usize) {
+            None | Some(Entry::Free { .. }) => Err(Breach::UnknownHandle(index)),
+            Some(Entry::Mutable(buffer)) => Ok(buffer),
+            Some(Entry::Spent) => Err(Breach::Frozen(index)),
+            Some(_) => Err(Breach::WrongType(index, "mutable-buffer")),
+        }
+    }
+
+    /// Lends the call's payload: the handle of a `borrow<buffer>`.
+    #[inline]
+    pub fn lend_payload(&mut self) -> Checked<u32> {
+        let index = self.insert(Entry::Payload)?;
+        self.borrows += 1;
+        Ok(index)
+    }
+
+    /// Lends the call's flow: the handle of a `borrow<flow-context>`.
+    #[inline]
+    pub fn lend_context(&mut self) -> Checked<u32> {
+        let index = self.insert(Entry::Context)?;
+        self.borrows += 1;
+        Ok(index)
+    }
+
+    /// Ends the call's borrow scope (`CanonicalABI.md`, `Task.return_`): none may be left.
+    #[inline]
+    pub fn end_scope(&self) -> Checked<()> {
+        if self.borrows == 0 { Ok(()) } else { Err(Breach::BorrowsRemain) }
+    }
+
+    /// `resource.drop`: ends a handle of type `ty`; an owned buffer goes back to its pool.
+    #[inline]
+    pub fn drop_handle(&mut self, index: u32, ty: Resource) -> Checked<()> {
+        match (self.get(index)?, ty) {
+            (Entry::Mutable(_) | Entry::Spent, Resource::MutableBuffer) | (Entry::Frozen(_), Resource::Buffer) => {}
+            (Entry::Payload, Resource::Buffer) | (Entry::Context, Resource::FlowContext) => self.borrows -= 1,
+            _ => return Err(Breach::WrongType(index, ty.name())),
+        }
+        if let Entry::Mutable(buffer) | Entry::Frozen(buffer) = self.remove(index) {
+            self.held -= buffer.capacity() as u64;
+            buffer::release(buffer);
+        }
+        Ok(())
+    }
+
+    /// Takes an owned buffer out of the table: it is the host's now.
+    #[inline]
+    pub fn take_buffer(&mut self, index: u32) -> Checked<Box<Buffer>> {
+        match self.get(index)? {
+            Entry::Frozen(_) => {}
+            _ => return Err(Breach::WrongType(index, "buffer")),
+        }
+        let Entry::Frozen(buffer) = self.remove(index) else { return Err(Breach::UnknownHandle(index)) };
+        self.held -= buffer.capacity() as u64;
+        Ok(buffer)
+    }
+
+    /// `[method]mutable-buffer.size`.
+    pub fn mutable_size(&mut self, index: u32) -> Checked<u64> {
+        Ok(self.mutable(index)?.bytes().len() as u64)
+    }
+
+    /// `[method]mutable-buffer.capacity`.
+    pub fn mutable_capacity(&mut self, index: u32) -> Checked<u64> {
+        Ok(self.mutable(index)?.capacity() as u64)
+    }
+
+    /// `[method]mutable-buffer.append`.
+    #[inline]
+    pub fn append(&mut self, index: u32, bytes: &[u8]) -> Checked<Result<(), BufferError>> {
+        Ok(if self.mutable(index)?.append(bytes) { Ok(()) } else { Err(BufferError::CapacityExceeded) })
+    }
+
+    /// `[method]mutable-buffer.write`.
+    pub fn write(&mut self, index: u32, offset: u64, bytes: &[u8]) -> Checked<Result<(), BufferError>> {
+        let buffer = self.mutable(index)?;
+        if offset > buffer.bytes().len() as u64 {
+            return Ok(Err(BufferError::OutOfBounds));
+        }
+        Ok(if buffer.write(offset as usize, bytes) { Ok(()) } else { Err(BufferError::CapacityExceeded) })
+    }
+
+    /// `[method]mutable-buffer.set-content-type`.
+    #[inline]
+    pub fn set_content_type(&mut self, index: u32, content_type: &str) -> Checked<()> {
+        let own = &mut self.mutable(index)?.content_type;
+        own.clear();
+        own.push_str(content_type);
+        Ok(())
+    }
+
+    /// `[method]mutable-buffer.freeze`: the content moves into a new handle, uncopied.
+    #[inline]
+    pub fn freeze(&mut self, index: u32) -> Checked<u32> {
+        self.mutable(index)?;
+        let Entry::Mutable(buffer) = std::mem::replace(&mut self.entries[index as usize], Entry::Spent) else {
+            return Err(Breach::UnknownHandle(index));
+        };
+        self.insert(Entry::Frozen(buffer))
+    }
+
+    /// `buffer-allocator.allocate`. Refused, never trapped, where a limit is reached.
+    #[inline]
+    pub fn allocate(&mut self, hint: u64) -> Result<u32, BufferError> {
+        let Some(capacity) = Pool::capacity_for(hint) else {
+            return Err(BufferError::AllocationFailed("a buffer holds 16 MiB at most"));
+        };
+        if self.held + capacity as u64 > self.max_held {
+            return Err(BufferError::AllocationFailed("the instance's limit of buffer memory is reached"));
+        }
+        if self.live >= self.max {
+            return Err(BufferError::AllocationFailed("the instance's limit of handles is reached"));
+        }
+        let refused = BufferError::AllocationFailed("a buffer holds 16 MiB at most");
+        let buffer = self.pool.take(hint).ok_or(refused)?;
+        self.held += capacity as u64;
+        self.insert(Entry::Mutable(buffer)).map_err(|_| refused)
+    }
+}
+
+/// The state of one store: what host functions reach.
+#[derive(Debug)]
+pub struct Host {
+    /// The element that the running call lends.
+    pub loan: Loan,
+    /// What the guest holds.
+    pub handles: Handles,
+    /// Linear memory, tables and instances.
+    pub limits: Limits,
+    /// Cancel, state and counters, shared with other threads.
+    pub control: Arc<Control>,
+    /// The engine's ticks.
+    pub clock: Arc<Clock>,
+    /// The tick at which the running call began.
+    pub began: u64,
+    /// The tick at which it ends.
+    pub ends: u64,
+    /// Whether calls use fuel.
+    pub fuel: bool,
+    /// What the direct path keeps.
+    pub canon: crate::direct::canon::Canon,
+}
+
+impl Host {
+    /// Content of the buffer behind `index`, owned or lent.
+    #[inline]
+    pub fn buffer_bytes(&self, index: u32) -> Checked<&[u8]> {
+        Self::bytes_in(&self.loan, &self.handles, index)
+    }
+
+    /// The same with the two parts apart, so that others can be borrowed beside them.
+    #[inline]
+    pub fn bytes_in<'a>(loan: &'a Loan, handles: &'a Handles, index: u32) -> Checked<&'a [u8]> {
+        if index == LENT {
+            return Ok(loan.payload());
+        }
+        match handles.get(index)? {
+            Entry::Payload => Ok(loan.payload()),
+            Entry::Frozen(buffer) => Ok(buffer.bytes()),
+            _ => Err(Breach::WrongType(index, "buffer")),
+        }
+    }
+
+    /// `[method]buffer.content-type`.
+    #[inline]
+    pub fn buffer_type(&self, index: u32) -> Checked<&str> {
+        if index == LENT {
+            return Ok(self.loan.content_type());
+        }
+        match self.handles.get(index)? {
+            Entry::Payload => Ok(self.loan.content_type()),
+            Entry::Frozen(buffer) => Ok(&buffer.content_type),
+            _ => Err(Breach::WrongType(index, "buffer")),
+        }
+    }
+
+    /// `buffer-allocator.clone-into-mutable`.
+    pub fn clone_into_mutable(&mut self, source: u32) -> Checked<Result<u32, BufferError>> {
+        let bytes = Self::bytes_in(&self.loan, &self.handles, source)?;
+        // The copy's source may lie in the table that the allocation changes: copied by way of the
+        // new buffer, which is taken from the pool first.
+        let len = bytes.len();
+        debug_assert!(len <= MAX_BUFFER);
+        let new = match self.handles.allocate(len as u64) {
+            Ok(new) => new,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let Entry::Mutable(mut copy) = std::mem::replace(&mut self.handles.entries[new as usize], Entry::Spent) else {
+            return Err(Breach::UnknownHandle(new));
+        };
+        let bytes = Self::bytes_in(&self.loan, &self.handles, source)?;
+        let fits = copy.append(bytes);
+        debug_assert!(fits);
+        self.handles.entries[new as usize] = Entry::Mutable(copy);
+        Ok(Ok(new))
+    }
+
+    /// Checks that `index` is a flow context that the guest may ask.
+    #[inline]
+    pub fn flow(&self, index: u32) -> Checked<&Loan> {
+        if index != LENT {
+            match self.handles.get(index)? {
+                Entry::Context => {}
+                _ => return Err(Breach::WrongType(index, "flow-context")),
+            }
+        }
+        Ok(&self.loan)
+    }
+
+    /// `capability-query.has-capability`: what was granted when linking; nothing can be, so far.
+    pub fn has_capability(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// `[method]flow-context.deadline-ns`: what is left now, at least 1 while the call runs; 0
+    /// where there is no deadline. As fine as the engine's ticks.
+    pub fn deadline_left(&self) -> u64 {
+        if self.loan.deadline_ns == 0 {
+            return 0;
+        }
+        let gone = (self.clock.now() - self.began).saturating_mul(self.clock.tick_ns());
+        self.loan.deadline_ns.saturating_sub(gone).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(max: u32, held: u64) -> Handles {
+        Handles::new(Pool::new(), max, held)
+    }
+
+    #[test]
+    fn freeze_moves_and_leaves_a_handle_to_drop() {
+        let mut t = table(10, 1 << 20);
+        let m = t.allocate(10).unwrap();
+        t.append(m, b"abc").unwrap().unwrap();
+        let f = t.freeze(m).unwrap();
+        assert_eq!(t.append(m, b"x"), Err(Breach::Frozen(m)));
+        assert_eq!(t.freeze(m), Err(Breach::Frozen(m)));
+        assert_eq!(t.drop_handle(m, Resource::Buffer), Err(Breach::WrongType(m, "buffer")));
+        t.drop_handle(m, Resource::MutableBuffer).unwrap();
+        assert_eq!(t.drop_handle(m, Resource::MutableBuffer), Err(Breach::UnknownHandle(m)));
+        assert_eq!(t.held(), 4096);
+        assert_eq!(t.take_buffer(f).unwrap().bytes(), b"abc");
+        assert_eq!((t.held(), t.live()), (0, 0));
+    }
+
+    #[test]
+    fn limits_refuse() {
+        let mut t = table(2, 8192);
+        let first = t.allocate(1).unwrap();
+        assert!(matches!(t.allocate(5000), Err(BufferError::AllocationFailed(_))));
+        t.allocate(1).unwrap();
+        assert!(matches!(t.allocate(1), Err(BufferError::AllocationFailed(_))));
+        assert_eq!(t.freeze(first), Err(Breach::TooManyHandles(2)));
+        assert!(matches!(table(9, u64::MAX).allocate(1 << 25), Err(BufferError::AllocationFailed(_))));
+    }
+
+    #[test]
+    fn borrows_are_scoped() {
+        let mut t = table(10, 8192);
+        let p = t.lend_payload().unwrap();
+        let c = t.lend_context().unwrap();
+        assert_eq!((p, c), (1, 2));
+        assert_eq!(t.end_scope(), Err(Breach::BorrowsRemain));
+        assert_eq!(t.take_buffer(p).unwrap_err(), Breach::WrongType(p, "buffer"));
+        t.drop_handle(p, Resource::Buffer).unwrap();
+        t.drop_handle(c, Resource::FlowContext).unwrap();
+        t.end_scope().unwrap();
+        assert_eq!(t.lend_payload().unwrap(), c, "last in, first out");
+        assert_eq!(t.drop_handle(0, Resource::Buffer), Err(Breach::UnknownHandle(0)));
+    }
+
+    #[test]
+    fn writes_follow_the_wit() {
+        let mut t = table(10, 1 << 30);
+        let m = t.allocate(16).unwrap();
+        assert_eq!(t.write(m, 1, b"x").unwrap(), Err(BufferError::OutOfBounds));
+        t.write(m, 0, b"hello").unwrap().unwrap();
+        assert_eq!(t.write(m, 5, &[0; 4092]).unwrap(), Err(BufferError::CapacityExceeded));
+        assert_eq!(t.append(m, &[0; 4092]).unwrap(), Err(BufferError::CapacityExceeded));
+        assert_eq!((t.mutable_size(m), t.mutable_capacity(m)), (Ok(5), Ok(4096)));
+    }
+}

@@ -1,0 +1,145 @@
+//! What the caller lends a component for one call: pointers into the caller's memory, readable
+//! until the call ends.
+//!
+//! This is where pointers from the C ABI live while a guest runs, so this file may use `unsafe`.
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+
+use super::{FlowContext, StreamElement};
+
+/// A byte slice without its lifetime.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    at: NonNull<u8>,
+    len: usize,
+}
+
+impl Span {
+    const EMPTY: Span = Span { at: NonNull::dangling(), len: 0 };
+
+    fn of(bytes: &[u8]) -> Self {
+        Self { at: NonNull::from(bytes).cast(), len: bytes.len() }
+    }
+}
+
+/// The element that the running call lends to its component; empty between calls.
+#[derive(Debug)]
+pub struct Loan {
+    payload: Span,
+    content_type: Span,
+    trace_id: Span,
+    span_id: Span,
+    flow_id: Span,
+    /// Nanoseconds left at the start of the call; 0 where there is no deadline.
+    pub deadline_ns: u64,
+}
+
+// SAFETY: the spans are only read, and only during `during`, whose caller holds the borrows that
+// they were made from; `&[u8]` and `&str` are Send and Sync.
+unsafe impl Send for Loan {}
+// SAFETY: as above.
+unsafe impl Sync for Loan {}
+
+impl Loan {
+    /// Nothing lent.
+    pub const NONE: Loan = Loan {
+        payload: Span::EMPTY,
+        content_type: Span::EMPTY,
+        trace_id: Span::EMPTY,
+        span_id: Span::EMPTY,
+        flow_id: Span::EMPTY,
+        deadline_ns: 0,
+    };
+
+    /// Lends `element` to whatever `run` does with `holder`, whose loan `find` gives.
+    ///
+    /// The loan is empty again when this returns or unwinds, so that no span outlives its borrow.
+    #[inline]
+    pub fn during<H, R>(
+        holder: &mut H,
+        find: fn(&mut H) -> &mut Loan,
+        element: &StreamElement<'_>,
+        run: impl FnOnce(&mut H) -> R,
+    ) -> R {
+        struct Revoke<'h, H>(&'h mut H, fn(&mut H) -> &mut Loan);
+        impl<H> Drop for Revoke<'_, H> {
+            fn drop(&mut self) {
+                *(self.1)(self.0) = Loan::NONE;
+            }
+        }
+        let revoke = Revoke(holder, find);
+        let loan = find(revoke.0);
+        loan.payload = Span::of(element.payload);
+        loan.content_type = Span::of(element.content_type.as_bytes());
+        if let Some(FlowContext { trace_id, span_id, flow_id, deadline_ns }) = element.flow {
+            loan.trace_id = Span::of(trace_id.as_bytes());
+            loan.span_id = Span::of(span_id.as_bytes());
+            loan.flow_id = Span::of(flow_id.as_bytes());
+            loan.deadline_ns = *deadline_ns;
+        }
+        run(revoke.0)
+    }
+
+    fn bytes(&self, span: Span) -> &[u8] {
+        // SAFETY: `span` was made from a slice that `during`'s caller borrows until the loan is
+        // revoked, and the result borrows the loan, which is revoked through `&mut`.
+        unsafe { std::slice::from_raw_parts(span.at.as_ptr(), span.len) }
+    }
+
+    fn text(&self, span: Span) -> &str {
+        // SAFETY: the spans given here were made from `&str`; empty ones are valid UTF-8.
+        unsafe { std::str::from_utf8_unchecked(self.bytes(span)) }
+    }
+
+    /// The element's bytes.
+    #[inline]
+    pub fn payload(&self) -> &[u8] {
+        self.bytes(self.payload)
+    }
+
+    /// Its media type.
+    #[inline]
+    pub fn content_type(&self) -> &str {
+        self.text(self.content_type)
+    }
+
+    /// The flow's W3C trace id.
+    pub fn trace_id(&self) -> &str {
+        self.text(self.trace_id)
+    }
+
+    /// The flow's W3C span id.
+    pub fn span_id(&self) -> &str {
+        self.text(self.span_id)
+    }
+
+    /// The flow's name.
+    pub fn flow_id(&self) -> &str {
+        self.text(self.flow_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn revoked_after_the_call_and_after_a_panic() {
+        let mut loan = Loan::NONE;
+        let text = String::from("text/plain");
+        let flow = FlowContext { trace_id: "t", span_id: "s", flow_id: "f", deadline_ns: 7 };
+        let element =
+            StreamElement { content_type: &text, payload: b"bytes", flow: Some(&flow), ..Default::default() };
+        Loan::during(&mut loan, |l| l, &element, |l| {
+            assert_eq!((l.payload(), l.content_type()), (&b"bytes"[..], "text/plain"));
+            assert_eq!((l.trace_id(), l.span_id(), l.flow_id(), l.deadline_ns), ("t", "s", "f", 7));
+        });
+        assert_eq!((loan.payload(), loan.content_type(), loan.deadline_ns), (&b""[..], "", 0));
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            Loan::during(&mut loan, |l| l, &element, |_| panic!("in a call"));
+        }));
+        assert!(caught.is_err());
+        assert_eq!(loan.payload(), b"");
+    }
+}

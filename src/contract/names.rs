@@ -1,0 +1,71 @@
+//! Interface names and their versions: `torvyn:streaming/types@0.1.3` is one host interface with
+//! `@0.1.0` and with no version at all; `@0.2.0` is another (Component Model, `Explainer.md`,
+//! "canonical interface name").
+
+/// The contract's version that this library is built against.
+pub const VERSION: &str = "0.1.0";
+
+/// Splits `ns:pkg/iface@1.2.3` into its name and its version, where it has one.
+pub fn split(name: &str) -> (&str, Option<&str>) {
+    match name.split_once('@') {
+        Some((base, version)) => (base, Some(version)),
+        None => (name, None),
+    }
+}
+
+/// The part of a version within which releases are compatible: `1`, `0.1` or `0.0.3`.
+///
+/// None for a pre-release or what is no version: those match themselves alone.
+fn track(version: &str) -> Option<&str> {
+    let release = version.split_once('+').map_or(version, |(release, _)| release);
+    let mut parts = release.split('.');
+    let (major, minor, patch) = (parts.next()?, parts.next()?, parts.next()?);
+    let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    if parts.next().is_some() || ![major, minor, patch].into_iter().all(number) {
+        return None;
+    }
+    Some(match (major, minor) {
+        ("0", "0") => release,
+        ("0", _) => &release[..major.len() + 1 + minor.len()],
+        _ => major,
+    })
+}
+
+/// Whether a component that names `interface` means the contract's interface `base`.
+pub fn matches(interface: &str, base: &str) -> bool {
+    let (name, version) = split(interface);
+    name == base
+        && match version {
+            None => true,
+            Some(v) => v == VERSION || (track(v).is_some() && track(v) == track(VERSION)),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compatible_versions_match() {
+        let base = "torvyn:streaming/types";
+        for ok in ["torvyn:streaming/types", "torvyn:streaming/types@0.1.0", "torvyn:streaming/types@0.1.7",
+            "torvyn:streaming/types@0.1.7+build.5"]
+        {
+            assert!(matches(ok, base), "{ok}");
+        }
+        for bad in ["torvyn:streaming/types@0.2.0", "torvyn:streaming/types@1.1.0", "torvyn:streaming/types@0.1",
+            "torvyn:streaming/types@0.1.1-rc.1", "torvyn:streaming/type@0.1.0", "torvyn:streaming/types@",
+            "torvyn:streaming/types@0.10.0"]
+        {
+            assert!(!matches(bad, base), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tracks() {
+        assert_eq!(track("1.2.3"), Some("1"));
+        assert_eq!(track("0.1.9"), Some("0.1"));
+        assert_eq!(track("0.0.3"), Some("0.0.3"));
+        assert_eq!(track("0.1.0-rc.1"), None);
+    }
+}

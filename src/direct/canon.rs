@@ -1,0 +1,229 @@
+//! The canonical ABI of the contract: how results lie in guest memory and how they are lifted.
+//!
+//! Section names are those of `CanonicalABI.md` in the component model's specification. Every
+//! pointer is checked for alignment and bounds ("Loading"), every discriminant and string for
+//! validity, every handle for its type ("lift_own").
+
+use wasmtime::Memory;
+
+use crate::contract::host::{Breach, Handles, Host};
+use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};
+
+/// Bytes that a string or list on its way into the guest is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nothing is on its way.
+    #[default]
+    None,
+    /// A range of the buffer with this handle.
+    Buffer(u32, usize, usize),
+    /// The content type of the buffer with this handle.
+    ContentType(u32),
+    /// The lent content type: a parameter of the call.
+    Parameter,
+    /// Of the lent flow.
+    TraceId,
+    /// Of the lent flow.
+    SpanId,
+    /// Of the lent flow.
+    FlowId,
+    /// Why an allocation was refused.
+    Refusal(&'static str),
+}
+
+/// A lifted result.
+#[derive(Debug, Default)]
+pub enum Lifted {
+    /// Nothing yet, or nothing to lift.
+    #[default]
+    None,
+    /// `ok` without a value.
+    Done,
+    /// `ok(signal)`.
+    Signal(BackpressureSignal),
+    /// `ok(bool)`.
+    Verdict(bool),
+    /// `ok(emit(_))`, `ok(some(_))`.
+    Element(OutputElement),
+    /// `ok(drop)`, `ok(none)`.
+    Nothing,
+    /// `ok(list<string>)`: how many names lie in [`Canon::ports`].
+    Ports(usize),
+    /// `ok(list<output-element>)`.
+    Elements(Vec<OutputElement>),
+    /// `err(_)`.
+    Error(ProcessError),
+}
+
+/// What the direct path keeps in its store.
+#[derive(Debug)]
+pub struct Canon {
+    /// The memory that pointers point into.
+    pub memory: Option<Memory>,
+    /// Imports may be called: not from realloc, not from post-return ("may_leave").
+    pub may_leave: bool,
+    /// What is on its way into the guest.
+    pub source: Source,
+    /// The running call.
+    pub function: Function,
+    /// Its result.
+    pub lifted: Lifted,
+    /// Names that `route` gave, in storage that is reused.
+    pub ports: Vec<String>,
+}
+
+impl Default for Canon {
+    fn default() -> Self {
+        Self {
+            memory: None,
+            may_leave: true,
+            source: Source::None,
+            function: Function::Init,
+            lifted: Lifted::None,
+            ports: Vec::new(),
+        }
+    }
+}
+
+type Checked<T> = Result<T, Breach>;
+
+/// `len` bytes at `at`; bounds are checked.
+#[inline]
+pub fn slice(memory: &[u8], at: u32, len: u32) -> Checked<&[u8]> {
+    let at = at as usize;
+    memory.get(at..at + len as usize).ok_or(Breach::OutOfBounds)
+}
+
+/// The same to write to.
+#[inline]
+pub fn slice_mut(memory: &mut [u8], at: u32, len: u32) -> Checked<&mut [u8]> {
+    let at = at as usize;
+    memory.get_mut(at..at + len as usize).ok_or(Breach::OutOfBounds)
+}
+
+/// A string of the guest's ("load_string").
+#[inline]
+pub fn string(memory: &[u8], at: u32, len: u32) -> Checked<&str> {
+    std::str::from_utf8(slice(memory, at, len)?).map_err(|_| Breach::BadUtf8)
+}
+
+/// A record of fixed size and alignment in guest memory, checked as a whole.
+struct Record<'m>(&'m [u8]);
+
+impl<'m> Record<'m> {
+    #[inline]
+    fn at(memory: &'m [u8], at: u32, size: u32, align: u32) -> Checked<Self> {
+        if !at.is_multiple_of(align) {
+            return Err(Breach::Unaligned);
+        }
+        Ok(Self(slice(memory, at, size)?))
+    }
+
+    #[inline]
+    fn u8(&self, at: usize) -> u8 {
+        self.0[at]
+    }
+
+    #[inline]
+    fn u32(&self, at: usize) -> u32 {
+        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
+    }
+
+    #[inline]
+    fn u64(&self, at: usize) -> u64 {
+        u64::from(self.u32(at)) | u64::from(self.u32(at + 4)) << 32
+    }
+}
+
+/// Size and alignment of `output-element`: meta (sequence 0, timestamp-ns 8, content-type 16),
+/// payload 24.
+const OUTPUT: (u32, u32) = (32, 8);
+
+fn output(memory: &[u8], handles: &mut Handles, record: &Record<'_>, base: usize) -> Checked<OutputElement> {
+    let content_type = string(memory, record.u32(base + 16), record.u32(base + 20))?;
+    let mut payload = handles.take_buffer(record.u32(base + 24))?;
+    payload.meta_type.push_str(content_type);
+    Ok(OutputElement { sequence: record.u64(base), timestamp_ns: record.u64(base + 8), payload })
+}
+
+/// `process-error` at `base`: discriminant 0, text 4.
+#[cold]
+fn process_error(memory: &[u8], record: &Record<'_>, base: usize) -> Checked<ProcessError> {
+    let kind = match record.u8(base) {
+        0 => ProcessErrorKind::InvalidInput,
+        1 => ProcessErrorKind::Unavailable,
+        2 => ProcessErrorKind::Internal,
+        3 => return Ok(ProcessError { kind: ProcessErrorKind::DeadlineExceeded, text: String::new() }),
+        4 => ProcessErrorKind::Fatal,
+        _ => return Err(Breach::BadDiscriminant),
+    };
+    Ok(ProcessError { kind, text: string(memory, record.u32(base + 4), record.u32(base + 8))?.into() })
+}
+
+/// Ends the running call's borrow scope and lifts its result from `at` ("canon_lift"). The
+/// function's own post-return, which comes next, may not leave.
+#[inline]
+pub fn lift(memory: &[u8], host: &mut Host, at: u32) -> Checked<()> {
+    host.handles.end_scope()?;
+    host.canon.may_leave = false;
+    host.canon.lifted = match host.canon.function {
+        // result<variant, process-error>: discriminant 0, payload 8 (of the variant: discriminant
+        // 8, payload 16); 48 bytes, alignment 8.
+        Function::Process | Function::Pull | Function::Ingest => {
+            let record = Record::at(memory, at, 48, 8)?;
+            // `emit` is case 0 and `drop` case 1; `none` is case 0 and `some` case 1.
+            let element = if host.canon.function == Function::Process { 0 } else { 1 };
+            match (record.u8(0), record.u8(8)) {
+                (0, case) if case == element => Lifted::Element(output(memory, &mut host.handles, &record, 16)?),
+                (0, case) if case == 1 - element => Lifted::Nothing,
+                (1, _) => Lifted::Error(process_error(memory, &record, 8)?),
+                _ => return Err(Breach::BadDiscriminant),
+            }
+        }
+        // result<T, process-error> with T of 4 bytes' alignment or less: discriminant 0, payload
+        // 4; 16 bytes, alignment 4.
+        Function::Teardown | Function::NotifyBackpressure => Lifted::None,
+        function => {
+            let record = Record::at(memory, at, 16, 4)?;
+            match (record.u8(0), function) {
+                (0, Function::Push) => Lifted::Signal(match record.u8(4) {
+                    0 => BackpressureSignal::Ready,
+                    1 => BackpressureSignal::Pause,
+                    _ => return Err(Breach::BadDiscriminant),
+                }),
+                (0, Function::Evaluate) => Lifted::Verdict(record.u8(4) != 0),
+                (0, Function::Route) => ports(memory, &mut host.canon.ports, &record)?,
+                (0, Function::Flush) => elements(memory, &mut host.handles, &record)?,
+                (0, _) => Lifted::Done,
+                (1, _) => Lifted::Error(process_error(memory, &record, 4)?),
+                _ => return Err(Breach::BadDiscriminant),
+            }
+        }
+    };
+    Ok(())
+}
+
+/// `list<string>` at 4: each 8 bytes, alignment 4.
+fn ports(memory: &[u8], ports: &mut Vec<String>, record: &Record<'_>) -> Checked<Lifted> {
+    let (at, count) = (record.u32(4), record.u32(8));
+    let size = count.checked_mul(8).ok_or(Breach::OutOfBounds)?;
+    let list = Record::at(memory, at, size, 4)?;
+    let count = count as usize;
+    if ports.len() < count {
+        ports.resize_with(count, String::new);
+    }
+    for (i, port) in ports.iter_mut().take(count).enumerate() {
+        port.clear();
+        port.push_str(string(memory, list.u32(i * 8), list.u32(i * 8 + 4))?);
+    }
+    Ok(Lifted::Ports(count))
+}
+
+/// `list<output-element>` at 4.
+fn elements(memory: &[u8], handles: &mut Handles, record: &Record<'_>) -> Checked<Lifted> {
+    let (at, count) = (record.u32(4), record.u32(8));
+    let size = count.checked_mul(OUTPUT.0).ok_or(Breach::OutOfBounds)?;
+    let list = Record::at(memory, at, size, OUTPUT.1)?;
+    let lifted = (0..count as usize).map(|i| output(memory, handles, &list, i * OUTPUT.0 as usize));
+    lifted.collect::<Checked<_>>().map(Lifted::Elements)
+}

@@ -1,0 +1,271 @@
+//! The contract's host side as core functions, defined once per engine.
+//!
+//! A function that puts a string or list into guest memory comes in two halves, because the guest's
+//! realloc runs between them and is called by the glue, core to core: `begin-*` checks the handle
+//! and says how many bytes come, `finish` copies them to where realloc put them.
+
+use wasmtime::{Caller, Linker};
+
+use super::canon::{self, Source};
+use super::shapes::Import;
+use crate::contract::host::{Breach, BufferError, Host, Resource};
+
+/// The module name under which the functions stand in the linker.
+pub const MODULE: &str = "torvyn";
+
+type Guest<'a> = Caller<'a, Host>;
+type Trapped<T> = wasmtime::Result<T>;
+
+/// The host, where an import may be called now ("trap_if(not inst.may_leave)").
+#[inline]
+fn entered<'c>(caller: &'c mut Guest<'_>) -> Result<&'c mut Host, Breach> {
+    let host = caller.data_mut();
+    if host.canon.may_leave { Ok(host) } else { Err(Breach::CannotLeave) }
+}
+
+/// The guest's memory and the host beside it.
+#[inline]
+fn both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
+    let memory = caller.data().canon.memory.ok_or(Breach::OutOfBounds)?;
+    Ok(memory.data_and_store_mut(caller))
+}
+
+#[inline]
+fn entered_both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
+    let (memory, host) = both(caller)?;
+    if host.canon.may_leave { Ok((memory, host)) } else { Err(Breach::CannotLeave) }
+}
+
+/// `result<_, buffer-error>` and `result<own<mutable-buffer>, buffer-error>` at `at`: discriminant
+/// 0, payload 4; 16 bytes, alignment 4.
+#[inline]
+fn store_result(memory: &mut [u8], at: u32, result: Result<u32, BufferError>) -> Result<(), Breach> {
+    if !at.is_multiple_of(4) {
+        return Err(Breach::Unaligned);
+    }
+    let record = canon::slice_mut(memory, at, 16)?;
+    match result {
+        Ok(handle) => {
+            record[0] = 0;
+            record[4..8].copy_from_slice(&handle.to_le_bytes());
+        }
+        Err(error) => {
+            record[0] = 1;
+            record[4] = match error {
+                BufferError::CapacityExceeded => 0,
+                BufferError::OutOfBounds => 1,
+                BufferError::AllocationFailed(_) => 2,
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Stores what an allocation came to. A refusal's text goes through realloc: its length, or -1
+/// where there is none.
+#[inline]
+fn allocated(
+    memory: &mut [u8],
+    host: &mut Host,
+    at: u32,
+    result: Result<u32, BufferError>,
+) -> Result<i32, Breach> {
+    store_result(memory, at, result)?;
+    let Err(BufferError::AllocationFailed(text)) = result else { return Ok(-1) };
+    host.canon.source = Source::Refusal(text);
+    host.canon.may_leave = false;
+    Ok(text.len() as i32)
+}
+
+/// The bytes on their way, copied to `at`, which realloc gave; how many, and whether they count as
+/// payload.
+#[inline]
+fn copy_source(memory: &mut [u8], host: &mut Host, at: u32) -> Result<u32, Breach> {
+    let bytes = match host.canon.source {
+        Source::None => return Err(Breach::CannotLeave),
+        Source::Buffer(handle, start, end) => {
+            host.control.counters.bytes_in.add((end - start) as u64);
+            &Host::bytes_in(&host.loan, &host.handles, handle)?[start..end]
+        }
+        Source::ContentType(handle) => host.buffer_type(handle)?.as_bytes(),
+        Source::Parameter => host.loan.content_type().as_bytes(),
+        Source::TraceId => host.loan.trace_id().as_bytes(),
+        Source::SpanId => host.loan.span_id().as_bytes(),
+        Source::FlowId => host.loan.flow_id().as_bytes(),
+        Source::Refusal(text) => text.as_bytes(),
+    };
+    let len = bytes.len() as u32;
+    canon::slice_mut(memory, at, len).map_err(|_| Breach::Realloc)?.copy_from_slice(bytes);
+    host.canon.source = Source::None;
+    host.canon.may_leave = true;
+    Ok(len)
+}
+
+/// Starts a string or list on its way: `len` bytes of `source`.
+#[inline]
+fn begin(host: &mut Host, source: Source, len: usize) -> u32 {
+    host.canon.source = source;
+    host.canon.may_leave = false;
+    len as u32
+}
+
+/// The name of the host function for an import, and whether the glue joins it to realloc.
+pub const fn host_function(import: Import) -> (&'static str, bool) {
+    match import {
+        Import::BufferSize => ("buffer-size", false),
+        Import::BufferContentType => ("begin-content-type", true),
+        Import::BufferRead => ("begin-read", true),
+        Import::BufferReadAll => ("begin-read-all", true),
+        Import::MutableWrite => ("write", false),
+        Import::MutableAppend => ("append", false),
+        Import::MutableSize => ("mutable-size", false),
+        Import::MutableCapacity => ("mutable-capacity", false),
+        Import::MutableSetContentType => ("set-content-type", false),
+        Import::MutableFreeze => ("freeze", false),
+        Import::FlowTraceId => ("begin-trace-id", true),
+        Import::FlowSpanId => ("begin-span-id", true),
+        Import::FlowDeadlineNs => ("deadline-ns", false),
+        Import::FlowId => ("begin-flow-id", true),
+        Import::Allocate => ("allocate", true),
+        Import::CloneIntoMutable => ("clone-into-mutable", true),
+        Import::HasCapability => ("has-capability", false),
+    }
+}
+
+/// The name of the host function that drops a resource.
+pub const fn drop_function(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Buffer => "drop-buffer",
+        Resource::MutableBuffer => "drop-mutable-buffer",
+        Resource::FlowContext => "drop-flow-context",
+    }
+}
+
+/// All host functions of the direct path.
+pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    l.func_wrap(MODULE, "buffer-size", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
+        Ok(entered(&mut c)?.buffer_bytes(h)?.len() as u64)
+    })?;
+    l.func_wrap(MODULE, "begin-content-type", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
+        let host = entered(&mut c)?;
+        let len = host.buffer_type(h)?.len();
+        Ok(begin(host, Source::ContentType(h), len))
+    })?;
+    l.func_wrap(MODULE, "begin-read", |mut c: Guest<'_>, h: u32, offset: u64, len: u64| -> Trapped<u32> {
+        let host = entered(&mut c)?;
+        let size = host.buffer_bytes(h)?.len();
+        // Cut at the end; wholly past it, empty (`types.wit`, `buffer.read`).
+        let start = usize::try_from(offset).unwrap_or(size).min(size);
+        let end = start + usize::try_from(len).unwrap_or(size).min(size - start);
+        Ok(begin(host, Source::Buffer(h, start, end), end - start))
+    })?;
+    l.func_wrap(MODULE, "begin-read-all", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
+        let host = entered(&mut c)?;
+        let size = host.buffer_bytes(h)?.len();
+        Ok(begin(host, Source::Buffer(h, 0, size), size))
+    })?;
+    l.func_wrap(MODULE, "begin-trace-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
+        let host = entered(&mut c)?;
+        let len = host.flow(h)?.trace_id().len();
+        Ok(begin(host, Source::TraceId, len))
+    })?;
+    l.func_wrap(MODULE, "begin-span-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
+        let host = entered(&mut c)?;
+        let len = host.flow(h)?.span_id().len();
+        Ok(begin(host, Source::SpanId, len))
+    })?;
+    l.func_wrap(MODULE, "begin-flow-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
+        let host = entered(&mut c)?;
+        let len = host.flow(h)?.flow_id().len();
+        Ok(begin(host, Source::FlowId, len))
+    })?;
+    l.func_wrap(MODULE, "deadline-ns", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
+        let host = entered(&mut c)?;
+        host.flow(h)?;
+        Ok(host.deadline_left())
+    })?;
+    l.func_wrap(MODULE, "finish", |mut c: Guest<'_>, at: u32, ret: u32| -> Trapped<()> {
+        let (memory, host) = both(&mut c)?;
+        let len = copy_source(memory, host, at)?;
+        if !ret.is_multiple_of(4) {
+            return Err(Breach::Unaligned.into());
+        }
+        let pair = canon::slice_mut(memory, ret, 8)?;
+        pair[..4].copy_from_slice(&at.to_le_bytes());
+        pair[4..].copy_from_slice(&len.to_le_bytes());
+        Ok(())
+    })?;
+    l.func_wrap(MODULE, "allocate", |mut c: Guest<'_>, hint: u64, ret: u32| -> Trapped<i32> {
+        let (memory, host) = entered_both(&mut c)?;
+        let result = host.handles.allocate(hint);
+        Ok(allocated(memory, host, ret, result)?)
+    })?;
+    l.func_wrap(MODULE, "clone-into-mutable", |mut c: Guest<'_>, source: u32, ret: u32| -> Trapped<i32> {
+        let (memory, host) = entered_both(&mut c)?;
+        let result = host.clone_into_mutable(source)?;
+        Ok(allocated(memory, host, ret, result)?)
+    })?;
+    l.func_wrap(MODULE, "refuse", |mut c: Guest<'_>, at: u32, ret: u32| -> Trapped<()> {
+        let (memory, host) = both(&mut c)?;
+        let len = copy_source(memory, host, at)?;
+        let pair = canon::slice_mut(memory, ret.wrapping_add(8), 8)?;
+        pair[..4].copy_from_slice(&at.to_le_bytes());
+        pair[4..].copy_from_slice(&len.to_le_bytes());
+        Ok(())
+    })?;
+    l.func_wrap(MODULE, "append", |mut c: Guest<'_>, h: u32, at: u32, len: u32, ret: u32| -> Trapped<()> {
+        let (memory, host) = entered_both(&mut c)?;
+        let result = host.handles.append(h, canon::slice(memory, at, len)?)?;
+        if result.is_ok() {
+            host.control.counters.bytes_out.add(u64::from(len));
+        }
+        Ok(store_result(memory, ret, result.map(|()| 0))?)
+    })?;
+    l.func_wrap(
+        MODULE,
+        "write",
+        |mut c: Guest<'_>, h: u32, offset: u64, at: u32, len: u32, ret: u32| -> Trapped<()> {
+            let (memory, host) = entered_both(&mut c)?;
+            let result = host.handles.write(h, offset, canon::slice(memory, at, len)?)?;
+            if result.is_ok() {
+                host.control.counters.bytes_out.add(u64::from(len));
+            }
+            Ok(store_result(memory, ret, result.map(|()| 0))?)
+        },
+    )?;
+    l.func_wrap(MODULE, "mutable-size", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
+        Ok(entered(&mut c)?.handles.mutable_size(h)?)
+    })?;
+    l.func_wrap(MODULE, "mutable-capacity", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
+        Ok(entered(&mut c)?.handles.mutable_capacity(h)?)
+    })?;
+    l.func_wrap(MODULE, "set-content-type", |mut c: Guest<'_>, h: u32, at: u32, len: u32| -> Trapped<()> {
+        let (memory, host) = entered_both(&mut c)?;
+        Ok(host.handles.set_content_type(h, canon::string(memory, at, len)?)?)
+    })?;
+    l.func_wrap(MODULE, "freeze", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
+        Ok(entered(&mut c)?.handles.freeze(h)?)
+    })?;
+    l.func_wrap(MODULE, "has-capability", |mut c: Guest<'_>, at: u32, len: u32| -> Trapped<u32> {
+        let (memory, host) = entered_both(&mut c)?;
+        Ok(u32::from(host.has_capability(canon::string(memory, at, len)?)))
+    })?;
+    for resource in [Resource::Buffer, Resource::MutableBuffer, Resource::FlowContext] {
+        l.func_wrap(MODULE, drop_function(resource), move |mut c: Guest<'_>, h: u32| -> Trapped<()> {
+            Ok(entered(&mut c)?.handles.drop_handle(h, resource)?)
+        })?;
+    }
+    // What the entries of the glue call around the guest's function.
+    l.func_wrap(MODULE, "parameter", |mut c: Guest<'_>, at: u32| -> Trapped<()> {
+        let (memory, host) = both(&mut c)?;
+        copy_source(memory, host, at)?;
+        Ok(())
+    })?;
+    l.func_wrap(MODULE, "lift", |mut c: Guest<'_>, at: u32| -> Trapped<()> {
+        let (memory, host) = both(&mut c)?;
+        Ok(canon::lift(memory, host, at)?)
+    })?;
+    Ok(linker)
+}

@@ -1,0 +1,428 @@
+//! What a component is and how to run it, read from Wasmtime's own translation.
+//!
+//! `wasmtime_environ::component::Translator` flattens a component into the list of steps that
+//! Wasmtime's component runtime executes. This file, and no other, reads that list: it lists roles,
+//! imports and exports, checks their types against the contract, and gives a [`Plan`] of our own
+//! where the component is eligible for the direct path, or the reason why it is not.
+
+use serde::{Deserialize, Serialize};
+
+use super::shapes::Import;
+use crate::contract::host::Resource;
+use crate::contract::{Function, Roles};
+
+/// A core export: which core instance of the plan, and the export's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoreRef {
+    /// Index of the `Instantiate` step.
+    pub instance: u32,
+    /// Name among that instance's exports.
+    pub name: String,
+}
+
+/// What is given to a core module's import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arg {
+    /// An export of an earlier instance.
+    Export(CoreRef),
+    /// A function of the contract, with the index of the realloc it lowers results with.
+    Import(Import, Option<u32>),
+    /// `resource.drop`.
+    Drop(Resource),
+}
+
+/// One step of instantiation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// The core module with this index, with its imports in order.
+    Instantiate {
+        /// Among the component's core modules.
+        module: u32,
+        /// One for each import of the module.
+        args: Vec<Arg>,
+    },
+    /// From here on this is the memory that the canonical ABI reads and writes.
+    Memory(CoreRef),
+    /// The next realloc function.
+    Realloc(CoreRef),
+}
+
+/// A lifted function of the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which one.
+    pub function: Function,
+    /// The core function.
+    pub target: CoreRef,
+    /// Index of the realloc that its parameters are lowered with.
+    pub realloc: Option<u32>,
+    /// The post-return function.
+    pub post_return: Option<CoreRef>,
+}
+
+/// How the direct path instantiates and calls a component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// In order.
+    pub steps: Vec<Step>,
+    /// The contract's functions that the component exports.
+    pub entries: Vec<Entry>,
+}
+
+/// One import of a component.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImportItem {
+    /// The import's name: an interface with its version, or a plain name.
+    pub name: String,
+    /// Functions and resources that the component uses of it.
+    pub items: Vec<String>,
+    /// Where one of them is the contract's by name and another by type: which, and how.
+    pub mismatch: Option<String>,
+}
+
+/// All that is known of a component without compiling it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Analysis {
+    /// The roles that it exports with the contract's types.
+    pub roles: Roles,
+    /// The exported interface's own name, by role.
+    pub interfaces: [Option<String>; 7],
+    /// In the component's order.
+    pub imports: Vec<ImportItem>,
+    /// Names, in the component's order.
+    pub exports: Vec<String>,
+    /// An exported interface of the contract with another type: which, and how.
+    pub mismatch: Option<String>,
+    /// How to run it directly, or why not.
+    pub plan: Result<Plan, String>,
+}
+
+#[cfg(feature = "compiler")]
+pub use translate::{Translated, analyse};
+
+#[cfg(feature = "compiler")]
+mod translate {
+    use std::collections::HashMap;
+
+    use wasmtime_environ::component::{
+        CanonicalOptions, CanonicalOptionsDataModel, Component, ComponentTypes, ComponentTypesBuilder, CoreDef, Export,
+        ExportItem, GlobalInitializer, InstantiateModule, InterfaceType, RuntimeImportIndex, StaticModuleIndex,
+        StringEncoding, Trampoline, TrampolineIndex, Translator, TypeDef, TypeFuncIndex, TypeResourceTable,
+        TypeResourceTableIndex,
+    };
+    use wasmtime_environ::{ModuleTranslation, PrimaryMap, ScopeVec, Tunables};
+
+    use super::*;
+    use crate::contract::{Role, names};
+    use crate::direct::shapes::{self, Shape, Signature};
+
+    /// A component taken apart.
+    pub struct Translated {
+        /// What is known of it.
+        pub analysis: Analysis,
+        /// The bytes of its core modules, as ranges of the component's.
+        pub modules: Vec<std::ops::Range<usize>>,
+    }
+
+    /// Validates a binary component and takes it apart. The error is the validator's own, in one
+    /// line.
+    pub fn analyse(wasm: &[u8], features: wasmparser::WasmFeatures) -> Result<Translated, String> {
+        let tunables = Tunables::default_host();
+        let mut validator = wasmparser::Validator::new_with_features(features);
+        let mut types = ComponentTypesBuilder::new(&validator);
+        let scope = ScopeVec::new();
+        let (translation, modules) = Translator::new(&tunables, &mut validator, &mut types, &scope)
+            .translate(wasm)
+            .map_err(|e| format!("{e:#}").replace('\n', " "))?;
+        let component = &translation.component;
+        let (types, _) = types.finish(component);
+        let reader = Reader { component, types: &types, modules: &modules, trampolines: &translation.trampolines };
+        let mut analysis = reader.surface();
+        analysis.plan = reader.plan(&analysis);
+        let base = wasm.as_ptr() as usize;
+        let range = |m: &ModuleTranslation<'_>| {
+            let start = m.wasm.as_ptr() as usize - base;
+            start..start + m.wasm.len()
+        };
+        Ok(Translated { modules: modules.iter().map(|(_, m)| range(m)).collect(), analysis })
+    }
+
+    struct Reader<'a> {
+        component: &'a Component,
+        types: &'a ComponentTypes,
+        modules: &'a PrimaryMap<StaticModuleIndex, ModuleTranslation<'a>>,
+        trampolines: &'a PrimaryMap<TrampolineIndex, Trampoline>,
+    }
+
+    impl Reader<'_> {
+        /// Names and types of what the component shows to the outside.
+        fn surface(&self) -> Analysis {
+            let component = self.component;
+            let mut analysis = Analysis {
+                roles: Roles::default(),
+                interfaces: Default::default(),
+                imports: component.import_types.iter().map(|(_, (name, ty))| self.import(name, &ty.ty)).collect(),
+                exports: component.exports.raw_iter().map(|(name, _)| name.to_string()).collect(),
+                mismatch: None,
+                plan: Err(String::new()),
+            };
+            for role in Role::ALL {
+                let named = |name: &str| names::matches(name, role.interface());
+                for (name, (index, _)) in component.exports.raw_iter().filter(|(name, _)| named(name.as_str())) {
+                    let Export::Instance { exports, .. } = &component.export_items[*index] else { continue };
+                    let wrong = role.functions().find_map(|function| {
+                        let found = exports.raw_iter().find(|(n, _)| n.as_str() == function.name());
+                        let Some((_, (item, _))) = found else {
+                            return Some(format!("{name} has no function `{}`", function.name()));
+                        };
+                        let Export::LiftedFunction { ty, .. } = &component.export_items[*item] else {
+                            return Some(format!("{name}#{} is no function of the component", function.name()));
+                        };
+                        let differs = self.compare(*ty, &shapes::export(function))?;
+                        Some(format!("{name}#{}: {differs}", function.name()))
+                    });
+                    match wrong {
+                        None => {
+                            analysis.roles.add(role);
+                            analysis.interfaces[role as usize] = Some(name.to_string());
+                        }
+                        Some(wrong) => analysis.mismatch = Some(wrong),
+                    }
+                }
+            }
+            analysis
+        }
+
+        fn import(&self, name: &str, ty: &TypeDef) -> ImportItem {
+            let mut item = ImportItem { name: name.into(), items: Vec::new(), mismatch: None };
+            match ty {
+                TypeDef::ComponentInstance(instance) => {
+                    for (export, ty) in self.types[*instance].exports.iter() {
+                        match &ty.ty {
+                            TypeDef::ComponentFunc(func) => {
+                                item.items.push(export.to_string());
+                                let ours = Import::ALL.into_iter().find(|i| {
+                                    let (interface, function) = i.name();
+                                    function == export.as_str() && names::matches(name, interface)
+                                });
+                                if let Some(differs) = ours.and_then(|i| self.compare(*func, &i.signature())) {
+                                    item.mismatch = Some(format!("{name}#{export}: {differs}"));
+                                }
+                            }
+                            TypeDef::Resource(_) => item.items.push(export.to_string()),
+                            _ => {}
+                        }
+                    }
+                }
+                TypeDef::ComponentFunc(_) | TypeDef::Resource(_) | TypeDef::Module(_) | TypeDef::Component(_) => {
+                    item.items.push(String::new());
+                }
+                _ => {}
+            }
+            item
+        }
+
+        /// How a function's type differs from the contract's; none where it does not.
+        fn compare(&self, ty: TypeFuncIndex, want: &Signature) -> Option<String> {
+            let func = &self.types[ty];
+            let (params, results) = (&self.types[func.params].types, &self.types[func.results].types);
+            if func.async_ {
+                return Some("it is async, the contract's is not".into());
+            }
+            if params.len() != want.params.len() {
+                return Some(format!("it takes {} parameters, the contract says {}", params.len(), want.params.len()));
+            }
+            for (i, (have, want)) in params.iter().zip(want.params).enumerate() {
+                if !self.is(have, want) {
+                    return Some(format!("parameter {} is not the contract's {want:?}", i + 1));
+                }
+            }
+            match (results.first(), want.result) {
+                (None, None) => None,
+                (Some(have), Some(want)) if results.len() == 1 && self.is(have, want) => None,
+                (_, want) => Some(format!("its result is not the contract's {want:?}")),
+            }
+        }
+
+        fn is(&self, have: &InterfaceType, want: &Shape) -> bool {
+            let maybe = |have: &Option<InterfaceType>, want: Option<&Shape>| match (have, want) {
+                (None, None) => true,
+                (Some(have), Some(want)) => self.is(have, want),
+                _ => false,
+            };
+            match (have, want) {
+                (InterfaceType::Bool, Shape::Bool)
+                | (InterfaceType::U64, Shape::U64)
+                | (InterfaceType::String, Shape::Str) => true,
+                (InterfaceType::List(list), Shape::Bytes) => self.types[*list].element == InterfaceType::U8,
+                (InterfaceType::List(list), Shape::List(want)) => self.is(&self.types[*list].element, want),
+                (InterfaceType::Option(option), Shape::Option(want)) => self.is(&self.types[*option].ty, want),
+                (InterfaceType::Result(result), Shape::Result(ok, err)) => {
+                    let result = &self.types[*result];
+                    maybe(&result.ok, *ok) && maybe(&result.err, Some(err))
+                }
+                (InterfaceType::Record(record), Shape::Record(want)) => {
+                    let fields = &self.types[*record].fields;
+                    fields.len() == want.len()
+                        && fields.iter().zip(*want).all(|(f, (name, ty))| f.name == *name && self.is(&f.ty, ty))
+                }
+                (InterfaceType::Variant(variant), Shape::Variant(want)) => {
+                    let cases = &self.types[*variant].cases;
+                    cases.len() == want.len()
+                        && cases.iter().zip(*want).all(|((n, ty), (name, want))| n == name && maybe(ty, *want))
+                }
+                (InterfaceType::Enum(e), Shape::Enum(want)) => {
+                    let names = &self.types[*e].names;
+                    names.len() == want.len() && names.iter().zip(*want).all(|(a, b)| a == b)
+                }
+                (InterfaceType::Own(ty), Shape::Own(want)) | (InterfaceType::Borrow(ty), Shape::Borrow(want)) => {
+                    self.is_resource(*ty, *want)
+                }
+                _ => false,
+            }
+        }
+
+        /// Whether a handle type is the contract's `want`, by where the resource is imported from.
+        fn is_resource(&self, ty: TypeResourceTableIndex, want: Resource) -> bool {
+            match &self.types[ty] {
+                TypeResourceTable::Concrete { .. } => self.resource(ty) == Some(want),
+                // Of a type that is never instantiated: compared where it is lowered.
+                TypeResourceTable::Abstract(_) => true,
+            }
+        }
+
+        fn resource(&self, ty: TypeResourceTableIndex) -> Option<Resource> {
+            let TypeResourceTable::Concrete { ty, .. } = &self.types[ty] else { return None };
+            let import = self.component.imported_resources.get(*ty)?;
+            let (interface, item) = self.import_name(*import);
+            let all = [Resource::Buffer, Resource::MutableBuffer, Resource::FlowContext];
+            all.into_iter().find(|r| r.name() == item && names::matches(interface, shapes::TYPES))
+        }
+
+        /// Interface and item of an import.
+        fn import_name(&self, index: RuntimeImportIndex) -> (&str, &str) {
+            let (import, path) = &self.component.imports[index];
+            (&self.component.import_types[*import].0, path.first().map_or("", String::as_str))
+        }
+
+        /// The plan of an eligible component, or why it is not one.
+        fn plan(&self, analysis: &Analysis) -> Result<Plan, String> {
+            let mut trampolines = HashMap::new();
+            let lowered: HashMap<_, _> = self
+                .component
+                .initializers
+                .iter()
+                .filter_map(|step| match step {
+                    GlobalInitializer::LowerImport { index, import } => Some((*index, *import)),
+                    _ => None,
+                })
+                .collect();
+            for (index, trampoline) in self.trampolines {
+                let arg = match trampoline {
+                    Trampoline::LowerImport { index, lower_ty, options } => {
+                        let (interface, item) = self.import_name(lowered[index]);
+                        let import = Import::ALL.into_iter().find(|i| {
+                            let (name, function) = i.name();
+                            function == item && names::matches(interface, name)
+                        });
+                        let import = import.ok_or_else(|| format!("imports {interface}#{item}"))?;
+                        if let Some(differs) = self.compare(*lower_ty, &import.signature()) {
+                            return Err(format!("imports {interface}#{item}: {differs}"));
+                        }
+                        Arg::Import(import, self.options(&self.component.options[*options])?)
+                    }
+                    Trampoline::ResourceDrop { ty, .. } => {
+                        Arg::Drop(self.resource(*ty).ok_or("drops a resource that is not the contract's")?)
+                    }
+                    other => return Err(format!("needs `{}`", other.symbol_name())),
+                };
+                trampolines.insert(index, arg);
+            }
+            let mut plan = Plan { steps: Vec::new(), entries: Vec::new() };
+            let mut modules = Vec::new();
+            let mut post_returns = Vec::new();
+            for step in &self.component.initializers {
+                match step {
+                    GlobalInitializer::InstantiateModule(InstantiateModule::Static(module, args), _) => {
+                        let args = args
+                            .iter()
+                            .map(|arg| match arg {
+                                CoreDef::Trampoline(index) => Ok(trampolines[index].clone()),
+                                other => self.core(other, &modules).map(Arg::Export),
+                            })
+                            .collect::<Result<_, _>>()?;
+                        plan.steps.push(Step::Instantiate { module: module.as_u32(), args });
+                        modules.push(*module);
+                    }
+                    GlobalInitializer::LowerImport { .. } => {}
+                    GlobalInitializer::ExtractMemory(memory) => {
+                        if memory.index.as_u32() != 0 {
+                            return Err("uses more than one memory".into());
+                        }
+                        let core = self.core(&CoreDef::from(memory.export.clone()), &modules)?;
+                        plan.steps.push(Step::Memory(core));
+                    }
+                    GlobalInitializer::ExtractRealloc(realloc) => {
+                        plan.steps.push(Step::Realloc(self.core(&realloc.def, &modules)?));
+                    }
+                    GlobalInitializer::ExtractPostReturn(post) => post_returns.push(self.core(&post.def, &modules)?),
+                    GlobalInitializer::Resource(_) => return Err("defines resources".into()),
+                    other => return Err(format!("needs a step that only the general path has: {other:?}")),
+                }
+            }
+            for function in Function::ALL.into_iter().filter(|f| analysis.roles.has(f.role())) {
+                let interface = analysis.interfaces[function.role() as usize].as_deref().unwrap_or_default();
+                let Some((_, (index, _))) = self.component.exports.raw_iter().find(|(n, _)| n.as_str() == interface)
+                else {
+                    continue;
+                };
+                let Export::Instance { exports, .. } = &self.component.export_items[*index] else { continue };
+                let found = exports.raw_iter().find(|(n, _)| n.as_str() == function.name());
+                let Some((_, (item, _))) = found else { continue };
+                let Export::LiftedFunction { func, options, .. } = &self.component.export_items[*item] else {
+                    continue;
+                };
+                let options = &self.component.options[*options];
+                let realloc = self.options(options)?;
+                let post_return = options.post_return.map(|p| post_returns[p.as_u32() as usize].clone());
+                plan.entries.push(Entry { function, target: self.core(func, &modules)?, realloc, post_return });
+            }
+            Ok(plan)
+        }
+
+        /// The realloc of canonical options that the direct path can serve.
+        fn options(&self, options: &CanonicalOptions) -> Result<Option<u32>, String> {
+            if options.async_ || options.callback.is_some() {
+                return Err("is async".into());
+            }
+            if options.instance.as_u32() != 0 {
+                // Handle tables are per component instance; one serves the direct path.
+                return Err("has an inner component with imports or exports of its own".into());
+            }
+            if options.string_encoding != StringEncoding::Utf8 {
+                return Err("has strings that are not UTF-8".into());
+            }
+            match options.data_model {
+                CanonicalOptionsDataModel::LinearMemory(memory) => Ok(memory.realloc.map(|r| r.as_u32())),
+                CanonicalOptionsDataModel::Gc {} => Err("keeps its values in garbage-collected memory".into()),
+            }
+        }
+
+        fn core(&self, def: &CoreDef, modules: &[StaticModuleIndex]) -> Result<CoreRef, String> {
+            let CoreDef::Export(export) = def else {
+                return Err(format!("needs a definition that only the general path has: {def:?}"));
+            };
+            let instance = export.instance.as_u32();
+            let name = match &export.item {
+                ExportItem::Name(name) => name.clone(),
+                ExportItem::Index(index) => {
+                    let module = &self.modules[modules[instance as usize]].module;
+                    let found = module.exports.iter().find(|(_, e)| *e == index);
+                    let (atom, _) = found.ok_or("has a core definition without a name")?;
+                    module.strings[*atom].to_string()
+                }
+            };
+            Ok(CoreRef { instance, name })
+        }
+    }
+}

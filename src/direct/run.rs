@@ -1,0 +1,399 @@
+//! Instances on the direct path: a plan executed with core instances, and the calls.
+
+use std::sync::Arc;
+
+use wasmtime::{Extern, Instance, Module, ModuleExport, Store, TypedFunc, WasmParams};
+
+use super::canon::{Lifted, Source};
+use super::glue;
+use super::imports::{MODULE, drop_function, host_function};
+use super::plan::{Arg, CoreRef, Plan, Step};
+use crate::contract::host::{Breach, Host};
+use crate::contract::lent::Loan;
+use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
+use crate::engine::Engine;
+use crate::engine::fault::{Fault, Outcome};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Compiled core modules of a component and of the glue around it.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// The component's own, in its order.
+    pub modules: Vec<Module>,
+    /// [`glue::lowerings`].
+    pub lowerings: Module,
+    /// [`glue::entries`].
+    pub entries: Module,
+}
+
+/// An argument of a core module, found.
+enum Found {
+    Export(usize, ModuleExport),
+    Host(&'static str),
+    Joined(usize, ModuleExport),
+}
+
+enum Ready {
+    Instantiate(usize, Vec<Found>),
+    Memory(usize, ModuleExport),
+    Realloc(usize, ModuleExport),
+}
+
+/// What an entry of the glue imports, in its order.
+enum Outer {
+    Export(usize, ModuleExport),
+    Realloc(usize),
+    Host(&'static str),
+}
+
+/// A plan whose names are all looked up.
+pub struct Linked {
+    engine: Engine,
+    code: Code,
+    steps: Vec<Ready>,
+    outer: Vec<Outer>,
+    functions: Vec<Function>,
+}
+
+impl std::fmt::Debug for Linked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("direct::Linked").field("functions", &self.functions).finish_non_exhaustive()
+    }
+}
+
+fn broken(what: &str) -> Box<Error> {
+    Error::new(ErrorKind::Internal, format!("the component's plan names {what}, which its modules do not have"))
+}
+
+impl Linked {
+    /// Looks up every name of the plan.
+    pub fn new(engine: &Engine, plan: &Plan, code: Code) -> Result<Arc<Self>> {
+        let mut instantiated: Vec<usize> = Vec::new();
+        let export = |instantiated: &[usize], at: &CoreRef| -> Result<(usize, ModuleExport)> {
+            let module = instantiated.get(at.instance as usize).and_then(|m| code.modules.get(*m));
+            let export = module.and_then(|m| m.get_export_index(&at.name)).ok_or_else(|| broken(&at.name))?;
+            Ok((at.instance as usize, export))
+        };
+        let mut steps = Vec::with_capacity(plan.steps.len());
+        for step in &plan.steps {
+            steps.push(match step {
+                Step::Instantiate { module, args } => {
+                    let found = args.iter().map(|arg| {
+                        Ok(match arg {
+                            Arg::Export(at) => {
+                                let (instance, export) = export(&instantiated, at)?;
+                                Found::Export(instance, export)
+                            }
+                            Arg::Drop(resource) => Found::Host(drop_function(*resource)),
+                            Arg::Import(import, realloc) => match (host_function(*import), realloc) {
+                                ((name, false), _) => Found::Host(name),
+                                ((name, true), Some(realloc)) => {
+                                    let export = code.lowerings.get_export_index(name).ok_or_else(|| broken(name))?;
+                                    Found::Joined(*realloc as usize, export)
+                                }
+                                ((name, true), None) => return Err(broken(name)),
+                            },
+                        })
+                    });
+                    let found = found.collect::<Result<_>>()?;
+                    instantiated.push(*module as usize);
+                    Ready::Instantiate(*module as usize, found)
+                }
+                Step::Memory(at) => {
+                    let (instance, export) = export(&instantiated, at)?;
+                    Ready::Memory(instance, export)
+                }
+                Step::Realloc(at) => {
+                    let (instance, export) = export(&instantiated, at)?;
+                    Ready::Realloc(instance, export)
+                }
+            });
+        }
+        let mut outer = Vec::new();
+        for entry in &plan.entries {
+            let (instance, target) = export(&instantiated, &entry.target)?;
+            outer.push(Outer::Export(instance, target));
+            if glue::has_string(entry.function) {
+                outer.push(Outer::Realloc(entry.realloc.ok_or_else(|| broken("realloc"))? as usize));
+            }
+            if let Some(post_return) = &entry.post_return {
+                let (instance, export) = export(&instantiated, post_return)?;
+                outer.push(Outer::Export(instance, export));
+            }
+        }
+        outer.extend([Outer::Host("parameter"), Outer::Host("lift")]);
+        let functions = plan.entries.iter().map(|entry| entry.function).collect();
+        Ok(Arc::new(Self { engine: engine.clone(), code, steps, outer, functions }))
+    }
+
+    /// Runs the plan in `store`. Guest code may run: start functions.
+    pub fn instantiate(&self, mut store: Store<Host>) -> wasmtime::Result<Running> {
+        let linker = self.engine.direct_linker();
+        let gone = || wasmtime::Error::msg("an export that the plan names is gone");
+        let mut instances: Vec<Instance> = Vec::with_capacity(self.steps.len());
+        let mut reallocs: Vec<(Extern, Option<Instance>)> = Vec::new();
+        for step in &self.steps {
+            match step {
+                Ready::Instantiate(module, args) => {
+                    let mut externs = Vec::with_capacity(args.len());
+                    for arg in args {
+                        externs.push(match arg {
+                            Found::Export(instance, export) => {
+                                instances[*instance].get_module_export(&mut store, export).ok_or_else(gone)?
+                            }
+                            Found::Host(name) => linker.get(&mut store, MODULE, name)?,
+                            Found::Joined(realloc, export) => {
+                                let (function, joined) = reallocs.get_mut(*realloc).ok_or_else(gone)?;
+                                let joined = match joined {
+                                    Some(joined) => *joined,
+                                    None => *joined.insert(self.lowerings(&mut store, function.clone())?),
+                                };
+                                joined.get_module_export(&mut store, export).ok_or_else(gone)?
+                            }
+                        });
+                    }
+                    instances.push(Instance::new(&mut store, &self.code.modules[*module], &externs)?);
+                }
+                Ready::Memory(instance, export) => {
+                    let memory = instances[*instance].get_module_export(&mut store, export);
+                    store.data_mut().canon.memory = memory.and_then(Extern::into_memory);
+                }
+                Ready::Realloc(instance, export) => {
+                    let realloc = instances[*instance].get_module_export(&mut store, export).ok_or_else(gone)?;
+                    reallocs.push((realloc, None));
+                }
+            }
+        }
+        let mut externs = Vec::with_capacity(self.outer.len());
+        for outer in &self.outer {
+            externs.push(match outer {
+                Outer::Export(instance, export) => {
+                    instances[*instance].get_module_export(&mut store, export).ok_or_else(gone)?
+                }
+                Outer::Realloc(realloc) => reallocs.get(*realloc).ok_or_else(gone)?.0.clone(),
+                Outer::Host(name) => linker.get(&mut store, MODULE, name)?,
+            });
+        }
+        let glue = Instance::new(&mut store, &self.code.entries, &externs)?;
+        let mut entries = Entries::default();
+        for function in &self.functions {
+            entries.set(*function, &glue, &mut store)?;
+        }
+        Ok(Running { store, entries })
+    }
+
+    fn lowerings(&self, store: &mut Store<Host>, realloc: Extern) -> wasmtime::Result<Instance> {
+        let linker = self.engine.direct_linker();
+        let names = ["finish", "refuse"].into_iter().chain(glue::joined().map(|import| host_function(import).0));
+        let mut externs = vec![realloc];
+        for name in names {
+            externs.push(linker.get(&mut *store, MODULE, name)?);
+        }
+        Instance::new(store, &self.code.lowerings, &externs)
+    }
+}
+
+/// Sequence, timestamp, length of the content type, payload, context.
+type Element = (u64, u64, u32, u32, u32);
+
+/// The glue's entries; each is there where its role is.
+#[derive(Default)]
+struct Entries {
+    init: Option<TypedFunc<u32, ()>>,
+    teardown: Option<TypedFunc<(), ()>>,
+    pull: Option<TypedFunc<(), ()>>,
+    notify: Option<TypedFunc<u32, ()>>,
+    process: Option<TypedFunc<Element, ()>>,
+    push: Option<TypedFunc<Element, ()>>,
+    complete: Option<TypedFunc<(), ()>>,
+    evaluate: Option<TypedFunc<Element, ()>>,
+    route: Option<TypedFunc<Element, ()>>,
+    ingest: Option<TypedFunc<Element, ()>>,
+    flush: Option<TypedFunc<(), ()>>,
+}
+
+impl Entries {
+    fn set(&mut self, function: Function, glue: &Instance, store: &mut Store<Host>) -> wasmtime::Result<()> {
+        fn find<P: WasmParams>(
+            function: Function,
+            glue: &Instance,
+            store: &mut Store<Host>,
+        ) -> wasmtime::Result<Option<TypedFunc<P, ()>>> {
+            glue.get_typed_func(store, function.name()).map(Some)
+        }
+        match function {
+            Function::Init => self.init = find(function, glue, store)?,
+            Function::Teardown => self.teardown = find(function, glue, store)?,
+            Function::Pull => self.pull = find(function, glue, store)?,
+            Function::NotifyBackpressure => self.notify = find(function, glue, store)?,
+            Function::Process => self.process = find(function, glue, store)?,
+            Function::Push => self.push = find(function, glue, store)?,
+            Function::Complete => self.complete = find(function, glue, store)?,
+            Function::Evaluate => self.evaluate = find(function, glue, store)?,
+            Function::Route => self.route = find(function, glue, store)?,
+            Function::Ingest => self.ingest = find(function, glue, store)?,
+            Function::Flush => self.flush = find(function, glue, store)?,
+        }
+        Ok(())
+    }
+}
+
+/// A running instance.
+pub struct Running {
+    /// The store; its data is the host side.
+    pub store: Store<Host>,
+    entries: Entries,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("direct::Running").finish_non_exhaustive()
+    }
+}
+
+/// A result of another kind than the function's: cannot be, since `lift` knows the function.
+#[cold]
+fn unexpected() -> Fault {
+    Fault::Stopped(wasmtime::Error::msg("a result of another kind than the function's"))
+}
+
+/// A function whose role the component lacks: refused before it gets here.
+#[cold]
+fn absent() -> Fault {
+    Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"))
+}
+
+impl Running {
+    #[inline]
+    fn call<P: WasmParams>(
+        store: &mut Store<Host>,
+        entry: Option<&TypedFunc<P, ()>>,
+        function: Function,
+        params: impl FnOnce(&mut Host) -> std::result::Result<P, Breach>,
+    ) -> Outcome<Lifted> {
+        let entry = entry.ok_or_else(absent)?;
+        let host = store.data_mut();
+        let params = params(host).map_err(|breach| Fault::Stopped(breach.into()))?;
+        host.canon.function = function;
+        if glue::has_string(function) {
+            host.canon.source = Source::Parameter;
+            host.canon.may_leave = false;
+        } else {
+            host.canon.may_leave = true;
+        }
+        entry.call(&mut *store, params).map_err(Fault::Stopped)?;
+        match std::mem::take(&mut store.data_mut().canon.lifted) {
+            Lifted::Error(error) => Err(Fault::Guest(error)),
+            lifted => Ok(lifted),
+        }
+    }
+
+    /// A call that lends an element.
+    #[inline]
+    fn lend(
+        store: &mut Store<Host>,
+        entry: Option<&TypedFunc<Element, ()>>,
+        function: Function,
+        element: &StreamElement<'_>,
+    ) -> Outcome<Lifted> {
+        Loan::during(store, |store| &mut store.data_mut().loan, element, |store| {
+            Self::call(store, entry, function, |host| {
+                let payload = host.handles.lend_payload()?;
+                let context = host.handles.lend_context()?;
+                let len = element.content_type.len() as u32;
+                Ok((element.sequence, element.timestamp_ns, len, payload, context))
+            })
+        })
+    }
+
+    /// See `ComponentInvoker::invoke_init`, and so on for the rest.
+    pub fn init(&mut self, config: &str) -> Outcome<()> {
+        let element = StreamElement { content_type: config, ..Default::default() };
+        let entry = self.entries.init.as_ref();
+        Loan::during(&mut self.store, |store| &mut store.data_mut().loan, &element, |store| {
+            Self::call(store, entry, Function::Init, |_| Ok(config.len() as u32)).map(drop)
+        })
+    }
+
+    /// `teardown`.
+    pub fn teardown(&mut self) -> Outcome<()> {
+        Self::call(&mut self.store, self.entries.teardown.as_ref(), Function::Teardown, |_| Ok(())).map(drop)
+    }
+
+    /// `pull`.
+    #[inline]
+    pub fn pull(&mut self) -> Outcome<Option<OutputElement>> {
+        element(Self::call(&mut self.store, self.entries.pull.as_ref(), Function::Pull, |_| Ok(()))?)
+    }
+
+    /// `notify-backpressure`.
+    pub fn notify_backpressure(&mut self, signal: BackpressureSignal) -> Outcome<()> {
+        let entry = self.entries.notify.as_ref();
+        Self::call(&mut self.store, entry, Function::NotifyBackpressure, |_| Ok(signal as u32)).map(drop)
+    }
+
+    /// `process`.
+    #[inline]
+    pub fn process(&mut self, input: &StreamElement<'_>) -> Outcome<ProcessResult> {
+        match Self::lend(&mut self.store, self.entries.process.as_ref(), Function::Process, input)? {
+            Lifted::Element(output) => Ok(ProcessResult::Emit(output)),
+            Lifted::Nothing => Ok(ProcessResult::Drop),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// `push`.
+    #[inline]
+    pub fn push(&mut self, input: &StreamElement<'_>) -> Outcome<BackpressureSignal> {
+        match Self::lend(&mut self.store, self.entries.push.as_ref(), Function::Push, input)? {
+            Lifted::Signal(signal) => Ok(signal),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// `complete`.
+    pub fn complete(&mut self) -> Outcome<()> {
+        Self::call(&mut self.store, self.entries.complete.as_ref(), Function::Complete, |_| Ok(())).map(drop)
+    }
+
+    /// `evaluate`.
+    #[inline]
+    pub fn evaluate(&mut self, input: &StreamElement<'_>) -> Outcome<bool> {
+        match Self::lend(&mut self.store, self.entries.evaluate.as_ref(), Function::Evaluate, input)? {
+            Lifted::Verdict(verdict) => Ok(verdict),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// `route`: the number of names, which lie in `Canon::ports`.
+    #[inline]
+    pub fn route(&mut self, input: &StreamElement<'_>) -> Outcome<usize> {
+        match Self::lend(&mut self.store, self.entries.route.as_ref(), Function::Route, input)? {
+            Lifted::Ports(count) => Ok(count),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// `ingest`.
+    #[inline]
+    pub fn ingest(&mut self, input: &StreamElement<'_>) -> Outcome<Option<OutputElement>> {
+        element(Self::lend(&mut self.store, self.entries.ingest.as_ref(), Function::Ingest, input)?)
+    }
+
+    /// `flush`.
+    pub fn flush(&mut self) -> Outcome<Vec<OutputElement>> {
+        match Self::call(&mut self.store, self.entries.flush.as_ref(), Function::Flush, |_| Ok(()))? {
+            Lifted::Elements(elements) => Ok(elements),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+#[inline]
+fn element(lifted: Lifted) -> Outcome<Option<OutputElement>> {
+    match lifted {
+        Lifted::Element(output) => Ok(Some(output)),
+        Lifted::Nothing => Ok(None),
+        _ => Err(unexpected()),
+    }
+}

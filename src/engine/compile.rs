@@ -1,0 +1,280 @@
+//! From bytes to a compiled component.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Engine;
+use super::artifact::Mapping;
+use super::link::Path;
+use crate::direct::plan::Analysis;
+use crate::direct::run::Code;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A component compiled for one engine. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CompiledComponent(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    // What holds machine code is dropped before the mapping that it may lie in.
+    direct: Mutex<Option<Code>>,
+    general: Mutex<Option<wasmtime::component::Component>>,
+    _mapping: Option<Mapping>,
+    engine: Engine,
+    analysis: Analysis,
+    imports: Vec<String>,
+    digest: [u8; 32],
+    source: Option<Source>,
+}
+
+/// The component's own bytes, kept as long as a path may still have to be compiled.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(super) struct Source {
+    pub wasm: Vec<u8>,
+    /// Its core modules, as ranges of `wasm`.
+    pub modules: Vec<std::ops::Range<usize>>,
+}
+
+/// All that a compiled component is made of.
+pub(super) struct Parts {
+    pub analysis: Analysis,
+    pub digest: [u8; 32],
+    pub source: Option<Source>,
+    pub direct: Option<Code>,
+    pub general: Option<wasmtime::component::Component>,
+    pub mapping: Option<Mapping>,
+}
+
+impl CompiledComponent {
+    pub(super) fn from_parts(engine: &Engine, parts: Parts) -> Self {
+        let Parts { analysis, digest, source, direct, general, mapping } = parts;
+        let imports = analysis.imports.iter().map(|import| import.name.clone()).collect();
+        Self(Arc::new(Inner {
+            direct: Mutex::new(direct),
+            general: Mutex::new(general),
+            _mapping: mapping,
+            engine: engine.clone(),
+            analysis,
+            imports,
+            digest,
+            source,
+        }))
+    }
+
+    /// The engine that compiled it.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// What is known of it.
+    pub fn analysis(&self) -> &Analysis {
+        &self.0.analysis
+    }
+
+    /// SHA-256 of the component's binary.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.0.digest
+    }
+
+    /// The roles that it exports.
+    pub fn roles(&self) -> crate::contract::Roles {
+        self.0.analysis.roles
+    }
+
+    /// Names of its imports, in its order.
+    pub fn imports(&self) -> &[String] {
+        &self.0.imports
+    }
+
+    /// Names of its exports, in its order.
+    pub fn exports(&self) -> &[String] {
+        &self.0.analysis.exports
+    }
+
+    /// The way in which it runs where nothing is granted.
+    pub fn path(&self) -> Path {
+        let general = self.0.engine.config().path == super::config::PathChoice::General;
+        if self.0.analysis.plan.is_err() || general { Path::General } else { Path::Direct }
+    }
+
+    /// Why not on the direct path: a clause that follows "the component"; "" where it does.
+    pub fn path_reason(&self) -> &str {
+        match &self.0.analysis.plan {
+            Err(why) => why,
+            Ok(_) if self.path() == Path::General => "runs in an engine whose `path` is TORVYN_PATH_GENERAL",
+            Ok(_) => "",
+        }
+    }
+
+    pub(super) fn source(&self) -> Option<&Source> {
+        self.0.source.as_ref()
+    }
+
+    /// The code of each path that is there already.
+    pub(super) fn compiled(&self) -> (Option<Code>, Option<wasmtime::component::Component>) {
+        (self.0.direct.lock().clone(), self.0.general.lock().clone())
+    }
+
+    /// Code for the direct path, compiled where it is not there yet.
+    pub(super) fn direct(&self) -> Result<Code> {
+        let mut code = self.0.direct.lock();
+        if let Some(code) = &*code {
+            return Ok(code.clone());
+        }
+        let compiled = compile_direct(&self.0.engine, &self.0.analysis, self.0.source.as_ref())?;
+        Ok(code.insert(compiled).clone())
+    }
+
+    /// Code for the general path, compiled where it is not there yet.
+    pub(super) fn general(&self) -> Result<wasmtime::component::Component> {
+        let mut code = self.0.general.lock();
+        if let Some(code) = &*code {
+            return Ok(code.clone());
+        }
+        let compiled = compile_general(&self.0.engine, self.0.source.as_ref())?;
+        Ok(code.insert(compiled).clone())
+    }
+}
+
+#[cfg(not(feature = "compiler"))]
+fn no_compiler() -> Box<Error> {
+    let message = "this build of libtorvyn has no compiler: load an artifact that holds the code that is needed";
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+#[cfg(not(feature = "compiler"))]
+fn compile_direct(_: &Engine, _: &Analysis, _: Option<&Source>) -> Result<Code> {
+    Err(no_compiler())
+}
+
+#[cfg(not(feature = "compiler"))]
+fn compile_general(_: &Engine, _: Option<&Source>) -> Result<wasmtime::component::Component> {
+    Err(no_compiler())
+}
+
+#[cfg(not(feature = "compiler"))]
+pub(super) fn compile(_: &Engine, _: &[u8]) -> Result<CompiledComponent> {
+    Err(no_compiler())
+}
+
+#[cfg(feature = "compiler")]
+pub(super) use with_compiler::compile;
+#[cfg(feature = "compiler")]
+use with_compiler::{compile_direct, compile_general};
+
+#[cfg(feature = "compiler")]
+mod with_compiler {
+    use sha2::{Digest as _, Sha256};
+    use wasmparser::{Parser, WasmFeatures};
+    use wasmtime::Module;
+
+    use super::*;
+    use crate::contract::Role;
+    use crate::direct::{glue, plan};
+    use crate::engine::config::PathChoice;
+
+    fn failed(e: &wasmtime::Error) -> Box<Error> {
+        Error::new(ErrorKind::Compilation, format!("the component does not compile: {e:#}").replace('\n', " "))
+    }
+
+    fn source_gone() -> Box<Error> {
+        let message = "the artifact holds no code for the path that this link needs, nor the component's own bytes";
+        Error::new(ErrorKind::Unsupported, message)
+    }
+
+    pub(super) fn compile_direct(engine: &Engine, analysis: &Analysis, source: Option<&Source>) -> Result<Code> {
+        let (Ok(plan), Some(source)) = (&analysis.plan, source) else { return Err(source_gone()) };
+        let module = |wasm: &[u8]| Module::new(engine.wasmtime(), wasm).map_err(|e| failed(&e));
+        let glued = |text: String| module(&wat::parse_str(text).map_err(|e| failed(&wasmtime::Error::new(e)))?);
+        Ok(Code {
+            modules: source.modules.iter().map(|range| module(&source.wasm[range.clone()])).collect::<Result<_>>()?,
+            lowerings: glued(glue::lowerings())?,
+            entries: glued(glue::entries(plan))?,
+        })
+    }
+
+    pub(super) fn compile_general(engine: &Engine, source: Option<&Source>) -> Result<wasmtime::component::Component> {
+        let source = source.ok_or_else(source_gone)?;
+        wasmtime::component::Component::from_binary(engine.wasmtime(), &source.wasm).map_err(|e| failed(&e))
+    }
+
+    /// The component's binary, where `bytes` are a component in binary or text.
+    fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>> {
+        let fail = |kind, message: &str| Err(Error::new(kind, message));
+        if bytes.is_empty() {
+            return fail(ErrorKind::NotComponent, "there are no bytes: expected a WebAssembly component");
+        }
+        let found = if bytes.starts_with(b"\0asm") {
+            std::borrow::Cow::Borrowed(bytes)
+        } else if bytes.trim_ascii_start().starts_with(b"(") || bytes.trim_ascii_start().starts_with(b";") {
+            match wat::parse_bytes(bytes) {
+                Ok(wasm) => std::borrow::Cow::Owned(wasm.into_owned()),
+                Err(e) => {
+                    let message = format!("the text is no WebAssembly component: {e}").replace('\n', " ");
+                    return fail(ErrorKind::Malformed, &message);
+                }
+            }
+        } else {
+            let artifact = bytes.starts_with(&crate::engine::artifact::MAGIC);
+            let hint = if artifact { "an artifact: use torvyn_component_deserialize_unchecked" } else { "something else" };
+            let message = format!("the bytes are no WebAssembly component (neither binary nor text), but {hint}");
+            return fail(ErrorKind::NotComponent, &message);
+        };
+        if found.len() < 8 {
+            return fail(ErrorKind::Malformed, "the component is truncated: its header is not whole");
+        }
+        if Parser::is_core_wasm(&found) {
+            let message = "the bytes are a core module, not a component: make one of it with `wasm-tools component new`";
+            return fail(ErrorKind::CoreModule, message);
+        }
+        if !Parser::is_component(&found) {
+            return fail(ErrorKind::NotComponent, "the bytes are WebAssembly of an unknown version, not a component");
+        }
+        Ok(found)
+    }
+
+    /// Compiles for the path that the engine's configuration and the component's shape give.
+    pub(in crate::engine) fn compile(engine: &Engine, bytes: &[u8]) -> Result<CompiledComponent> {
+        let wasm = binary(bytes)?;
+        let translated = plan::analyse(&wasm, WasmFeatures::default() | WasmFeatures::COMPONENT_MODEL)
+            .map_err(|e| Error::new(ErrorKind::Malformed, format!("the component is not valid: {e}")))?;
+        let analysis = translated.analysis;
+        if let Some(mismatch) = &analysis.mismatch {
+            return Err(Error::new(ErrorKind::TypeMismatch, format!("the component exports {mismatch}")));
+        }
+        if analysis.roles == crate::contract::Roles::default() {
+            return Err(Error::new(ErrorKind::NoRole, no_role(&analysis.exports)));
+        }
+        let digest = Sha256::digest(&wasm).into();
+        let source = Source { wasm: wasm.into_owned(), modules: translated.modules };
+        let (mut direct, mut general) = (None, None);
+        match (&analysis.plan, engine.config().path) {
+            (Err(why), PathChoice::Direct) => {
+                let message = format!("the direct path was asked for, but the component {why}");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            (Ok(_), PathChoice::Auto | PathChoice::Direct) => {
+                direct = Some(compile_direct(engine, &analysis, Some(&source))?);
+            }
+            _ => general = Some(compile_general(engine, Some(&source))?),
+        }
+        // A component that only ever takes the general path needs its bytes no more.
+        let source = direct.is_some().then_some(source);
+        let parts = Parts { analysis, digest, source, direct, general, mapping: None };
+        Ok(CompiledComponent::from_parts(engine, parts))
+    }
+
+    fn no_role(exports: &[String]) -> String {
+        if exports.is_empty() {
+            return "the component is empty: it exports nothing, so it has no role".into();
+        }
+        let roles: Vec<_> = Role::ALL.iter().map(|role| role.interface()).collect();
+        format!(
+            "the component has no role: it exports {}, and none of {} at a version compatible with @{}",
+            exports.join(", "),
+            roles.join(", "),
+            crate::contract::names::VERSION,
+        )
+    }
+}

@@ -1,0 +1,211 @@
+//! The engine's configuration: what may be set, the defaults, and how it becomes Wasmtime's.
+
+use wasmtime::{InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Which way a component's code is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PathChoice {
+    /// The direct path where the component is eligible for it, the general one elsewhere.
+    #[default]
+    Auto,
+    /// The direct path; an ineligible component is an error.
+    Direct,
+    /// Wasmtime's component runtime.
+    General,
+}
+
+/// Sizes of the pooling allocator: slots are made once and reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pooling {
+    /// The most instances alive at once.
+    pub instances: u32,
+    /// Bytes of a linear memory that stay resident in an idle slot.
+    pub keep_resident: usize,
+}
+
+/// Everything that can be set when an engine is made.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // each is specified at its field of `torvyn_engine_config_t`
+pub struct EngineConfig {
+    pub fuel: bool,
+    pub host_ticks: bool,
+    pub tick_ns: u64,
+    pub timeout_ns: u64,
+    pub memory_limit: u64,
+    pub table_limit: u64,
+    pub instance_limit: u32,
+    pub buffer_limit: u64,
+    pub max_handles: u32,
+    pub refuse_growth: bool,
+    pub guest_stack: usize,
+    pub simd: bool,
+    pub relaxed_simd: bool,
+    pub multi_memory: bool,
+    pub optimize: Optimize,
+    pub parallel_compilation: bool,
+    pub explicit_traps: bool,
+    pub unwind_info: bool,
+    pub memory_reservation: Option<u64>,
+    pub pooling: Option<Pooling>,
+    pub path: PathChoice,
+}
+
+/// What the compiler optimises for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Optimize {
+    #[default]
+    Speed,
+    SpeedAndSize,
+    None,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            fuel: false,
+            host_ticks: false,
+            tick_ns: 1_000_000,
+            timeout_ns: 5_000_000_000,
+            memory_limit: 16 << 20,
+            table_limit: 100_000,
+            instance_limit: 64,
+            buffer_limit: 64 << 20,
+            max_handles: 65_536,
+            refuse_growth: false,
+            guest_stack: 512 << 10,
+            simd: true,
+            relaxed_simd: false,
+            multi_memory: false,
+            optimize: Optimize::Speed,
+            parallel_compilation: true,
+            explicit_traps: false,
+            unwind_info: false,
+            memory_reservation: None,
+            pooling: None,
+            path: PathChoice::Auto,
+        }
+    }
+}
+
+fn bad(field: &str, reason: impl std::fmt::Display) -> Box<Error> {
+    Error::new(ErrorKind::Config, format!("engine configuration, `{field}`: {reason}"))
+}
+
+impl EngineConfig {
+    /// Checks each field on its own, so that an error names the field.
+    fn check(&self) -> Result<()> {
+        if !(10_000..=1_000_000_000).contains(&self.tick_ns) {
+            return Err(bad("tick_ns", format!("{} is not within 10 µs and 1 s", self.tick_ns)));
+        }
+        if self.timeout_ns < self.tick_ns {
+            return Err(bad("timeout_ns", format!("{} is less than one tick ({})", self.timeout_ns, self.tick_ns)));
+        }
+        if self.guest_stack < 16 << 10 || self.guest_stack > 64 << 20 {
+            return Err(bad("guest_stack", format!("{} is not within 16 KiB and 64 MiB", self.guest_stack)));
+        }
+        if self.memory_limit < 64 << 10 || self.memory_limit > 4 << 30 {
+            return Err(bad("memory_limit", format!("{} is not within 64 KiB and 4 GiB", self.memory_limit)));
+        }
+        if self.max_handles < 4 {
+            return Err(bad("max_handles", format!("{} is less than 4", self.max_handles)));
+        }
+        if self.buffer_limit < 4 << 10 {
+            return Err(bad("buffer_limit", format!("{} is less than 4 KiB", self.buffer_limit)));
+        }
+        if self.instance_limit == 0 || self.instance_limit > 10_000 {
+            return Err(bad("instance_limit", format!("{} is not within 1 and 10000", self.instance_limit)));
+        }
+        if self.relaxed_simd && !self.simd {
+            return Err(bad("relaxed_simd", "needs `simd`"));
+        }
+        if let Some(pooling) = &self.pooling
+            && !(1..=100_000).contains(&pooling.instances)
+        {
+            return Err(bad("pool_instances", format!("{} is not within 1 and 100000", pooling.instances)));
+        }
+        Ok(())
+    }
+
+    /// Wasmtime's configuration for this one.
+    pub fn build(&self) -> Result<wasmtime::Config> {
+        self.check()?;
+        let mut config = wasmtime::Config::new();
+        config
+            .consume_fuel(self.fuel)
+            .epoch_interruption(true)
+            .max_wasm_stack(self.guest_stack)
+            .async_stack_size(self.guest_stack + (1 << 20))
+            .wasm_simd(self.simd)
+            .wasm_relaxed_simd(self.relaxed_simd)
+            .wasm_multi_memory(self.multi_memory)
+            .wasm_component_model(true)
+            .signals_based_traps(!self.explicit_traps)
+            .native_unwind_info(self.unwind_info)
+            .with_custom_code_memory(Some(std::sync::Arc::new(super::artifact::Publisher)))
+            .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64));
+        #[cfg(feature = "compiler")]
+        config.parallel_compilation(self.parallel_compilation).cranelift_opt_level(match self.optimize {
+            Optimize::Speed => OptLevel::Speed,
+            Optimize::SpeedAndSize => OptLevel::SpeedAndSize,
+            Optimize::None => OptLevel::None,
+        });
+        if self.explicit_traps {
+            // Guard pages are of no use where faults are not caught.
+            config.memory_reservation(0).memory_guard_size(0).memory_may_move(true);
+        } else if let Some(bytes) = self.memory_reservation {
+            config.memory_reservation(bytes);
+        }
+        if let Some(pooling) = &self.pooling {
+            let cores = pooling.instances.saturating_mul(8);
+            let mut pool = PoolingAllocationConfig::new();
+            pool.total_component_instances(pooling.instances)
+                .total_core_instances(cores)
+                .total_memories(pooling.instances)
+                .total_tables(cores)
+                .max_memory_size(self.memory_limit as usize)
+                .table_elements(usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000))
+                .linear_memory_keep_resident(pooling.keep_resident)
+                .table_keep_resident(4 << 10);
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        }
+        Ok(config)
+    }
+
+    /// What an artifact depends on besides Wasmtime's version and the machine: two engines with
+    /// the same text run each other's artifacts.
+    pub fn fingerprint(&self) -> String {
+        format!(
+            "fuel={} simd={} relaxed={} multi={} opt={:?} traps={} unwind={} reservation={:?} pool={}",
+            self.fuel, self.simd, self.relaxed_simd, self.multi_memory, self.optimize, self.explicit_traps,
+            self.unwind_info, self.memory_reservation,
+            self.pooling.map_or(0, |_| self.memory_limit),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_field() {
+        let cases: [(fn(&mut EngineConfig), &str); 6] = [
+            (|c| c.tick_ns = 1, "tick_ns"),
+            (|c| c.timeout_ns = 5, "timeout_ns"),
+            (|c| c.guest_stack = 1, "guest_stack"),
+            (|c| c.memory_limit = 1, "memory_limit"),
+            (|c| c.max_handles = 1, "max_handles"),
+            (|c| (c.relaxed_simd, c.simd) = (true, false), "relaxed_simd"),
+        ];
+        for (set, field) in cases {
+            let mut config = EngineConfig::default();
+            set(&mut config);
+            let error = config.build().unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Config);
+            assert!(error.message.contains(field), "{}", error.message);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a guest's call ended early, and how that becomes an error value.
+
+use wasmtime::{Trap, WasmBacktrace};
+
+use super::limits::LimitReached;
+use crate::contract::ProcessError;
+use crate::contract::host::Breach;
+use crate::error::{Error, ErrorKind, TrapCode};
+
+/// What a path says of a call that gave no result.
+#[derive(Debug)]
+pub enum Fault {
+    /// The guest's own verdict.
+    Guest(ProcessError),
+    /// A trap or a budget.
+    Stopped(wasmtime::Error),
+}
+
+/// What a path says of a call.
+pub type Outcome<T> = Result<T, Fault>;
+
+/// A budget that the epoch callback found exhausted.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum Stop {
+    /// `Control::cancel`.
+    #[error("cancelled; reset the instance to use it again")]
+    Cancelled,
+    /// The instance's timeout or the flow's deadline.
+    #[error("the deadline passed; raise the timeout or reset the instance and go on")]
+    Deadline,
+}
+
+fn trap_code(trap: Trap) -> TrapCode {
+    match trap {
+        Trap::StackOverflow => TrapCode::StackOverflow,
+        Trap::MemoryOutOfBounds => TrapCode::MemoryOutOfBounds,
+        Trap::HeapMisaligned => TrapCode::HeapMisaligned,
+        Trap::TableOutOfBounds => TrapCode::TableOutOfBounds,
+        Trap::IndirectCallToNull => TrapCode::IndirectCallToNull,
+        Trap::BadSignature => TrapCode::BadSignature,
+        Trap::IntegerOverflow => TrapCode::IntegerOverflow,
+        Trap::IntegerDivisionByZero => TrapCode::IntegerDivisionByZero,
+        Trap::BadConversionToInteger => TrapCode::BadConversionToInteger,
+        Trap::UnreachableCodeReached => TrapCode::Unreachable,
+        Trap::NullReference => TrapCode::NullReference,
+        Trap::CannotLeaveComponent | Trap::CannotEnterComponent => TrapCode::CannotLeave,
+        Trap::Interrupt => TrapCode::Interrupt,
+        Trap::OutOfFuel => TrapCode::OutOfFuel,
+        Trap::InvalidChar
+        | Trap::StringOutOfBounds
+        | Trap::ListOutOfBounds
+        | Trap::InvalidDiscriminant
+        | Trap::UnalignedPointer => TrapCode::CanonicalAbi,
+        _ => TrapCode::Other,
+    }
+}
+
+/// The guest's frames, innermost first; the library's own are left out.
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let guest = backtrace.frames().iter().filter(|f| f.module().name() != Some(crate::direct::glue::NAME));
+    guest
+        .map(|frame| {
+            let name = frame.func_name().map_or_else(|| format!("<function {}>", frame.func_index()), str::to_owned);
+            let module = frame.module().name().unwrap_or("<module>");
+            match frame.module_offset() {
+                Some(offset) => format!("{module}!{name} at {offset:#x}"),
+                None => format!("{module}!{name}"),
+            }
+        })
+        .collect()
+}
+
+/// The error value for what stopped a guest.
+#[cold]
+pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
+    let cause = error.root_cause().to_string();
+    let (kind, trap, message) = if let Some(stop) = error.downcast_ref::<Stop>() {
+        match stop {
+            Stop::Cancelled => (ErrorKind::Cancelled, None, cause),
+            Stop::Deadline => (ErrorKind::Deadline, None, cause),
+        }
+    } else if error.is::<LimitReached>() {
+        (ErrorKind::Memory, None, cause)
+    } else if let Some(breach) = error.downcast_ref::<Breach>() {
+        match breach {
+            Breach::TooManyHandles(_) => (ErrorKind::Memory, None, cause),
+            Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
+            _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
+        }
+    } else if let Some(trap) = error.downcast_ref::<Trap>() {
+        match trap_code(*trap) {
+            TrapCode::OutOfFuel => (ErrorKind::Fuel, None, "all fuel was used; raise the budget".into()),
+            code => (ErrorKind::Trap, Some(code), cause),
+        }
+    } else {
+        // Wasmtime's component runtime says breaches of the canonical ABI in words alone.
+        (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause)
+    };
+    let mut error_value = Error::new(kind, message);
+    error_value.trap = trap;
+    error_value.backtrace = frames(error);
+    error_value
+}

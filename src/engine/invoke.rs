@@ -1,0 +1,339 @@
+//! The invoker: what surrounds every call — role, state, cancel, budgets before it; counters, state
+//! and the error value after it — and the choice of the path.
+
+use super::Engine;
+use super::compile::CompiledComponent;
+use super::control::State;
+use super::fault::{self, Fault, Outcome};
+use super::instance::{ComponentInstance, InstanceOptions, NONE, Running};
+use super::link::{ImportBindings, LinkedComponent};
+use super::traits::{ComponentInvoker, MemoryUsage, WasmEngine};
+use crate::contract::{
+    BackpressureSignal, ComponentId, Function, OutputElement, ProcessErrorKind, ProcessResult, Role, StreamElement,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+impl WasmEngine for Engine {
+    type Compiled = CompiledComponent;
+    type Imports = ImportBindings;
+    type Linked = LinkedComponent;
+    type Instance = ComponentInstance;
+
+    fn compile_component(&self, bytes: &[u8]) -> Result<CompiledComponent> {
+        super::compile::compile(self, bytes)
+    }
+
+    fn serialize_component(&self, compiled: &CompiledComponent) -> Result<Vec<u8>> {
+        super::artifact::write(compiled)
+    }
+
+    #[allow(unsafe_code)] // the trait's own contract, passed on
+    unsafe fn deserialize_component(&self, bytes: &[u8]) -> Result<Option<CompiledComponent>> {
+        // SAFETY: the caller keeps this method's contract, which is the same.
+        unsafe { super::artifact::deserialize(self, bytes) }
+    }
+
+    fn link(&self, compiled: &CompiledComponent, imports: &ImportBindings) -> Result<LinkedComponent> {
+        LinkedComponent::new(compiled, imports)
+    }
+
+    fn instantiate(
+        &self,
+        linked: &LinkedComponent,
+        id: ComponentId,
+        options: &InstanceOptions,
+    ) -> Result<ComponentInstance> {
+        ComponentInstance::new(linked, id, options)
+    }
+
+    fn set_fuel(&self, instance: &mut ComponentInstance, fuel: u64) -> Result<()> {
+        let id = instance.id;
+        let off = || {
+            let message = "fuel is off in this engine; set `fuel` in its configuration";
+            Error::new(ErrorKind::FuelDisabled, message).at(id, None)
+        };
+        let store = instance.running.store_mut().ok_or_else(off)?;
+        store.set_fuel(fuel).map_err(|_| off())?;
+        instance.options.fuel = NONE;
+        Ok(())
+    }
+
+    fn fuel_remaining(&self, instance: &ComponentInstance) -> Option<u64> {
+        instance.running.store()?.get_fuel().ok()
+    }
+
+    fn memory_usage(&self, instance: &ComponentInstance) -> MemoryUsage {
+        instance.memory_usage()
+    }
+}
+
+impl Engine {
+    /// A component from an artifact file, mapped and run in place.
+    ///
+    /// # Safety
+    ///
+    /// As for [`WasmEngine::deserialize_component`]; and the file must not change while a handle
+    /// made from it is alive.
+    #[allow(unsafe_code)] // the method's own contract, passed on
+    pub unsafe fn deserialize_component_file(&self, path: &std::path::Path) -> Result<Option<CompiledComponent>> {
+        // SAFETY: the caller keeps this method's contract, which is the same.
+        unsafe { super::artifact::deserialize_file(self, path) }
+    }
+}
+
+/// Calls instances on whichever path they run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Invoker;
+
+/// Runs a method of the same name on the instance's path.
+macro_rules! on_path {
+    ($instance:expr, $method:ident($($arg:expr),*)) => {
+        match &mut $instance.running {
+            Running::Direct(running) => running.$method($($arg),*),
+            Running::General(running) => running.$method($($arg),*),
+            Running::Gone => Err(Fault::Stopped(wasmtime::Error::msg("the instance has no store; reset it"))),
+        }
+    };
+}
+
+impl ComponentInstance {
+    #[cold]
+    fn refuse(&self, kind: ErrorKind, function: Function, message: String) -> Box<Error> {
+        self.control.counters.refused.add(1);
+        Error::new(kind, message).at(self.id, Some(function))
+    }
+
+    #[cold]
+    fn wrong_state(&self, function: Function) -> Box<Error> {
+        let state = self.control.state();
+        let advice = match state {
+            State::New => "call init first",
+            State::Ready => "it was initialised already; reset it to begin again",
+            State::Failed => "the component said fatal or failed to initialise; tear it down, reset or free it",
+            State::Poisoned => "a trap or a budget ended an earlier call; reset or free it",
+            State::TornDown => "it was torn down; reset or free it",
+        };
+        self.refuse(ErrorKind::State, function, format!("called in state {}: {advice}", state.name()))
+    }
+
+    #[cold]
+    fn not_exported(&self, function: Function) -> Box<Error> {
+        let message = format!("the component does not export {}", function.role().interface());
+        self.refuse(ErrorKind::NotExported, function, message)
+    }
+
+    /// Checks role and state of a call that needs `READY`, and arms the budgets.
+    #[inline]
+    fn arm(&mut self, function: Function, flow_ns: u64) -> Result<()> {
+        if !self.roles.has(function.role()) {
+            return Err(self.not_exported(function));
+        }
+        if self.control.state() != State::Ready {
+            return Err(self.wrong_state(function));
+        }
+        self.budget(function, flow_ns)
+    }
+
+    #[inline]
+    fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
+        if self.control.is_cancelled() {
+            self.control.counters.cancels.add(1);
+            let message = "cancelled before it began; the instance is as it was".into();
+            return Err(self.refuse(ErrorKind::Cancelled, function, message));
+        }
+        let (timeout, fuel) = (self.timeout_ticks, self.options.fuel);
+        let Some(store) = self.running.store_mut() else { return Err(self.wrong_state(function)) };
+        let host = store.data_mut();
+        let mut ticks = timeout;
+        if flow_ns != 0 {
+            ticks = ticks.min(host.clock.ticks_for(flow_ns));
+        }
+        host.began = host.clock.begin();
+        host.ends = host.began.saturating_add(ticks);
+        if host.fuel {
+            let before = if fuel == NONE { store.get_fuel() } else { store.set_fuel(fuel).map(|()| fuel) };
+            self.fuel_before = before.unwrap_or(0);
+        }
+        self.control.counters.calls.add(1);
+        Ok(())
+    }
+
+    /// Keeps the books of a call that ran, and makes an error value of what it failed with.
+    #[inline]
+    fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
+        let counters = &self.control.counters;
+        if let Some(store) = self.running.store() {
+            let host = store.data();
+            let held = host.handles.held();
+            counters.buffer_bytes.set(held);
+            if held > counters.buffer_bytes_peak.get() {
+                counters.buffer_bytes_peak.set(held);
+            }
+            counters.linear_bytes.set(host.limits.linear);
+            if host.fuel {
+                counters.fuel_used.add(self.fuel_before.saturating_sub(store.get_fuel().unwrap_or(0)));
+            }
+        }
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(fault) => Err(self.failed(function, fault)),
+        }
+    }
+
+    #[cold]
+    fn failed(&self, function: Function, fault: Fault) -> Box<Error> {
+        let counters = &self.control.counters;
+        match fault {
+            Fault::Guest(error) => {
+                counters.guest_errors.add(1);
+                if error.kind == ProcessErrorKind::Fatal || function == Function::Init {
+                    self.control.set_state(State::Failed);
+                }
+                Error::new(ErrorKind::Guest(error.kind), error.text).at(self.id, Some(function))
+            }
+            Fault::Stopped(error) => {
+                self.control.set_state(State::Poisoned);
+                counters.stopped.add(1);
+                let error = fault::stopped(&error);
+                match error.kind {
+                    ErrorKind::Fuel => counters.out_of_fuel.add(1),
+                    ErrorKind::Deadline => counters.deadlines.add(1),
+                    ErrorKind::Cancelled => counters.cancels.add(1),
+                    ErrorKind::Memory => counters.memory_limits.add(1),
+                    _ => counters.traps.add(1),
+                }
+                error.at(self.id, Some(function))
+            }
+        }
+    }
+
+    /// A call with an element.
+    #[inline]
+    fn arm_element(&mut self, function: Function, element: &StreamElement<'_>) -> Result<()> {
+        self.arm(function, element.flow.map_or(0, |flow| flow.deadline_ns))?;
+        self.control.counters.elements_in.add(1);
+        Ok(())
+    }
+
+    #[inline]
+    fn count_out(&self, n: usize) {
+        self.control.counters.elements_out.add(n as u64);
+    }
+}
+
+impl ComponentInvoker for Invoker {
+    type Instance = ComponentInstance;
+
+    fn invoke_init(&self, instance: &mut ComponentInstance, config: &str) -> Result<()> {
+        if !instance.roles.has(Role::Lifecycle) && instance.control.state() == State::Ready {
+            return Ok(());
+        }
+        if instance.control.state() != State::New {
+            return Err(instance.wrong_state(Function::Init));
+        }
+        instance.budget(Function::Init, 0)?;
+        let outcome = on_path!(instance, init(config));
+        instance.settle(Function::Init, outcome)?;
+        instance.control.set_state(State::Ready);
+        Ok(())
+    }
+
+    fn invoke_teardown(&self, instance: &mut ComponentInstance) -> Result<()> {
+        let state = instance.control.state();
+        if matches!(state, State::Poisoned | State::TornDown) {
+            return Err(instance.wrong_state(Function::Teardown));
+        }
+        if instance.roles.has(Role::Lifecycle) && state != State::New && instance.budget(Function::Teardown, 0).is_ok() {
+            let outcome = on_path!(instance, teardown());
+            // Never stops a shutdown.
+            let _ = instance.settle(Function::Teardown, outcome);
+        }
+        instance.control.set_state(State::TornDown);
+        Ok(())
+    }
+
+    #[inline]
+    fn invoke_pull(&self, instance: &mut ComponentInstance) -> Result<Option<OutputElement>> {
+        instance.arm(Function::Pull, 0)?;
+        let outcome = on_path!(instance, pull());
+        let element = instance.settle(Function::Pull, outcome)?;
+        instance.count_out(usize::from(element.is_some()));
+        Ok(element)
+    }
+
+    fn invoke_notify_backpressure(&self, instance: &mut ComponentInstance, signal: BackpressureSignal) -> Result<()> {
+        instance.arm(Function::NotifyBackpressure, 0)?;
+        let outcome = on_path!(instance, notify_backpressure(signal));
+        instance.settle(Function::NotifyBackpressure, outcome)
+    }
+
+    #[inline]
+    fn invoke_process(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<ProcessResult> {
+        instance.arm_element(Function::Process, element)?;
+        let outcome = on_path!(instance, process(element));
+        let mut result = instance.settle(Function::Process, outcome)?;
+        if let ProcessResult::Emit(output) = &mut result {
+            // The host's values win (`types.wit`, `element-meta`).
+            (output.sequence, output.timestamp_ns) = (element.sequence, element.timestamp_ns);
+            instance.count_out(1);
+        }
+        Ok(result)
+    }
+
+    #[inline]
+    fn invoke_push(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<BackpressureSignal> {
+        instance.arm_element(Function::Push, element)?;
+        let outcome = on_path!(instance, push(element));
+        instance.settle(Function::Push, outcome)
+    }
+
+    fn invoke_complete(&self, instance: &mut ComponentInstance) -> Result<()> {
+        instance.arm(Function::Complete, 0)?;
+        let outcome = on_path!(instance, complete());
+        instance.settle(Function::Complete, outcome)
+    }
+
+    #[inline]
+    fn invoke_evaluate(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<bool> {
+        instance.arm_element(Function::Evaluate, element)?;
+        let outcome = on_path!(instance, evaluate(element));
+        instance.settle(Function::Evaluate, outcome)
+    }
+
+    #[inline]
+    fn invoke_route<'i>(
+        &self,
+        instance: &'i mut ComponentInstance,
+        element: &StreamElement<'_>,
+    ) -> Result<&'i [String]> {
+        instance.arm_element(Function::Route, element)?;
+        let outcome = on_path!(instance, route(element));
+        let count = instance.settle(Function::Route, outcome)?;
+        let ports = instance.running.store().map_or(&[][..], |store| &store.data().canon.ports[..]);
+        Ok(&ports[..count.min(ports.len())])
+    }
+
+    #[inline]
+    fn invoke_ingest(
+        &self,
+        instance: &mut ComponentInstance,
+        element: &StreamElement<'_>,
+    ) -> Result<Option<OutputElement>> {
+        instance.arm_element(Function::Ingest, element)?;
+        let outcome = on_path!(instance, ingest(element));
+        let mut result = instance.settle(Function::Ingest, outcome)?;
+        if let Some(output) = &mut result {
+            (output.sequence, output.timestamp_ns) = (element.sequence, element.timestamp_ns);
+            instance.count_out(1);
+        }
+        Ok(result)
+    }
+
+    fn invoke_flush(&self, instance: &mut ComponentInstance) -> Result<Vec<OutputElement>> {
+        instance.arm(Function::Flush, 0)?;
+        let outcome = on_path!(instance, flush());
+        let elements = instance.settle(Function::Flush, outcome)?;
+        instance.count_out(elements.len());
+        Ok(elements)
+    }
+}

@@ -1,0 +1,90 @@
+//! The engine: configuration, compiled components, linking, instances and their calls.
+
+pub mod artifact;
+pub mod clock;
+pub mod compile;
+pub mod config;
+pub mod control;
+pub mod fault;
+pub mod instance;
+pub mod invoke;
+pub mod limits;
+pub mod link;
+pub mod traits;
+
+use std::sync::Arc;
+
+use clock::Clock;
+use config::EngineConfig;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What compiles and runs components. Cheap to clone; every handle made from it keeps it alive.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    config: EngineConfig,
+    clock: Arc<Clock>,
+    /// Host functions of the direct path, defined once.
+    direct: wasmtime::Linker<crate::contract::host::Host>,
+    /// Host functions of the general path, defined once.
+    general: wasmtime::component::Linker<crate::contract::host::Host>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.clock.stop();
+    }
+}
+
+impl Engine {
+    /// An engine of `config`. Fails with [`ErrorKind::Config`], naming the field where one is to
+    /// blame.
+    pub fn new(config: EngineConfig) -> Result<Self> {
+        let built = config.build()?;
+        let refused = |e: wasmtime::Error| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}"));
+        let wasmtime = wasmtime::Engine::new(&built).map_err(refused)?;
+        let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
+        let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
+        let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
+        Ok(Self(Arc::new(Inner { wasmtime, config, clock, direct, general })))
+    }
+
+    /// Wasmtime's engine.
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.0.wasmtime
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.0.clock
+    }
+
+    /// The contract's host side for the direct path.
+    pub fn direct_linker(&self) -> &wasmtime::Linker<crate::contract::host::Host> {
+        &self.0.direct
+    }
+
+    /// The contract's host side for the general path.
+    pub fn general_linker(&self) -> &wasmtime::component::Linker<crate::contract::host::Host> {
+        &self.0.general
+    }
+
+    /// Whether both are one engine.
+    pub fn same(&self, other: &Engine) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}

@@ -1,0 +1,140 @@
+//! Errors as values: what happened, to which component, in which function, and what to do.
+
+use std::fmt;
+
+use crate::contract::{ComponentId, Function, ProcessErrorKind};
+
+/// What every fallible operation of the crate gives. Boxed, so that the success path stays small.
+pub type Result<T> = std::result::Result<T, Box<Error>>;
+
+/// The kind of an [`Error`]; each is one negative status of the C ABI (`ffi/status.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // each is specified once, at its status in `ffi/status.rs`
+pub enum ErrorKind {
+    // Misuse by the caller: nothing ran, nothing changed.
+    Null,
+    Utf8,
+    Argument,
+    Busy,
+    State,
+    WrongEngine,
+    NotExported,
+    FuelDisabled,
+    // The engine.
+    Config,
+    NotComponent,
+    CoreModule,
+    Malformed,
+    NoRole,
+    Unsupported,
+    Compilation,
+    Deserialization,
+    Io,
+    UnresolvedImport,
+    TypeMismatch,
+    Instantiation,
+    Trap,
+    Fuel,
+    Deadline,
+    Cancelled,
+    Memory,
+    HostFunction,
+    Wasi,
+    Internal,
+    Panic,
+    // The component's own verdict (`process-error` in `wit/torvyn-streaming/types.wit`).
+    Guest(ProcessErrorKind),
+}
+
+/// Why a guest trapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // each is specified once, at its constant in `ffi/status.rs`
+pub enum TrapCode {
+    StackOverflow,
+    MemoryOutOfBounds,
+    HeapMisaligned,
+    TableOutOfBounds,
+    IndirectCallToNull,
+    BadSignature,
+    IntegerOverflow,
+    IntegerDivisionByZero,
+    BadConversionToInteger,
+    Unreachable,
+    NullReference,
+    CannotLeave,
+    CanonicalAbi,
+    Interrupt,
+    OutOfFuel,
+    Other,
+}
+
+/// One failure. Built only where something failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct Error {
+    /// What failed.
+    pub kind: ErrorKind,
+    /// What happened and what to do, one line; without component and function, which `Display` adds.
+    pub message: String,
+    /// The instance's id, where an instance is concerned.
+    pub component: Option<ComponentId>,
+    /// The function of the contract that was called.
+    pub function: Option<Function>,
+    /// Set where a guest trapped.
+    pub trap: Option<TrapCode>,
+    /// The guest's frames, innermost first.
+    pub backtrace: Vec<String>,
+}
+
+impl Error {
+    /// An error of `kind` that concerns no instance yet.
+    #[cold]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
+            kind,
+            message: message.into(),
+            component: None,
+            function: None,
+            trap: None,
+            backtrace: Vec::new(),
+        })
+    }
+
+    /// Names the instance and the call that failed.
+    #[must_use]
+    pub fn at(mut self: Box<Self>, component: ComponentId, function: Option<Function>) -> Box<Self> {
+        self.component = Some(component);
+        self.function = self.function.or(function);
+        self
+    }
+
+    /// Whether the instance can take no further element without a reset.
+    pub fn is_fatal(&self) -> bool {
+        use ErrorKind as K;
+        matches!(
+            self.kind,
+            K::Trap | K::Fuel | K::Deadline | K::Cancelled | K::Memory | K::HostFunction | K::Panic
+                | K::Internal | K::Guest(ProcessErrorKind::Fatal)
+        )
+    }
+
+    /// Whether the same call may succeed when it is made again later, unchanged.
+    pub fn is_retryable(&self) -> bool {
+        use ErrorKind as K;
+        matches!(
+            self.kind,
+            K::Busy | K::Guest(ProcessErrorKind::Unavailable) | K::Guest(ProcessErrorKind::DeadlineExceeded)
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.component, self.function) {
+            (Some(id), Some(function)) => write!(f, "component {}, {}: ", id.0, function.name())?,
+            (Some(id), None) => write!(f, "component {}: ", id.0)?,
+            (None, Some(function)) => write!(f, "{}: ", function.name())?,
+            (None, None) => {}
+        }
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,155 @@
+//! The one way in and out: every exported function is a single `ffi!`, which checks the pointers
+//! that it names, stops panics and hands out errors.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use super::error::ErrorHandle;
+use super::status::Status;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The body of an exported function.
+///
+/// `err:` is for fallible ones: `ffi!(err: err, out: [out], handle: [engine] => { ... })` clears the
+/// out-parameters first, then turns each named pointer into what the function of that kind in
+/// `args` gives (a status names the parameter where that refuses), then runs the body, which gives
+/// `Result<Status>`. `neutral:` is for the others, which answer with that value where a pointer is
+/// refused or the body panics.
+macro_rules! ffi {
+    (err: $err:ident, out: [$($out:ident),*] $(, $kind:ident: [$($name:ident),*])* => $body:expr) => {{
+        $(
+            // SAFETY: the header requires NULL or a place for the value.
+            unsafe { $crate::ffi::args::clear($out) };
+        )*
+        let run = || -> $crate::error::Result<$crate::ffi::status::Status> {
+            $(let $out = $crate::ffi::args::slot($out, stringify!($out))?;)*
+            $($(
+                // SAFETY: the header requires what the kind's function does, or NULL.
+                let $name = unsafe { $crate::ffi::args::$kind($name, stringify!($name))? };
+            )*)*
+            $body
+        };
+        // SAFETY: the header requires NULL or a place for the error.
+        unsafe { $crate::ffi::guard::status($err, run) }
+    }};
+    (neutral: $neutral:expr $(, $kind:ident: [$($name:ident),*])* => $body:expr) => {
+        $crate::ffi::guard::answer($neutral, || {
+            $($(
+                // SAFETY: the header requires what the kind's function does, or NULL.
+                let $name = unsafe { $crate::ffi::args::$kind($name, stringify!($name))? };
+            )*)*
+            Ok($body)
+        })
+    };
+}
+
+thread_local! {
+    /// What the hook heard of the thread's latest panic.
+    static HEARD: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Keeps panics of this library off stderr; where they were is kept for the error value.
+///
+/// The product has a standard library of its own, where only the library's threads have a name. A
+/// thread with another name is one of a Rust program that links the crate: its hook goes on.
+pub(super) fn silence_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            // The thread-local may be gone while the thread ends.
+            let _ = HEARD.try_with(|heard| heard.set(Some(info.to_string())));
+            if std::thread::current().name().is_some_and(|name| !name.starts_with("torvyn-")) {
+                before(info);
+            }
+        }));
+    });
+}
+
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> Box<Error> {
+    let said = payload.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panicked");
+    let heard = HEARD.try_with(Cell::take).ok().flatten();
+    let message = format!("a defect of libtorvyn, please report it: {}", heard.as_deref().unwrap_or(said));
+    if !payload.is::<String>() && !payload.is::<&str>() {
+        // Dropping a value of unknown type could panic once more.
+        std::mem::forget(payload);
+    }
+    Error::new(ErrorKind::Panic, message)
+}
+
+#[cold]
+unsafe fn fail(err: *mut *mut ErrorHandle, error: Box<Error>) -> Status {
+    let status = Status::from(error.kind);
+    if !err.is_null() {
+        // Making the detail must not fail the call in another way than it failed.
+        let detail = catch_unwind(AssertUnwindSafe(|| ErrorHandle::give(error))).unwrap_or(std::ptr::null_mut());
+        // SAFETY: the caller's promise.
+        unsafe { err.write(detail) };
+    }
+    status
+}
+
+/// Runs a fallible body: its status, with `*err` set for a negative one and NULL for others.
+///
+/// # Safety
+///
+/// `err` is NULL or a place for a pointer.
+#[inline]
+pub(super) unsafe fn status(err: *mut *mut ErrorHandle, run: impl FnOnce() -> Result<Status>) -> Status {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(status)) => {
+            if !err.is_null() {
+                // SAFETY: the caller's promise.
+                unsafe { err.write(std::ptr::null_mut()) };
+            }
+            status
+        }
+        // SAFETY: the caller's promise.
+        Ok(Err(error)) => unsafe { fail(err, error) },
+        // SAFETY: the caller's promise.
+        Err(payload) => unsafe { fail(err, panicked(payload)) },
+    }
+}
+
+/// Runs a body that cannot fail: its answer, or the neutral one.
+#[inline]
+pub(super) fn answer<R>(neutral: R, run: impl FnOnce() -> Result<R>) -> R {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => neutral,
+        Err(payload) => {
+            drop(panicked(payload));
+            neutral
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::{torvyn_error_free, torvyn_error_message, torvyn_error_status};
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status_and_says_where() {
+        silence_panics();
+        let run = |err: *mut *mut ErrorHandle| -> Status {
+            // SAFETY: `err` is NULL or points to a local.
+            unsafe { status(err, || panic!("oh no {}", 7)) }
+        };
+        assert_eq!(run(std::ptr::null_mut()), Status::TORVYN_ERROR_PANIC);
+        let mut err = std::ptr::null_mut();
+        assert_eq!(run(&raw mut err), Status::TORVYN_ERROR_PANIC);
+        // SAFETY: `err` was just given.
+        unsafe {
+            assert_eq!(torvyn_error_status(err), Status::TORVYN_ERROR_PANIC);
+            let message = torvyn_error_message(err).text("message").unwrap();
+            assert!(message.contains("oh no 7") && message.contains("guard.rs"), "{message}");
+            torvyn_error_free(err);
+        }
+        assert_eq!(answer(3, || panic!("again")), 3);
+    }
+}

@@ -1,0 +1,6 @@
+//! The general path: Wasmtime's component runtime, for components that the direct path does not
+//! take.
+
+pub mod imports;
+pub mod run;
+mod types;

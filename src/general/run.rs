@@ -1,0 +1,239 @@
+//! Instances on the general path, and the calls.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower, Resource, TypedFunc,
+};
+
+use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
+use crate::contract::host::{Host, LENT};
+use crate::contract::lent::Loan;
+use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
+use crate::direct::plan::Analysis;
+use crate::engine::Engine;
+use crate::engine::fault::{Fault, Outcome};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A component whose imports are bound and whose exports are found.
+pub struct Linked {
+    pre: InstancePre<Host>,
+    functions: Vec<(Function, ComponentExportIndex)>,
+}
+
+impl std::fmt::Debug for Linked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("general::Linked").field("functions", &self.functions.len()).finish_non_exhaustive()
+    }
+}
+
+impl Linked {
+    /// Binds the contract's host side and looks up every export.
+    pub fn new(engine: &Engine, analysis: &Analysis, component: &Component) -> Result<Self> {
+        let pre = engine.general_linker().instantiate_pre(component).map_err(|e| {
+            let message = format!("the component's imports do not fit the host's: {e:#}").replace('\n', " ");
+            Error::new(ErrorKind::TypeMismatch, message)
+        })?;
+        let mut functions = Vec::new();
+        for function in Function::ALL.into_iter().filter(|f| analysis.roles.has(f.role())) {
+            let interface = analysis.interfaces[function.role() as usize].as_deref().unwrap_or_default();
+            let index = component.get_export_index(None, interface);
+            let index = index.and_then(|index| component.get_export_index(Some(&index), function.name()));
+            let gone = || Error::new(ErrorKind::Internal, format!("{interface}#{} is gone", function.name()));
+            functions.push((function, index.ok_or_else(gone)?));
+        }
+        Ok(Self { pre, functions })
+    }
+
+    /// Instantiates in `store`.
+    pub fn instantiate(&self, mut store: Store<Host>) -> wasmtime::Result<Running> {
+        let instance = self.pre.instantiate(&mut store)?;
+        let mut functions = Functions::default();
+        for (function, index) in &self.functions {
+            functions.set(*function, &instance, index, &mut store)?;
+        }
+        Ok(Running { store, functions, content_type: Arc::from("") })
+    }
+}
+
+type Answer<T> = (std::result::Result<T, ErrorOut>,);
+type ElementFunc<T> = Option<TypedFunc<(ElementIn,), Answer<T>>>;
+
+/// The contract's functions; each is there where its role is.
+#[derive(Default)]
+struct Functions {
+    init: Option<TypedFunc<(String,), Answer<()>>>,
+    teardown: Option<TypedFunc<(), ()>>,
+    pull: Option<TypedFunc<(), Answer<Option<ElementOut>>>>,
+    notify: Option<TypedFunc<(Signal,), ()>>,
+    process: ElementFunc<ProcessOut>,
+    push: ElementFunc<Signal>,
+    complete: Option<TypedFunc<(), Answer<()>>>,
+    evaluate: ElementFunc<bool>,
+    route: ElementFunc<Vec<String>>,
+    ingest: ElementFunc<Option<ElementOut>>,
+    flush: Option<TypedFunc<(), Answer<Vec<ElementOut>>>>,
+}
+
+impl Functions {
+    fn set(
+        &mut self,
+        function: Function,
+        instance: &Instance,
+        index: &ComponentExportIndex,
+        store: &mut Store<Host>,
+    ) -> wasmtime::Result<()> {
+        fn find<P, R>(
+            instance: &Instance,
+            index: &ComponentExportIndex,
+            store: &mut Store<Host>,
+        ) -> wasmtime::Result<Option<TypedFunc<P, R>>>
+        where
+            P: ComponentNamedList + Lower,
+            R: ComponentNamedList + Lift,
+        {
+            instance.get_typed_func(store, index).map(Some)
+        }
+        match function {
+            Function::Init => self.init = find(instance, index, store)?,
+            Function::Teardown => self.teardown = find(instance, index, store)?,
+            Function::Pull => self.pull = find(instance, index, store)?,
+            Function::NotifyBackpressure => self.notify = find(instance, index, store)?,
+            Function::Process => self.process = find(instance, index, store)?,
+            Function::Push => self.push = find(instance, index, store)?,
+            Function::Complete => self.complete = find(instance, index, store)?,
+            Function::Evaluate => self.evaluate = find(instance, index, store)?,
+            Function::Route => self.route = find(instance, index, store)?,
+            Function::Ingest => self.ingest = find(instance, index, store)?,
+            Function::Flush => self.flush = find(instance, index, store)?,
+        }
+        Ok(())
+    }
+}
+
+/// A running instance.
+pub struct Running {
+    /// The store; its data is the host side.
+    pub store: Store<Host>,
+    functions: Functions,
+    /// The last element's content type: most streams have but one.
+    content_type: Arc<str>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("general::Running").finish_non_exhaustive()
+    }
+}
+
+/// Calls `func`; none where the role is absent, which is refused before it gets here.
+fn call<P, R>(store: &mut Store<Host>, func: Option<&TypedFunc<P, R>>, params: P) -> Outcome<R>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    let absent = || Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"));
+    func.ok_or_else(absent)?.call(store, params).map_err(Fault::Stopped)
+}
+
+fn answer<T>((result,): Answer<T>) -> Outcome<T> {
+    result.map_err(|error| Fault::Guest(error.into()))
+}
+
+/// A lifted output, its buffer taken out of the table.
+fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
+    let taken = store.data_mut().handles.take_buffer(out.payload.rep());
+    let mut payload = taken.map_err(|breach| Fault::Stopped(breach.into()))?;
+    payload.meta_type.push_str(&out.meta.content_type);
+    Ok(OutputElement { sequence: out.meta.sequence, timestamp_ns: out.meta.timestamp_ns, payload })
+}
+
+impl Running {
+    /// A call that lends an element.
+    fn lend<T>(&mut self, find: fn(&Functions) -> &ElementFunc<T>, element: &StreamElement<'_>) -> Outcome<T>
+    where
+        Answer<T>: ComponentNamedList + Lift,
+    {
+        if *self.content_type != *element.content_type {
+            self.content_type = Arc::from(element.content_type);
+        }
+        let params = ElementIn {
+            meta: MetaIn {
+                sequence: element.sequence,
+                timestamp_ns: element.timestamp_ns,
+                content_type: self.content_type.clone(),
+            },
+            payload: Resource::new_borrow(LENT),
+            context: Resource::new_borrow(LENT),
+        };
+        let func = find(&self.functions).as_ref();
+        Loan::during(&mut self.store, |store| &mut store.data_mut().loan, element, |store| {
+            answer(call(store, func, (params,))?)
+        })
+    }
+
+    /// See `ComponentInvoker::invoke_init`, and so on for the rest.
+    pub fn init(&mut self, config: &str) -> Outcome<()> {
+        answer(call(&mut self.store, self.functions.init.as_ref(), (config.to_owned(),))?)
+    }
+
+    /// `teardown`.
+    pub fn teardown(&mut self) -> Outcome<()> {
+        call(&mut self.store, self.functions.teardown.as_ref(), ())
+    }
+
+    /// `pull`.
+    pub fn pull(&mut self) -> Outcome<Option<OutputElement>> {
+        let out = answer(call(&mut self.store, self.functions.pull.as_ref(), ())?)?;
+        out.map(|out| taken(&mut self.store, out)).transpose()
+    }
+
+    /// `notify-backpressure`.
+    pub fn notify_backpressure(&mut self, signal: BackpressureSignal) -> Outcome<()> {
+        call(&mut self.store, self.functions.notify.as_ref(), (signal.into(),))
+    }
+
+    /// `process`.
+    pub fn process(&mut self, element: &StreamElement<'_>) -> Outcome<ProcessResult> {
+        match self.lend(|f| &f.process, element)? {
+            ProcessOut::Emit(out) => taken(&mut self.store, out).map(ProcessResult::Emit),
+            ProcessOut::Drop => Ok(ProcessResult::Drop),
+        }
+    }
+
+    /// `push`.
+    pub fn push(&mut self, element: &StreamElement<'_>) -> Outcome<BackpressureSignal> {
+        self.lend(|f| &f.push, element).map(Into::into)
+    }
+
+    /// `complete`.
+    pub fn complete(&mut self) -> Outcome<()> {
+        answer(call(&mut self.store, self.functions.complete.as_ref(), ())?)
+    }
+
+    /// `evaluate`.
+    pub fn evaluate(&mut self, element: &StreamElement<'_>) -> Outcome<bool> {
+        self.lend(|f| &f.evaluate, element)
+    }
+
+    /// `route`: the number of names, which lie in `Canon::ports`.
+    pub fn route(&mut self, element: &StreamElement<'_>) -> Outcome<usize> {
+        let ports = self.lend(|f| &f.route, element)?;
+        let count = ports.len();
+        self.store.data_mut().canon.ports = ports;
+        Ok(count)
+    }
+
+    /// `ingest`.
+    pub fn ingest(&mut self, element: &StreamElement<'_>) -> Outcome<Option<OutputElement>> {
+        let out = self.lend(|f| &f.ingest, element)?;
+        out.map(|out| taken(&mut self.store, out)).transpose()
+    }
+
+    /// `flush`.
+    pub fn flush(&mut self) -> Outcome<Vec<OutputElement>> {
+        let outs = answer(call(&mut self.store, self.functions.flush.as_ref(), ())?)?;
+        outs.into_iter().map(|out| taken(&mut self.store, out)).collect()
+    }
+}

@@ -1,0 +1,2 @@
+;; The smallest component: no imports, no exports, no role.
+(component)
