@@ -1,1 +1,75 @@
-fn main(){}
+//! Generates `include/torvyn.h` from `src/ffi`, where it is not what is there already.
+
+use std::path::Path;
+
+/// The C text of one file of `src/ffi`, in the house's manner: tags without `_t`, used only where
+/// they are defined, and comments of one line on one line.
+fn section(config: &cbindgen::Config, file: &Path) -> Result<String, cbindgen::Error> {
+    let bindings = cbindgen::Builder::new().with_config(config.clone()).with_src(file).generate()?;
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    let mut text = String::from_utf8_lossy(&text).trim().to_owned();
+    for name in config.export.rename.values() {
+        for kind in ["struct", "enum"] {
+            let tag = format!("typedef {kind} {} ", name.trim_end_matches("_t"));
+            text = text
+                .replace(&format!("typedef {kind} {name} "), &tag)
+                .replace(&format!("{kind} {name} "), &format!("{name} "));
+        }
+    }
+    let lines: Vec<_> = text.lines().collect();
+    let mut out = String::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let (indent, rest) = lines[at].split_at(lines[at].len() - lines[at].trim_start().len());
+        let next = |n: usize| lines.get(at + n).map_or("", |line| line.trim());
+        match next(1).strip_prefix("* ") {
+            Some(only) if rest == "/**" && next(2) == "*/" && indent.len() + only.len() <= 72 => {
+                out.push_str(&format!("{indent}/** {only} */\n"));
+                at += 3;
+            }
+            _ => {
+                out.push_str(lines[at]);
+                out.push('\n');
+                at += 1;
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn header(root: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml"))?;
+    let mut header = String::new();
+    for line in std::fs::read_to_string(root.join("src/ffi/torvyn.h.in"))?.lines() {
+        match line.strip_prefix("@include ") {
+            Some(name) => header.push_str(&section(&config, &root.join("src/ffi").join(name))?),
+            None => {
+                header.push_str(line);
+                header.push('\n');
+            }
+        }
+    }
+    for part in ["MAJOR", "MINOR", "PATCH"] {
+        header = header.replace(&format!("@{part}@"), &std::env::var(format!("CARGO_PKG_VERSION_{part}"))?);
+    }
+    Ok(header)
+}
+
+fn main() {
+    for input in ["build.rs", "cbindgen.toml", "Cargo.toml", "src/ffi", "include/torvyn.h"] {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").map(std::path::PathBuf::from).unwrap_or_default();
+    match header(&root) {
+        // Source that does not parse is for the compiler to complain of.
+        Err(error) => println!("cargo:warning=include/torvyn.h was not generated: {error}"),
+        Ok(text) => {
+            let path = root.join("include/torvyn.h");
+            if std::fs::read_to_string(&path).ok().as_deref() != Some(&text) {
+                // Where the sources cannot be written, the header that came with them is good.
+                let _ = std::fs::write(&path, text);
+            }
+        }
+    }
+}

@@ -135,6 +135,9 @@ impl fmt::Display for Error {
             (None, Some(function)) => write!(f, "{}: ", function.name())?,
             (None, None) => {}
         }
+        if let ErrorKind::Guest(kind) = self.kind {
+            write!(f, "answered {}{}", kind.name(), if self.message.is_empty() { "" } else { ": " })?;
+        }
         f.write_str(&self.message)
     }
 }

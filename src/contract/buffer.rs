@@ -1,18 +1,31 @@
-//! Host buffers: four size classes, pooled per instance, reused without the allocator.
+//! Host buffers: four size classes, pooled, reused without the allocator.
 //!
-//! A buffer leaves its pool when a guest allocates it and comes back when the guest drops it or
-//! the caller releases the output that carries it, from whatever thread. Both ways are lock-free:
-//! one atomic exchange in the steady state.
+//! Idle buffers lie in a cache of the thread that released them, where the next call on that thread
+//! finds them: no atomic operation, no lock. A cache that runs full or empty trades half of its
+//! content with a reserve that all threads share, so that one thread may allocate what another
+//! releases without either turning to the allocator.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::sync::OnceLock;
 
 use crossbeam_queue::ArrayQueue;
-use crossbeam_utils::atomic::AtomicCell;
 
 use super::MAX_BUFFER;
 
-/// Capacity of each size class in bytes, and how many idle buffers of it a pool keeps.
-const CLASSES: [(usize, usize); 4] = [(4 << 10, 32), (64 << 10, 8), (1 << 20, 2), (MAX_BUFFER, 1)];
+/// A size class: the capacity of its buffers in bytes, how many idle ones a thread keeps, and how
+/// many lie in the reserve.
+struct Class {
+    capacity: usize,
+    cached: usize,
+    reserve: usize,
+}
+
+const CLASSES: [Class; 4] = [
+    Class { capacity: 4 << 10, cached: 32, reserve: 256 },
+    Class { capacity: 64 << 10, cached: 8, reserve: 64 },
+    Class { capacity: 1 << 20, cached: 2, reserve: 8 },
+    Class { capacity: MAX_BUFFER, cached: 1, reserve: 2 },
+];
 
 /// A byte string in host memory, with the capacity of its size class.
 #[derive(Debug)]
@@ -23,15 +36,13 @@ pub struct Buffer {
     pub content_type: String,
     /// The content type of the `element-meta` that the buffer came out with.
     pub meta_type: String,
-    /// The pool to go back to; none while idle.
-    home: Option<Arc<Pool>>,
 }
 
 impl Buffer {
     #[cold]
     fn new(class: usize) -> Box<Self> {
         let (content_type, meta_type) = (String::new(), String::new());
-        Box::new(Self { bytes: Vec::with_capacity(CLASSES[class].0), class, content_type, meta_type, home: None })
+        Box::new(Self { bytes: Vec::with_capacity(CLASSES[class].capacity), class, content_type, meta_type })
     }
 
     /// The content.
@@ -43,7 +54,7 @@ impl Buffer {
     /// Upper bound of the content's length, in bytes: that of the size class.
     #[inline]
     pub fn capacity(&self) -> usize {
-        CLASSES[self.class].0
+        CLASSES[self.class].capacity
     }
 
     /// Adds to the end; false where the content would pass [`Buffer::capacity`].
@@ -68,75 +79,67 @@ impl Buffer {
     }
 }
 
-/// Idle buffers of one size class: one at hand, the rest behind it.
-struct Idle {
-    first: AtomicCell<Option<Box<Buffer>>>,
-    rest: ArrayQueue<Box<Buffer>>,
+thread_local! {
+    static CACHE: RefCell<[Vec<Box<Buffer>>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
 }
 
-/// The idle buffers of one instance. Lives as long as the instance or a buffer that came from it.
-pub struct Pool {
-    classes: [Idle; 4],
+/// What all threads share of one size class; made when the first cache overflows.
+fn reserve(class: usize) -> &'static ArrayQueue<Box<Buffer>> {
+    static RESERVES: [OnceLock<ArrayQueue<Box<Buffer>>>; 4] = [const { OnceLock::new() }; 4];
+    RESERVES[class].get_or_init(|| ArrayQueue::new(CLASSES[class].reserve))
 }
 
-impl std::fmt::Debug for Pool {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").finish_non_exhaustive()
-    }
+/// The capacity in bytes of a buffer that [`take`] gives for `hint`; none above [`MAX_BUFFER`].
+#[inline]
+pub fn capacity_for(hint: u64) -> Option<usize> {
+    CLASSES.iter().map(|class| class.capacity).find(|capacity| hint <= *capacity as u64)
 }
 
-impl Pool {
-    /// An empty pool.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            classes: CLASSES.map(|(_, keep)| Idle { first: AtomicCell::new(None), rest: ArrayQueue::new(keep) }),
-        })
-    }
-
-    /// An empty buffer that can hold `hint` bytes; none above [`MAX_BUFFER`].
-    #[inline]
-    pub fn take(self: &Arc<Self>, hint: u64) -> Option<Box<Buffer>> {
-        let class = CLASSES.iter().position(|(capacity, _)| hint <= *capacity as u64)?;
-        let idle = &self.classes[class];
-        let mut buffer = idle.first.take().or_else(|| idle.rest.pop()).unwrap_or_else(|| Buffer::new(class));
-        buffer.home = Some(self.clone());
-        Some(buffer)
-    }
-
-    /// The capacity in bytes of a buffer that [`Pool::take`] gives for `hint`.
-    #[inline]
-    pub fn capacity_for(hint: u64) -> Option<usize> {
-        CLASSES.iter().map(|(capacity, _)| *capacity).find(|capacity| hint <= *capacity as u64)
-    }
-
-    /// Bytes that idle buffers hold.
-    pub fn idle_bytes(&self) -> u64 {
-        let held = |idle: &Idle, capacity: usize| {
-            // The buffer at hand cannot be looked at without taking it.
-            let first = idle.first.take();
-            let n = usize::from(first.is_some()) + idle.rest.len();
-            if let Some(first) = first {
-                drop(idle.first.swap(Some(first)));
-            }
-            (n * capacity) as u64
-        };
-        self.classes.iter().zip(CLASSES).map(|(idle, (capacity, _))| held(idle, capacity)).sum()
-    }
+/// An empty buffer that can hold `hint` bytes; none above [`MAX_BUFFER`].
+#[inline]
+pub fn take(hint: u64) -> Option<Box<Buffer>> {
+    let class = CLASSES.iter().position(|class| hint <= class.capacity as u64)?;
+    let idle = CACHE.try_with(|cache| cache.borrow_mut()[class].pop());
+    Some(idle.ok().flatten().unwrap_or_else(|| refill(class)))
 }
 
-/// Gives a buffer back to the pool that it came from, or to the allocator where that is full.
-///
-/// Any thread.
+/// One buffer to use, and half a cache full where the reserve has that many.
+#[cold]
+fn refill(class: usize) -> Box<Buffer> {
+    let reserve = reserve(class);
+    let Some(first) = reserve.pop() else { return Buffer::new(class) };
+    // The thread may be at its end and its cache gone.
+    let _ = CACHE.try_with(|cache| {
+        let idle = &mut cache.borrow_mut()[class];
+        idle.extend(std::iter::from_fn(|| reserve.pop()).take(CLASSES[class].cached / 2));
+    });
+    first
+}
+
+/// Gives a buffer back to be used again. Any thread.
 #[inline]
 pub fn release(mut buffer: Box<Buffer>) {
-    let Some(home) = buffer.home.take() else { return };
     buffer.bytes.clear();
     buffer.content_type.clear();
     buffer.meta_type.clear();
-    let idle = &home.classes[buffer.class];
-    if let Some(other) = idle.first.swap(Some(buffer)) {
-        // Full: the allocator takes it.
-        let _ = idle.rest.push(other);
+    let class = buffer.class;
+    // The thread may be at its end and its cache gone: then the allocator takes the buffer.
+    let _ = CACHE.try_with(|cache| {
+        let idle = &mut cache.borrow_mut()[class];
+        if idle.len() == CLASSES[class].cached {
+            overflow(idle, class);
+        }
+        idle.push(buffer);
+    });
+}
+
+/// Moves half of a full cache to the reserve, or to the allocator where that is full too.
+#[cold]
+fn overflow(idle: &mut Vec<Box<Buffer>>, class: usize) {
+    for buffer in idle.drain(CLASSES[class].cached / 2..) {
+        if reserve(class).push(buffer).is_err() {
+            break; // the drain drops the rest
+        }
     }
 }
 
@@ -146,24 +149,22 @@ mod tests {
 
     #[test]
     fn classes_and_reuse() {
-        let pool = Pool::new();
         for (hint, capacity) in [(0, 4096), (4096, 4096), (4097, 65536), (65537, 1 << 20), (1 << 24, 1 << 24)] {
-            let buffer = pool.take(hint).unwrap();
+            let buffer = take(hint).unwrap();
             assert_eq!(buffer.capacity(), capacity);
-            assert_eq!(Pool::capacity_for(hint), Some(capacity));
+            assert_eq!(capacity_for(hint), Some(capacity));
             let at = buffer.bytes.as_ptr();
             release(buffer);
-            let again = pool.take(hint).unwrap();
+            let again = take(hint).unwrap();
             assert_eq!(again.bytes.as_ptr(), at, "reused");
             assert!(again.bytes().is_empty());
         }
-        assert!(pool.take((1 << 24) + 1).is_none());
+        assert!(take((1 << 24) + 1).is_none());
     }
 
     #[test]
     fn write_and_append_keep_to_the_capacity() {
-        let pool = Pool::new();
-        let mut buffer = pool.take(1).unwrap();
+        let mut buffer = take(1).unwrap();
         assert!(buffer.append(b"hello"));
         assert!(buffer.write(3, b"LOWER"));
         assert_eq!(buffer.bytes(), b"helLOWER");
@@ -178,15 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn outlives_its_instance_and_is_bounded() {
-        let pool = Pool::new();
-        let many: Vec<_> = (0..100).map(|_| pool.take(1).unwrap()).collect();
-        many.into_iter().for_each(release);
-        assert_eq!(pool.idle_bytes(), 33 * 4096);
-        let last = pool.take(1).unwrap();
-        let weak = Arc::downgrade(&pool);
-        drop(pool);
-        release(last);
-        assert!(weak.upgrade().is_none());
+    fn what_one_thread_releases_another_takes() {
+        let many: Vec<_> = (0..200).map(|_| take(60_000).unwrap()).collect();
+        let mut seen: Vec<_> = many.iter().map(|buffer| buffer.bytes.as_ptr() as usize).collect();
+        seen.sort_unstable();
+        std::thread::spawn(move || many.into_iter().for_each(release)).join().unwrap();
+        let taken = std::thread::spawn(move || {
+            let again: Vec<_> = (0..40).map(|_| take(60_000).unwrap()).collect();
+            again.iter().filter(|b| seen.binary_search(&(b.bytes.as_ptr() as usize)).is_ok()).count()
+        });
+        assert_eq!(taken.join().unwrap(), 40);
     }
 }

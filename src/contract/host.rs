@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use super::buffer::{self, Buffer, Pool};
+use super::buffer::{self, Buffer};
 use super::lent::Loan;
-use super::MAX_BUFFER;
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::limits::Limits;
@@ -47,13 +46,14 @@ pub enum BufferError {
     AllocationFailed(&'static str),
 }
 
-/// One entry of the table. On the direct path its index is the guest's handle; on the general path
-/// it is the representation behind Wasmtime's own handle, and the borrowed kinds do not occur.
-#[derive(Debug)]
-enum Entry {
-    Free { next: u32 },
-    Mutable(Box<Buffer>),
-    Frozen(Box<Buffer>),
+/// What an entry of the table is. On the direct path its index is the guest's handle; on the
+/// general path it is the representation behind Wasmtime's own handle, and the borrowed kinds do not
+/// occur.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Free,
+    Mutable,
+    Frozen,
     /// A mutable buffer after `freeze`: good for being dropped.
     Spent,
     /// `borrow<buffer>` of the element that the call lends.
@@ -61,6 +61,21 @@ enum Entry {
     /// `borrow<flow-context>` of the element that the call lends.
     Context,
 }
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    /// The next free entry, where this one is free.
+    next: u32,
+    /// There where `kind` is `Mutable` or `Frozen`.
+    buffer: Option<Box<Buffer>>,
+}
+
+/// On the direct path, the handle of the `borrow<buffer>` that a call lends, the same in every call;
+/// the glue knows whether it is alive.
+pub const PAYLOAD: u32 = 1;
+/// The same for the `borrow<flow-context>`.
+pub const CONTEXT: u32 = 2;
 
 /// The representation that stands for the lent payload and context on the general path.
 pub const LENT: u32 = u32::MAX;
@@ -94,8 +109,6 @@ pub struct Handles {
     free: u32,
     live: u32,
     max: u32,
-    borrows: u32,
-    pool: Arc<Pool>,
     /// Capacity in bytes of the buffers that the guest holds.
     held: u64,
     max_held: u64,
@@ -104,9 +117,13 @@ pub struct Handles {
 type Checked<T> = std::result::Result<T, Breach>;
 
 impl Handles {
-    /// An empty table for at most `max` entries and `max_held` bytes of buffers.
-    pub fn new(pool: Arc<Pool>, max: u32, max_held: u64) -> Self {
-        Self { entries: vec![Entry::Free { next: 0 }], free: 0, live: 0, max, borrows: 0, pool, held: 0, max_held }
+    /// A table for at most `max` handles and `max_held` bytes of buffers. Where `direct`, it holds
+    /// [`PAYLOAD`] and [`CONTEXT`], which do not count.
+    pub fn new(max: u32, max_held: u64, direct: bool) -> Self {
+        let lent = if direct { &[Kind::Payload, Kind::Context][..] } else { &[] };
+        let entry = |kind| Entry { kind, next: 0, buffer: None };
+        let entries = [Kind::Free].into_iter().chain(lent.iter().copied()).map(entry).collect();
+        Self { entries, free: 0, live: 0, max, held: 0, max_held }
     }
 
     /// Capacity in bytes of the buffers that the guest holds.
@@ -120,80 +137,72 @@ impl Handles {
     }
 
     #[inline]
-    fn insert(&mut self, entry: Entry) -> Checked<u32> {
+    fn insert(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> Checked<u32> {
         if self.live >= self.max {
             return Err(Breach::TooManyHandles(self.max));
         }
-        self.live += 1;
         let index = self.free;
-        if index != 0 {
-            let slot = &mut self.entries[index as usize];
-            if let Entry::Free { next } = *slot {
-                self.free = next;
+        match self.entries.get_mut(index as usize) {
+            Some(entry) if index != 0 => {
+                self.free = entry.next;
+                entry.kind = kind;
+                if buffer.is_some() {
+                    entry.buffer = buffer;
+                }
+                self.live += 1;
+                Ok(index)
             }
-            *slot = entry;
-            return Ok(index);
+            _ => Ok(self.grow(kind, buffer)),
         }
-        self.entries.push(entry);
-        Ok((self.entries.len() - 1) as u32)
     }
 
+    #[cold]
+    fn grow(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
+        self.entries.push(Entry { kind, next: 0, buffer });
+        self.live += 1;
+        (self.entries.len() - 1) as u32
+    }
+
+    /// Frees an entry that is in use; gives the buffer that it held.
     #[inline]
-    fn remove(&mut self, index: u32) -> Entry {
+    fn remove(&mut self, index: u32) -> Option<Box<Buffer>> {
+        let entry = &mut self.entries[index as usize];
+        entry.kind = Kind::Free;
+        entry.next = std::mem::replace(&mut self.free, index);
         self.live -= 1;
-        let next = std::mem::replace(&mut self.free, index);
-        std::mem::replace(&mut self.entries[index as usize], Entry::Free { next })
+        entry.buffer.take()
     }
 
     #[inline]
     fn get(&self, index: u32) -> Checked<&Entry> {
         match self.entries.get(index as usize) {
-            None | Some(Entry::Free { .. }) => Err(Breach::UnknownHandle(index)),
-            Some(entry) => Ok(entry),
+            Some(entry) if entry.kind != Kind::Free => Ok(entry),
+            _ => Err(Breach::UnknownHandle(index)),
         }
     }
 
     #[inline]
     fn mutable(&mut self, index: u32) -> Checked<&mut Buffer> {
         match self.entries.get_mut(index as usize) {
-            None | Some(Entry::Free { .. }) => Err(Breach::UnknownHandle(index)),
-            Some(Entry::Mutable(buffer)) => Ok(buffer),
-            Some(Entry::Spent) => Err(Breach::Frozen(index)),
+            Some(Entry { kind: Kind::Mutable, buffer: Some(buffer), .. }) => Ok(buffer),
+            None | Some(Entry { kind: Kind::Free, .. }) => Err(Breach::UnknownHandle(index)),
+            Some(Entry { kind: Kind::Spent, .. }) => Err(Breach::Frozen(index)),
             Some(_) => Err(Breach::WrongType(index, "mutable-buffer")),
         }
-    }
-
-    /// Lends the call's payload: the handle of a `borrow<buffer>`.
-    #[inline]
-    pub fn lend_payload(&mut self) -> Checked<u32> {
-        let index = self.insert(Entry::Payload)?;
-        self.borrows += 1;
-        Ok(index)
-    }
-
-    /// Lends the call's flow: the handle of a `borrow<flow-context>`.
-    #[inline]
-    pub fn lend_context(&mut self) -> Checked<u32> {
-        let index = self.insert(Entry::Context)?;
-        self.borrows += 1;
-        Ok(index)
-    }
-
-    /// Ends the call's borrow scope (`CanonicalABI.md`, `Task.return_`): none may be left.
-    #[inline]
-    pub fn end_scope(&self) -> Checked<()> {
-        if self.borrows == 0 { Ok(()) } else { Err(Breach::BorrowsRemain) }
     }
 
     /// `resource.drop`: ends a handle of type `ty`; an owned buffer goes back to its pool.
     #[inline]
     pub fn drop_handle(&mut self, index: u32, ty: Resource) -> Checked<()> {
-        match (self.get(index)?, ty) {
-            (Entry::Mutable(_) | Entry::Spent, Resource::MutableBuffer) | (Entry::Frozen(_), Resource::Buffer) => {}
-            (Entry::Payload, Resource::Buffer) | (Entry::Context, Resource::FlowContext) => self.borrows -= 1,
+        match (self.get(index)?.kind, ty) {
+            (Kind::Mutable | Kind::Spent, Resource::MutableBuffer) | (Kind::Frozen, Resource::Buffer) => {}
+            // The glue drops these where they are alive.
+            (Kind::Payload, Resource::Buffer) | (Kind::Context, Resource::FlowContext) => {
+                return Err(Breach::UnknownHandle(index));
+            }
             _ => return Err(Breach::WrongType(index, ty.name())),
         }
-        if let Entry::Mutable(buffer) | Entry::Frozen(buffer) = self.remove(index) {
+        if let Some(buffer) = self.remove(index) {
             self.held -= buffer.capacity() as u64;
             buffer::release(buffer);
         }
@@ -203,11 +212,10 @@ impl Handles {
     /// Takes an owned buffer out of the table: it is the host's now.
     #[inline]
     pub fn take_buffer(&mut self, index: u32) -> Checked<Box<Buffer>> {
-        match self.get(index)? {
-            Entry::Frozen(_) => {}
-            _ => return Err(Breach::WrongType(index, "buffer")),
+        if self.get(index)?.kind != Kind::Frozen {
+            return Err(Breach::WrongType(index, "buffer"));
         }
-        let Entry::Frozen(buffer) = self.remove(index) else { return Err(Breach::UnknownHandle(index)) };
+        let buffer = self.remove(index).ok_or(Breach::UnknownHandle(index))?;
         self.held -= buffer.capacity() as u64;
         Ok(buffer)
     }
@@ -250,16 +258,19 @@ impl Handles {
     #[inline]
     pub fn freeze(&mut self, index: u32) -> Checked<u32> {
         self.mutable(index)?;
-        let Entry::Mutable(buffer) = std::mem::replace(&mut self.entries[index as usize], Entry::Spent) else {
-            return Err(Breach::UnknownHandle(index));
-        };
-        self.insert(Entry::Frozen(buffer))
+        if self.live >= self.max {
+            return Err(Breach::TooManyHandles(self.max));
+        }
+        let entry = &mut self.entries[index as usize];
+        entry.kind = Kind::Spent;
+        let buffer = entry.buffer.take();
+        self.insert(Kind::Frozen, buffer)
     }
 
     /// `buffer-allocator.allocate`. Refused, never trapped, where a limit is reached.
     #[inline]
     pub fn allocate(&mut self, hint: u64) -> Result<u32, BufferError> {
-        let Some(capacity) = Pool::capacity_for(hint) else {
+        let Some(capacity) = buffer::capacity_for(hint) else {
             return Err(BufferError::AllocationFailed("a buffer holds 16 MiB at most"));
         };
         if self.held + capacity as u64 > self.max_held {
@@ -269,9 +280,9 @@ impl Handles {
             return Err(BufferError::AllocationFailed("the instance's limit of handles is reached"));
         }
         let refused = BufferError::AllocationFailed("a buffer holds 16 MiB at most");
-        let buffer = self.pool.take(hint).ok_or(refused)?;
+        let buffer = buffer::take(hint).ok_or(refused)?;
         self.held += capacity as u64;
-        self.insert(Entry::Mutable(buffer)).map_err(|_| refused)
+        self.insert(Kind::Mutable, Some(buffer)).map_err(|_| refused)
     }
 }
 
@@ -312,8 +323,8 @@ impl Host {
             return Ok(loan.payload());
         }
         match handles.get(index)? {
-            Entry::Payload => Ok(loan.payload()),
-            Entry::Frozen(buffer) => Ok(buffer.bytes()),
+            Entry { kind: Kind::Payload, .. } => Ok(loan.payload()),
+            Entry { kind: Kind::Frozen, buffer: Some(buffer), .. } => Ok(buffer.bytes()),
             _ => Err(Breach::WrongType(index, "buffer")),
         }
     }
@@ -325,30 +336,26 @@ impl Host {
             return Ok(self.loan.content_type());
         }
         match self.handles.get(index)? {
-            Entry::Payload => Ok(self.loan.content_type()),
-            Entry::Frozen(buffer) => Ok(&buffer.content_type),
+            Entry { kind: Kind::Payload, .. } => Ok(self.loan.content_type()),
+            Entry { kind: Kind::Frozen, buffer: Some(buffer), .. } => Ok(&buffer.content_type),
             _ => Err(Breach::WrongType(index, "buffer")),
         }
     }
 
     /// `buffer-allocator.clone-into-mutable`.
     pub fn clone_into_mutable(&mut self, source: u32) -> Checked<Result<u32, BufferError>> {
-        let bytes = Self::bytes_in(&self.loan, &self.handles, source)?;
-        // The copy's source may lie in the table that the allocation changes: copied by way of the
-        // new buffer, which is taken from the pool first.
-        let len = bytes.len();
-        debug_assert!(len <= MAX_BUFFER);
+        let len = self.buffer_bytes(source)?.len();
         let new = match self.handles.allocate(len as u64) {
             Ok(new) => new,
             Err(refused) => return Ok(Err(refused)),
         };
-        let Entry::Mutable(mut copy) = std::mem::replace(&mut self.handles.entries[new as usize], Entry::Spent) else {
-            return Err(Breach::UnknownHandle(new));
-        };
-        let bytes = Self::bytes_in(&self.loan, &self.handles, source)?;
-        let fits = copy.append(bytes);
-        debug_assert!(fits);
-        self.handles.entries[new as usize] = Entry::Mutable(copy);
+        // Out of the table while the source, which may lie in it, is read.
+        let mut copy = self.handles.entries[new as usize].buffer.take();
+        if let Some(copy) = &mut copy {
+            let fits = copy.append(self.buffer_bytes(source)?);
+            debug_assert!(fits);
+        }
+        self.handles.entries[new as usize].buffer = copy;
         Ok(Ok(new))
     }
 
@@ -356,9 +363,8 @@ impl Host {
     #[inline]
     pub fn flow(&self, index: u32) -> Checked<&Loan> {
         if index != LENT {
-            match self.handles.get(index)? {
-                Entry::Context => {}
-                _ => return Err(Breach::WrongType(index, "flow-context")),
+            if self.handles.get(index)?.kind != Kind::Context {
+                return Err(Breach::WrongType(index, "flow-context"));
             }
         }
         Ok(&self.loan)
@@ -372,11 +378,12 @@ impl Host {
     /// `[method]flow-context.deadline-ns`: what is left now, at least 1 while the call runs; 0
     /// where there is no deadline. As fine as the engine's ticks.
     pub fn deadline_left(&self) -> u64 {
-        if self.loan.deadline_ns == 0 {
+        let given = self.loan.deadline_ns();
+        if given == 0 {
             return 0;
         }
         let gone = (self.clock.now() - self.began).saturating_mul(self.clock.tick_ns());
-        self.loan.deadline_ns.saturating_sub(gone).max(1)
+        given.saturating_sub(gone).max(1)
     }
 }
 
@@ -385,7 +392,7 @@ mod tests {
     use super::*;
 
     fn table(max: u32, held: u64) -> Handles {
-        Handles::new(Pool::new(), max, held)
+        Handles::new(max, held, true)
     }
 
     #[test]
@@ -416,18 +423,17 @@ mod tests {
     }
 
     #[test]
-    fn borrows_are_scoped() {
+    fn what_is_lent_is_no_ones_own() {
         let mut t = table(10, 8192);
-        let p = t.lend_payload().unwrap();
-        let c = t.lend_context().unwrap();
-        assert_eq!((p, c), (1, 2));
-        assert_eq!(t.end_scope(), Err(Breach::BorrowsRemain));
-        assert_eq!(t.take_buffer(p).unwrap_err(), Breach::WrongType(p, "buffer"));
-        t.drop_handle(p, Resource::Buffer).unwrap();
-        t.drop_handle(c, Resource::FlowContext).unwrap();
-        t.end_scope().unwrap();
-        assert_eq!(t.lend_payload().unwrap(), c, "last in, first out");
+        assert_eq!(t.take_buffer(PAYLOAD).unwrap_err(), Breach::WrongType(PAYLOAD, "buffer"));
+        assert_eq!(t.drop_handle(PAYLOAD, Resource::Buffer), Err(Breach::UnknownHandle(PAYLOAD)));
+        assert_eq!(t.drop_handle(CONTEXT, Resource::Buffer), Err(Breach::WrongType(CONTEXT, "buffer")));
+        assert_eq!(t.append(PAYLOAD, b"x"), Err(Breach::WrongType(PAYLOAD, "mutable-buffer")));
         assert_eq!(t.drop_handle(0, Resource::Buffer), Err(Breach::UnknownHandle(0)));
+        let (a, b) = (t.allocate(1).unwrap(), t.allocate(1).unwrap());
+        t.drop_handle(a, Resource::MutableBuffer).unwrap();
+        t.drop_handle(b, Resource::MutableBuffer).unwrap();
+        assert_eq!((t.allocate(1), t.allocate(1)), (Ok(b), Ok(a)), "last in, first out");
     }
 
     #[test]

@@ -23,16 +23,33 @@ impl Span {
     }
 }
 
+impl FlowSpans {
+    #[cold]
+    fn of(flow: &FlowContext<'_>) -> Self {
+        Self {
+            trace_id: Span::of(flow.trace_id.as_bytes()),
+            span_id: Span::of(flow.span_id.as_bytes()),
+            flow_id: Span::of(flow.flow_id.as_bytes()),
+            deadline_ns: flow.deadline_ns,
+        }
+    }
+}
+
 /// The element that the running call lends to its component; empty between calls.
 #[derive(Debug)]
 pub struct Loan {
     payload: Span,
     content_type: Span,
+    flow: Option<FlowSpans>,
+}
+
+/// A [`FlowContext`] without its lifetime.
+#[derive(Clone, Copy, Debug)]
+struct FlowSpans {
     trace_id: Span,
     span_id: Span,
     flow_id: Span,
-    /// Nanoseconds left at the start of the call; 0 where there is no deadline.
-    pub deadline_ns: u64,
+    deadline_ns: u64,
 }
 
 // SAFETY: the spans are only read, and only during `during`, whose caller holds the borrows that
@@ -46,10 +63,7 @@ impl Loan {
     pub const NONE: Loan = Loan {
         payload: Span::EMPTY,
         content_type: Span::EMPTY,
-        trace_id: Span::EMPTY,
-        span_id: Span::EMPTY,
-        flow_id: Span::EMPTY,
-        deadline_ns: 0,
+        flow: None,
     };
 
     /// Lends `element` to whatever `run` does with `holder`, whose loan `find` gives.
@@ -65,18 +79,18 @@ impl Loan {
         struct Revoke<'h, H>(&'h mut H, fn(&mut H) -> &mut Loan);
         impl<H> Drop for Revoke<'_, H> {
             fn drop(&mut self) {
-                *(self.1)(self.0) = Loan::NONE;
+                let loan = (self.1)(self.0);
+                loan.payload = Span::EMPTY;
+                loan.content_type = Span::EMPTY;
+                loan.flow = None;
             }
         }
         let revoke = Revoke(holder, find);
         let loan = find(revoke.0);
         loan.payload = Span::of(element.payload);
         loan.content_type = Span::of(element.content_type.as_bytes());
-        if let Some(FlowContext { trace_id, span_id, flow_id, deadline_ns }) = element.flow {
-            loan.trace_id = Span::of(trace_id.as_bytes());
-            loan.span_id = Span::of(span_id.as_bytes());
-            loan.flow_id = Span::of(flow_id.as_bytes());
-            loan.deadline_ns = *deadline_ns;
+        if let Some(flow) = element.flow {
+            loan.flow = Some(FlowSpans::of(flow));
         }
         run(revoke.0)
     }
@@ -104,19 +118,24 @@ impl Loan {
         self.text(self.content_type)
     }
 
+    /// Nanoseconds left at the start of the call; 0 where there is no deadline.
+    pub fn deadline_ns(&self) -> u64 {
+        self.flow.map_or(0, |flow| flow.deadline_ns)
+    }
+
     /// The flow's W3C trace id.
     pub fn trace_id(&self) -> &str {
-        self.text(self.trace_id)
+        self.flow.as_ref().map_or("", |flow| self.text(flow.trace_id))
     }
 
     /// The flow's W3C span id.
     pub fn span_id(&self) -> &str {
-        self.text(self.span_id)
+        self.flow.as_ref().map_or("", |flow| self.text(flow.span_id))
     }
 
     /// The flow's name.
     pub fn flow_id(&self) -> &str {
-        self.text(self.flow_id)
+        self.flow.as_ref().map_or("", |flow| self.text(flow.flow_id))
     }
 }
 
@@ -133,9 +152,9 @@ mod tests {
             StreamElement { content_type: &text, payload: b"bytes", flow: Some(&flow), ..Default::default() };
         Loan::during(&mut loan, |l| l, &element, |l| {
             assert_eq!((l.payload(), l.content_type()), (&b"bytes"[..], "text/plain"));
-            assert_eq!((l.trace_id(), l.span_id(), l.flow_id(), l.deadline_ns), ("t", "s", "f", 7));
+            assert_eq!((l.trace_id(), l.span_id(), l.flow_id(), l.deadline_ns()), ("t", "s", "f", 7));
         });
-        assert_eq!((loan.payload(), loan.content_type(), loan.deadline_ns), (&b""[..], "", 0));
+        assert_eq!((loan.payload(), loan.content_type(), loan.deadline_ns()), (&b""[..], "", 0));
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             Loan::during(&mut loan, |l| l, &element, |_| panic!("in a call"));
         }));

@@ -214,6 +214,19 @@ pub enum ProcessErrorKind {
     Fatal,
 }
 
+impl ProcessErrorKind {
+    /// The name in the WIT.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProcessErrorKind::InvalidInput => "invalid-input",
+            ProcessErrorKind::Unavailable => "unavailable",
+            ProcessErrorKind::Internal => "internal",
+            ProcessErrorKind::DeadlineExceeded => "deadline-exceeded",
+            ProcessErrorKind::Fatal => "fatal",
+        }
+    }
+}
+
 /// A component's own verdict on a call (`process-error` in the WIT).
 #[derive(Clone, Debug)]
 pub struct ProcessError {

@@ -6,7 +6,8 @@
 
 use wasmtime::Memory;
 
-use crate::contract::host::{Breach, Handles, Host};
+use crate::contract::host::{Breach, Handles, Host, Resource};
+use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};
 
 /// Bytes that a string or list on its way into the guest is made of.
@@ -139,8 +140,20 @@ impl<'m> Record<'m> {
 /// payload 24.
 const OUTPUT: (u32, u32) = (32, 8);
 
-fn output(memory: &[u8], handles: &mut Handles, record: &Record<'_>, base: usize) -> Checked<OutputElement> {
-    let content_type = string(memory, record.u32(base + 16), record.u32(base + 20))?;
+fn output(
+    memory: &[u8],
+    loan: &Loan,
+    handles: &mut Handles,
+    record: &Record<'_>,
+    base: usize,
+) -> Checked<OutputElement> {
+    let content_type = slice(memory, record.u32(base + 16), record.u32(base + 20))?;
+    // Mostly the input's own, which is known to be UTF-8.
+    let content_type = if content_type == loan.content_type().as_bytes() {
+        loan.content_type()
+    } else {
+        std::str::from_utf8(content_type).map_err(|_| Breach::BadUtf8)?
+    };
     let mut payload = handles.take_buffer(record.u32(base + 24))?;
     payload.meta_type.push_str(content_type);
     Ok(OutputElement { sequence: record.u64(base), timestamp_ns: record.u64(base + 8), payload })
@@ -160,11 +173,17 @@ fn process_error(memory: &[u8], record: &Record<'_>, base: usize) -> Checked<Pro
     Ok(ProcessError { kind, text: string(memory, record.u32(base + 4), record.u32(base + 8))?.into() })
 }
 
-/// Ends the running call's borrow scope and lifts its result from `at` ("canon_lift"). The
+/// Ends the running call's borrow scope and lifts its result from `at` ("canon_lift"). `lent` is
+/// not zero where a borrow is left; `gone` is a spent handle that the guest dropped, or 0. The
 /// function's own post-return, which comes next, may not leave.
 #[inline]
-pub fn lift(memory: &[u8], host: &mut Host, at: u32) -> Checked<()> {
-    host.handles.end_scope()?;
+pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Checked<()> {
+    if lent != 0 {
+        return Err(Breach::BorrowsRemain);
+    }
+    if gone != 0 {
+        host.handles.drop_handle(gone, Resource::MutableBuffer)?;
+    }
     host.canon.may_leave = false;
     host.canon.lifted = match host.canon.function {
         // result<variant, process-error>: discriminant 0, payload 8 (of the variant: discriminant
@@ -174,7 +193,7 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32) -> Checked<()> {
             // `emit` is case 0 and `drop` case 1; `none` is case 0 and `some` case 1.
             let element = if host.canon.function == Function::Process { 0 } else { 1 };
             match (record.u8(0), record.u8(8)) {
-                (0, case) if case == element => Lifted::Element(output(memory, &mut host.handles, &record, 16)?),
+                (0, case) if case == element => Lifted::Element(output(memory, &host.loan, &mut host.handles, &record, 16)?),
                 (0, case) if case == 1 - element => Lifted::Nothing,
                 (1, _) => Lifted::Error(process_error(memory, &record, 8)?),
                 _ => return Err(Breach::BadDiscriminant),
@@ -193,7 +212,7 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32) -> Checked<()> {
                 }),
                 (0, Function::Evaluate) => Lifted::Verdict(record.u8(4) != 0),
                 (0, Function::Route) => ports(memory, &mut host.canon.ports, &record)?,
-                (0, Function::Flush) => elements(memory, &mut host.handles, &record)?,
+                (0, Function::Flush) => elements(memory, &host.loan, &mut host.handles, &record)?,
                 (0, _) => Lifted::Done,
                 (1, _) => Lifted::Error(process_error(memory, &record, 4)?),
                 _ => return Err(Breach::BadDiscriminant),
@@ -220,10 +239,10 @@ fn ports(memory: &[u8], ports: &mut Vec<String>, record: &Record<'_>) -> Checked
 }
 
 /// `list<output-element>` at 4.
-fn elements(memory: &[u8], handles: &mut Handles, record: &Record<'_>) -> Checked<Lifted> {
+fn elements(memory: &[u8], loan: &Loan, handles: &mut Handles, record: &Record<'_>) -> Checked<Lifted> {
     let (at, count) = (record.u32(4), record.u32(8));
     let size = count.checked_mul(OUTPUT.0).ok_or(Breach::OutOfBounds)?;
     let list = Record::at(memory, at, size, OUTPUT.1)?;
-    let lifted = (0..count as usize).map(|i| output(memory, handles, &list, i * OUTPUT.0 as usize));
+    let lifted = (0..count as usize).map(|i| output(memory, loan, handles, &list, i * OUTPUT.0 as usize));
     lifted.collect::<Checked<_>>().map(Lifted::Elements)
 }

@@ -1,9 +1,20 @@
 //! Small core modules of our own that join guest and host, core to core.
 //!
-//! Entering a guest from the host costs some 20 ns, a call between core modules 2. So the steps of
-//! one canonical-ABI call that are the guest's — realloc for the parameters, the function, its
-//! post-return — are called by one entry function in the glue, and so is realloc for an import's
-//! result. What the steps need of the host lies between them (`imports`).
+//! Entering a guest from the host costs some 20 ns, calling the host from a guest 5 to 7, a call
+//! between core modules 2. So the steps of one canonical-ABI call that are the guest's — realloc for
+//! the parameters, the function, its post-return — are called by one entry function in the glue,
+//! and so is realloc for an import's result; and a call's borrow scope is kept here, since every
+//! guest drops what it was lent, call after call.
+//!
+//! - `scope`, instantiated first: the scope's globals, and imports that need no realloc.
+//! - `lowerings`, one for each realloc of the guest's: the imports that need it.
+//! - `entries`, instantiated last: the component's exports.
+//!
+//! The scope's globals: `leave`, whether imports may be called ("may_leave"); `lent`, the borrows
+//! that the call still holds, a bit each; `spent`, the mutable buffer that was frozen last and not
+//! dropped yet; `gone`, one that was dropped after, which the host is told of at the call's end.
+//! The handles of what a call lends are always the same two ([`PAYLOAD`], [`CONTEXT`]); the host's
+//! table holds them for ever, and whether they are alive is known here alone.
 
 use std::fmt::Write as _;
 
@@ -11,33 +22,117 @@ use super::imports::{MODULE, host_function};
 use super::plan::Plan;
 use super::shapes::Import;
 use crate::contract::Function;
+use crate::contract::host::{CONTEXT, PAYLOAD};
 
 /// Core module names of the glue; frames of modules named so are no guest's.
 pub const NAME: &str = "torvyn-glue";
 
-/// The parameters of an entry as core types, in order; the glue's entry has the same ones with a
-/// string's pointer left out.
-const fn parameters(function: Function) -> &'static str {
-    match function {
-        Function::Init => "(param $len i32)",
-        Function::NotifyBackpressure => "(param $signal i32)",
-        Function::Teardown | Function::Pull | Function::Complete | Function::Flush => "",
-        Function::Process | Function::Push | Function::Evaluate | Function::Route | Function::Ingest => {
-            "(param $sequence i64) (param $timestamp i64) (param $len i32) (param $payload i32) (param $context i32)"
+/// Bits of `lent`.
+const PAYLOAD_LENT: u32 = 1;
+const CONTEXT_LENT: u32 = 2;
+
+/// What the scope exports and the other modules import, in this order.
+pub const GLOBALS: [&str; 4] = ["leave", "lent", "spent", "gone"];
+
+fn global_imports() -> String {
+    let import = |name: &str| format!(r#"(import "scope" "{name}" (global ${name} (mut i32)))"#);
+    GLOBALS.map(import).join("\n")
+}
+
+/// Traps where `$h` is the lent thing of this handle and bit, and was dropped.
+fn alive(handle: u32, bit: u32) -> String {
+    format!(
+        "(if (i32.and (i32.eq (local.get $h) (i32.const {handle}))
+                      (i32.eqz (i32.and (global.get $lent) (i32.const {bit}))))
+             (then (call $unknown (local.get $h))))"
+    )
+}
+
+fn alive_for(import: Import) -> String {
+    match import {
+        Import::BufferSize
+        | Import::BufferContentType
+        | Import::BufferRead
+        | Import::BufferReadAll
+        | Import::CloneIntoMutable => alive(PAYLOAD, PAYLOAD_LENT),
+        Import::FlowTraceId | Import::FlowSpanId | Import::FlowDeadlineNs | Import::FlowId => {
+            alive(CONTEXT, CONTEXT_LENT)
         }
+        _ => String::new(),
     }
 }
 
-/// The same as the guest's function has them, with the pointer in `$at`.
-const fn guest_parameters(function: Function) -> (&'static str, &'static str) {
+/// Host functions that the scope's functions of the same names stand before, in the order of its
+/// imports; the host's `unknown-handle` comes after them.
+pub const SCOPED: [&str; 6] =
+    ["drop-buffer", "drop-flow-context", "drop-mutable-buffer", "freeze", "buffer-size", "deadline-ns"];
+
+/// The scope, in text.
+pub fn scope() -> String {
+    // A drop of something lent, which is the common one, is done here; all else by the host.
+    let drop_lent = |name: &str, handle: u32, bit: u32| {
+        format!(
+            r#"(func (export "{name}") (param $h i32)
+            (if (i32.and (i32.and (i32.eq (local.get $h) (i32.const {handle})) (global.get $leave))
+                         (i32.ne (i32.and (global.get $lent) (i32.const {bit})) (i32.const 0)))
+                (then (global.set $lent (i32.xor (global.get $lent) (i32.const {bit}))))
+                (else (call ${name} (local.get $h)))))"#
+        )
+    };
+    let ask = |import: Import| {
+        let (name, _) = host_function(import);
+        let check = alive_for(import);
+        format!(r#"(func (export "{name}") (param $h i32) (result i64) {check} (call ${name} (local.get $h)))"#)
+    };
+    let imports = SCOPED.map(|name| {
+        let result = match name {
+            "freeze" => "(result i32)",
+            "buffer-size" | "deadline-ns" => "(result i64)",
+            _ => "",
+        };
+        format!(r#"(import "{MODULE}" "{name}" (func ${name} (param i32) {result}))"#)
+    });
+    format!(
+        r#"(module ${NAME} {imports}
+        (import "{MODULE}" "unknown-handle" (func $unknown (param i32)))
+        (global $leave (export "leave") (mut i32) (i32.const 1))
+        (global $lent (export "lent") (mut i32) (i32.const 0))
+        (global $spent (export "spent") (mut i32) (i32.const 0))
+        (global $gone (export "gone") (mut i32) (i32.const 0))
+        {drop_payload} {drop_context} {size} {deadline}
+        (func (export "freeze") (param $h i32) (result i32) (local $new i32)
+            (local.set $new (call $freeze (local.get $h)))
+            (global.set $spent (local.get $h))
+            (local.get $new))
+        (func (export "drop-mutable-buffer") (param $h i32)
+            (if (i32.eqz (local.get $h)) (then (call $unknown (local.get $h))))
+            (if (i32.eq (local.get $h) (global.get $gone)) (then (call $unknown (local.get $h))))
+            (if (i32.and (i32.and (i32.eq (local.get $h) (global.get $spent)) (global.get $leave))
+                         (i32.eqz (global.get $gone)))
+                (then (global.set $spent (i32.const 0)) (global.set $gone (local.get $h)))
+                (else (call $drop-mutable-buffer (local.get $h))))))"#,
+        imports = imports.join("\n"),
+        drop_payload = drop_lent("drop-buffer", PAYLOAD, PAYLOAD_LENT),
+        drop_context = drop_lent("drop-flow-context", CONTEXT, CONTEXT_LENT),
+        size = ask(Import::BufferSize),
+        deadline = ask(Import::FlowDeadlineNs),
+    )
+}
+
+/// How the glue gives parameters to the guest's function, with a string's pointer in `$at`: those of
+/// the entry, those of the guest's function, and the arguments.
+fn parameters(function: Function) -> (&'static str, &'static str, String) {
     match function {
-        Function::Init => ("(param i32 i32)", "(local.get $at) (local.get $len)"),
-        Function::NotifyBackpressure => ("(param i32)", "(local.get $signal)"),
-        Function::Teardown | Function::Pull | Function::Complete | Function::Flush => ("", ""),
+        Function::Init => ("(param $len i32)", "(param i32 i32)", "(local.get $at) (local.get $len)".into()),
+        Function::NotifyBackpressure => ("(param $signal i32)", "(param i32)", "(local.get $signal)".into()),
+        Function::Teardown | Function::Pull | Function::Complete | Function::Flush => ("", "", String::new()),
         Function::Process | Function::Push | Function::Evaluate | Function::Route | Function::Ingest => (
+            "(param $sequence i64) (param $timestamp i64) (param $len i32)",
             "(param i64 i64 i32 i32 i32 i32)",
-            "(local.get $sequence) (local.get $timestamp) (local.get $at) (local.get $len) (local.get $payload) \
-             (local.get $context)",
+            format!(
+                "(local.get $sequence) (local.get $timestamp) (local.get $at) (local.get $len)
+                 (i32.const {PAYLOAD}) (i32.const {CONTEXT})"
+            ),
         ),
     }
 }
@@ -45,6 +140,11 @@ const fn guest_parameters(function: Function) -> (&'static str, &'static str) {
 /// Whether the function gives a result, by pointer.
 pub const fn has_result(function: Function) -> bool {
     !matches!(function, Function::Teardown | Function::NotifyBackpressure)
+}
+
+/// Whether the function is lent an element.
+const fn has_element(function: Function) -> bool {
+    has_string(function) && !matches!(function, Function::Init)
 }
 
 /// Whether the function takes a string: an element's content type, or the configuration.
@@ -55,15 +155,16 @@ pub const fn has_string(function: Function) -> bool {
     )
 }
 
-/// The module with an entry for each function of the plan, in text. Its imports, in order: the
-/// guest's functions as [`entry_imports`] lists them, then the host's `parameter` and `lift`.
+/// The module with an entry for each function of the plan, in text. Its imports, in order: for each
+/// entry the guest's function, its realloc and its post-return, as there are; the scope's
+/// [`GLOBALS`]; the host's `parameter` and `lift`.
 pub fn entries(plan: &Plan) -> String {
     let (mut imports, mut funcs) = (String::new(), String::new());
     for entry in &plan.entries {
         let name = entry.function.name();
-        let (params, args) = guest_parameters(entry.function);
+        let (params, guest_params, args) = parameters(entry.function);
         let result = if has_result(entry.function) { "(result i32)" } else { "" };
-        let _ = writeln!(imports, r#"(import "guest" "{name}" (func ${name} {params} {result}))"#);
+        let _ = writeln!(imports, r#"(import "guest" "{name}" (func ${name} {guest_params} {result}))"#);
         let mut body = String::new();
         if has_string(entry.function) {
             let _ = writeln!(
@@ -72,28 +173,36 @@ pub fn entries(plan: &Plan) -> String {
             );
             let _ = writeln!(
                 body,
-                "(local.set $at (call ${name}-realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $len)))
+                "(global.set $leave (i32.const 0))
+                 (local.set $at (call ${name}-realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $len)))
                  (call $parameter (local.get $at))"
             );
         }
-        if has_result(entry.function) {
-            let _ = writeln!(body, "(local.set $ret (call ${name} {args})) (call $lift (local.get $ret))");
-        } else {
-            let _ = writeln!(body, "(call ${name} {args}) (call $lift (i32.const 0))");
-        }
+        let lent = if has_element(entry.function) { PAYLOAD_LENT | CONTEXT_LENT } else { 0 };
+        let (keep, ret) =
+            if has_result(entry.function) { ("local.set $ret", "(local.get $ret)") } else { ("", "(i32.const 0)") };
+        let _ = writeln!(
+            body,
+            "(global.set $lent (i32.const {lent}))
+             (global.set $spent (i32.const 0)) (global.set $gone (i32.const 0))
+             (global.set $leave (i32.const 1))
+             (call ${name} {args}) {keep}
+             (global.set $leave (i32.const 0))
+             (call $lift {ret} (global.get $lent) (global.get $gone))"
+        );
         if entry.post_return.is_some() {
             let (param, arg) = if has_result(entry.function) { ("(param i32)", "(local.get $ret)") } else { ("", "") };
             let _ = writeln!(imports, r#"(import "guest" "{name} post-return" (func ${name}-post {param}))"#);
             let _ = writeln!(body, "(call ${name}-post {arg})");
         }
-        let params = parameters(entry.function);
         let _ = writeln!(funcs, r#"(func (export "{name}") {params} (local $at i32) (local $ret i32) {body})"#);
     }
     format!(
-        r#"(module ${NAME} {imports}
+        r#"(module ${NAME} {imports} {globals}
         (import "{MODULE}" "parameter" (func $parameter (param i32)))
-        (import "{MODULE}" "lift" (func $lift (param i32)))
-        {funcs})"#
+        (import "{MODULE}" "lift" (func $lift (param i32 i32 i32)))
+        {funcs})"#,
+        globals = global_imports(),
     )
 }
 
@@ -103,40 +212,52 @@ pub fn joined() -> impl Iterator<Item = Import> {
 }
 
 /// The module that joins imports to one realloc of the guest's, in text. Its imports, in order: the
-/// realloc, the host's `finish` and `refuse`, then the host's function for each of [`joined`].
+/// realloc; the scope's [`GLOBALS`]; the host's `finish`, `refuse` and `unknown-handle`; the host's
+/// function for each of [`joined`].
 pub fn lowerings() -> String {
     let (mut imports, mut funcs) = (String::new(), String::new());
     for import in joined() {
         let (name, _) = host_function(import);
         let (params, args) = match import {
-            Import::BufferRead => ("(param $h i32) (param $offset i64) (param $n i64)", "(local.get $h) (local.get $offset) (local.get $n)"),
+            Import::BufferRead => (
+                "(param $h i32) (param $offset i64) (param $n i64)",
+                "(local.get $h) (local.get $offset) (local.get $n)",
+            ),
             Import::Allocate => ("(param $h i64)", "(local.get $h)"),
             _ => ("(param $h i32)", "(local.get $h)"),
         };
-        let realloc = "(call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $len))";
+        let check = alive_for(import);
+        let realloc = "(global.set $leave (i32.const 0))
+            (local.set $at (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $len)))";
+        let leave = "(global.set $leave (i32.const 1))";
         if matches!(import, Import::Allocate | Import::CloneIntoMutable) {
-            let _ = writeln!(imports, r#"(import "{MODULE}" "{name}" (func ${name} {params} (param i32) (result i32)))"#);
+            let _ =
+                writeln!(imports, r#"(import "{MODULE}" "{name}" (func ${name} {params} (param i32) (result i32)))"#);
             let _ = writeln!(
                 funcs,
-                r#"(func (export "{name}") {params} (param $ret i32) (local $len i32)
+                r#"(func (export "{name}") {params} (param $ret i32) (local $len i32) (local $at i32) {check}
                 (local.set $len (call ${name} {args} (local.get $ret)))
-                (if (i32.ge_s (local.get $len) (i32.const 0)) (then (call $refuse {realloc} (local.get $ret)))))"#
+                (if (i32.ge_s (local.get $len) (i32.const 0))
+                    (then {realloc} (call $refuse (local.get $at) (local.get $ret)) {leave})))"#
             );
         } else {
             let _ = writeln!(imports, r#"(import "{MODULE}" "{name}" (func ${name} {params} (result i32)))"#);
             let _ = writeln!(
                 funcs,
-                r#"(func (export "{name}") {params} (param $ret i32) (local $len i32)
+                r#"(func (export "{name}") {params} (param $ret i32) (local $len i32) (local $at i32) {check}
                 (local.set $len (call ${name} {args}))
-                (call $finish {realloc} (local.get $ret)))"#
+                {realloc} (call $finish (local.get $at) (local.get $ret)) {leave})"#
             );
         }
     }
     format!(
         r#"(module ${NAME}
         (import "guest" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
+        {globals}
         (import "{MODULE}" "finish" (func $finish (param i32 i32)))
         (import "{MODULE}" "refuse" (func $refuse (param i32 i32)))
-        {imports} {funcs})"#
+        (import "{MODULE}" "unknown-handle" (func $unknown (param i32)))
+        {imports} {funcs})"#,
+        globals = global_imports(),
     )
 }

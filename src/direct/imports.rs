@@ -263,9 +263,13 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         copy_source(memory, host, at)?;
         Ok(())
     })?;
-    l.func_wrap(MODULE, "lift", |mut c: Guest<'_>, at: u32| -> Trapped<()> {
+    l.func_wrap(MODULE, "lift", |mut c: Guest<'_>, at: u32, lent: u32, gone: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;
-        Ok(canon::lift(memory, host, at)?)
+        Ok(canon::lift(memory, host, at, lent, gone)?)
+    })?;
+    l.func_wrap(MODULE, "unknown-handle", |mut c: Guest<'_>, h: u32| -> Trapped<()> {
+        entered(&mut c)?;
+        Err(Breach::UnknownHandle(h).into())
     })?;
     Ok(linker)
 }

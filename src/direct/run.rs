@@ -8,7 +8,7 @@ use super::canon::{Lifted, Source};
 use super::glue;
 use super::imports::{MODULE, drop_function, host_function};
 use super::plan::{Arg, CoreRef, Plan, Step};
-use crate::contract::host::{Breach, Host};
+use crate::contract::host::Host;
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::engine::Engine;
@@ -20,6 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Code {
     /// The component's own, in its order.
     pub modules: Vec<Module>,
+    /// [`glue::scope`].
+    pub scope: Module,
     /// [`glue::lowerings`].
     pub lowerings: Module,
     /// [`glue::entries`].
@@ -30,6 +32,7 @@ pub struct Code {
 enum Found {
     Export(usize, ModuleExport),
     Host(&'static str),
+    Scoped(ModuleExport),
     Joined(usize, ModuleExport),
 }
 
@@ -43,6 +46,7 @@ enum Ready {
 enum Outer {
     Export(usize, ModuleExport),
     Realloc(usize),
+    Scoped(ModuleExport),
     Host(&'static str),
 }
 
@@ -52,6 +56,7 @@ pub struct Linked {
     code: Code,
     steps: Vec<Ready>,
     outer: Vec<Outer>,
+    globals: Vec<ModuleExport>,
     functions: Vec<Function>,
 }
 
@@ -74,6 +79,10 @@ impl Linked {
             let export = module.and_then(|m| m.get_export_index(&at.name)).ok_or_else(|| broken(&at.name))?;
             Ok((at.instance as usize, export))
         };
+        let scoped = |name: &'static str| code.scope.get_export_index(name).ok_or_else(|| broken(name));
+        let hosted = |name: &'static str| -> Result<Found> {
+            Ok(if glue::SCOPED.contains(&name) { Found::Scoped(scoped(name)?) } else { Found::Host(name) })
+        };
         let mut steps = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
             steps.push(match step {
@@ -84,9 +93,9 @@ impl Linked {
                                 let (instance, export) = export(&instantiated, at)?;
                                 Found::Export(instance, export)
                             }
-                            Arg::Drop(resource) => Found::Host(drop_function(*resource)),
+                            Arg::Drop(resource) => hosted(drop_function(*resource))?,
                             Arg::Import(import, realloc) => match (host_function(*import), realloc) {
-                                ((name, false), _) => Found::Host(name),
+                                ((name, false), _) => hosted(name)?,
                                 ((name, true), Some(realloc)) => {
                                     let export = code.lowerings.get_export_index(name).ok_or_else(|| broken(name))?;
                                     Found::Joined(*realloc as usize, export)
@@ -121,15 +130,18 @@ impl Linked {
                 outer.push(Outer::Export(instance, export));
             }
         }
+        let globals: Vec<_> = glue::GLOBALS.into_iter().map(scoped).collect::<Result<_>>()?;
+        outer.extend(globals.iter().copied().map(Outer::Scoped));
         outer.extend([Outer::Host("parameter"), Outer::Host("lift")]);
         let functions = plan.entries.iter().map(|entry| entry.function).collect();
-        Ok(Arc::new(Self { engine: engine.clone(), code, steps, outer, functions }))
+        Ok(Arc::new(Self { engine: engine.clone(), code, steps, outer, globals, functions }))
     }
 
     /// Runs the plan in `store`. Guest code may run: start functions.
     pub fn instantiate(&self, mut store: Store<Host>) -> wasmtime::Result<Running> {
         let linker = self.engine.direct_linker();
         let gone = || wasmtime::Error::msg("an export that the plan names is gone");
+        let scope = self.scope(&mut store)?;
         let mut instances: Vec<Instance> = Vec::with_capacity(self.steps.len());
         let mut reallocs: Vec<(Extern, Option<Instance>)> = Vec::new();
         for step in &self.steps {
@@ -142,11 +154,12 @@ impl Linked {
                                 instances[*instance].get_module_export(&mut store, export).ok_or_else(gone)?
                             }
                             Found::Host(name) => linker.get(&mut store, MODULE, name)?,
+                            Found::Scoped(export) => scope.get_module_export(&mut store, export).ok_or_else(gone)?,
                             Found::Joined(realloc, export) => {
                                 let (function, joined) = reallocs.get_mut(*realloc).ok_or_else(gone)?;
                                 let joined = match joined {
                                     Some(joined) => *joined,
-                                    None => *joined.insert(self.lowerings(&mut store, function.clone())?),
+                                    None => *joined.insert(self.lowerings(&mut store, &scope, function.clone())?),
                                 };
                                 joined.get_module_export(&mut store, export).ok_or_else(gone)?
                             }
@@ -171,6 +184,7 @@ impl Linked {
                     instances[*instance].get_module_export(&mut store, export).ok_or_else(gone)?
                 }
                 Outer::Realloc(realloc) => reallocs.get(*realloc).ok_or_else(gone)?.0.clone(),
+                Outer::Scoped(export) => scope.get_module_export(&mut store, export).ok_or_else(gone)?,
                 Outer::Host(name) => linker.get(&mut store, MODULE, name)?,
             });
         }
@@ -182,19 +196,39 @@ impl Linked {
         Ok(Running { store, entries })
     }
 
-    fn lowerings(&self, store: &mut Store<Host>, realloc: Extern) -> wasmtime::Result<Instance> {
-        let linker = self.engine.direct_linker();
-        let names = ["finish", "refuse"].into_iter().chain(glue::joined().map(|import| host_function(import).0));
+    fn scope(&self, store: &mut Store<Host>) -> wasmtime::Result<Instance> {
+        let mut externs = Vec::with_capacity(glue::SCOPED.len() + 1);
+        self.hosted(store, &mut externs, glue::SCOPED.into_iter().chain(["unknown-handle"]))?;
+        Instance::new(store, &self.code.scope, &externs)
+    }
+
+    fn lowerings(&self, store: &mut Store<Host>, scope: &Instance, realloc: Extern) -> wasmtime::Result<Instance> {
         let mut externs = vec![realloc];
+        for global in &self.globals {
+            externs.extend(scope.get_module_export(&mut *store, global));
+        }
+        let joined = glue::joined().map(|import| host_function(import).0);
+        self.hosted(store, &mut externs, ["finish", "refuse", "unknown-handle"].into_iter().chain(joined))?;
+        Instance::new(store, &self.code.lowerings, &externs)
+    }
+
+    /// Adds host functions by name.
+    fn hosted(
+        &self,
+        store: &mut Store<Host>,
+        externs: &mut Vec<Extern>,
+        names: impl Iterator<Item = &'static str>,
+    ) -> wasmtime::Result<()> {
+        let linker = self.engine.direct_linker();
         for name in names {
             externs.push(linker.get(&mut *store, MODULE, name)?);
         }
-        Instance::new(store, &self.code.lowerings, &externs)
+        Ok(())
     }
 }
 
-/// Sequence, timestamp, length of the content type, payload, context.
-type Element = (u64, u64, u32, u32, u32);
+/// Sequence, timestamp, length of the content type.
+type Element = (u64, u64, u32);
 
 /// The glue's entries; each is there where its role is.
 #[derive(Default)]
@@ -269,11 +303,10 @@ impl Running {
         store: &mut Store<Host>,
         entry: Option<&TypedFunc<P, ()>>,
         function: Function,
-        params: impl FnOnce(&mut Host) -> std::result::Result<P, Breach>,
+        params: P,
     ) -> Outcome<Lifted> {
         let entry = entry.ok_or_else(absent)?;
         let host = store.data_mut();
-        let params = params(host).map_err(|breach| Fault::Stopped(breach.into()))?;
         host.canon.function = function;
         if glue::has_string(function) {
             host.canon.source = Source::Parameter;
@@ -297,12 +330,8 @@ impl Running {
         element: &StreamElement<'_>,
     ) -> Outcome<Lifted> {
         Loan::during(store, |store| &mut store.data_mut().loan, element, |store| {
-            Self::call(store, entry, function, |host| {
-                let payload = host.handles.lend_payload()?;
-                let context = host.handles.lend_context()?;
-                let len = element.content_type.len() as u32;
-                Ok((element.sequence, element.timestamp_ns, len, payload, context))
-            })
+            let len = element.content_type.len() as u32;
+            Self::call(store, entry, function, (element.sequence, element.timestamp_ns, len))
         })
     }
 
@@ -311,25 +340,25 @@ impl Running {
         let element = StreamElement { content_type: config, ..Default::default() };
         let entry = self.entries.init.as_ref();
         Loan::during(&mut self.store, |store| &mut store.data_mut().loan, &element, |store| {
-            Self::call(store, entry, Function::Init, |_| Ok(config.len() as u32)).map(drop)
+            Self::call(store, entry, Function::Init, config.len() as u32).map(drop)
         })
     }
 
     /// `teardown`.
     pub fn teardown(&mut self) -> Outcome<()> {
-        Self::call(&mut self.store, self.entries.teardown.as_ref(), Function::Teardown, |_| Ok(())).map(drop)
+        Self::call(&mut self.store, self.entries.teardown.as_ref(), Function::Teardown, ()).map(drop)
     }
 
     /// `pull`.
     #[inline]
     pub fn pull(&mut self) -> Outcome<Option<OutputElement>> {
-        element(Self::call(&mut self.store, self.entries.pull.as_ref(), Function::Pull, |_| Ok(()))?)
+        element(Self::call(&mut self.store, self.entries.pull.as_ref(), Function::Pull, ())?)
     }
 
     /// `notify-backpressure`.
     pub fn notify_backpressure(&mut self, signal: BackpressureSignal) -> Outcome<()> {
         let entry = self.entries.notify.as_ref();
-        Self::call(&mut self.store, entry, Function::NotifyBackpressure, |_| Ok(signal as u32)).map(drop)
+        Self::call(&mut self.store, entry, Function::NotifyBackpressure, signal as u32).map(drop)
     }
 
     /// `process`.
@@ -353,7 +382,7 @@ impl Running {
 
     /// `complete`.
     pub fn complete(&mut self) -> Outcome<()> {
-        Self::call(&mut self.store, self.entries.complete.as_ref(), Function::Complete, |_| Ok(())).map(drop)
+        Self::call(&mut self.store, self.entries.complete.as_ref(), Function::Complete, ()).map(drop)
     }
 
     /// `evaluate`.
@@ -382,7 +411,7 @@ impl Running {
 
     /// `flush`.
     pub fn flush(&mut self) -> Outcome<Vec<OutputElement>> {
-        match Self::call(&mut self.store, self.entries.flush.as_ref(), Function::Flush, |_| Ok(()))? {
+        match Self::call(&mut self.store, self.entries.flush.as_ref(), Function::Flush, ())? {
             Lifted::Elements(elements) => Ok(elements),
             _ => Err(unexpected()),
         }

@@ -43,7 +43,7 @@ const PAGE: usize = 64 << 10;
 struct Index {
     analysis: Analysis,
     source: Option<Source>,
-    /// The component's core modules, then the glue's lowerings and entries; ranges of the artifact.
+    /// The component's core modules, then the glue's scope, lowerings and entries; ranges of the artifact.
     direct: Option<Vec<Range<u64>>>,
     general: Option<Range<u64>>,
 }
@@ -70,7 +70,7 @@ pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
     let (direct, general) = component.compiled();
     let mut images = Vec::new();
     if let Some(code) = &direct {
-        for module in code.modules.iter().chain([&code.lowerings, &code.entries]) {
+        for module in code.modules.iter().chain([&code.scope, &code.lowerings, &code.entries]) {
             images.push(module.serialize().map_err(failed)?);
         }
     }
@@ -213,10 +213,10 @@ fn load(engine: &Engine, index: Index, digest: [u8; 32], images: impl Images) ->
             let Ok(module) = images.module(engine, range)? else { return Ok(None) };
             modules.push(module);
         }
-        let (Some(entries), Some(lowerings)) = (modules.pop(), modules.pop()) else {
+        let (Some(entries), Some(lowerings), Some(scope)) = (modules.pop(), modules.pop(), modules.pop()) else {
             return Err(damaged("it lacks an image"));
         };
-        direct = Some(Code { modules, lowerings, entries });
+        direct = Some(Code { modules, scope, lowerings, entries });
     }
     let mut general = None;
     if let Some(range) = &index.general {

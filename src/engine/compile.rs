@@ -189,6 +189,7 @@ mod with_compiler {
         let glued = |text: String| module(&wat::parse_str(text).map_err(|e| failed(&wasmtime::Error::new(e)))?);
         Ok(Code {
             modules: source.modules.iter().map(|range| module(&source.wasm[range.clone()])).collect::<Result<_>>()?,
+            scope: glued(glue::scope())?,
             lowerings: glued(glue::lowerings())?,
             entries: glued(glue::entries(plan))?,
         })

@@ -156,6 +156,12 @@ impl Control {
         self.call.store(self.call.load(Relaxed) + 1, Release);
     }
 
+    /// Ends what `begin` began as if it had not begun: a cancel still means the next call.
+    #[inline]
+    pub fn withdraw(&self) {
+        self.call.store(self.call.load(Relaxed) - 1, Release);
+    }
+
     /// Whether a call runs.
     #[inline]
     pub fn is_running(&self) -> bool {
@@ -219,6 +225,11 @@ mod tests {
             assert!(control.is_cancelled());
             control.end();
             assert!(control.begin() && !control.is_cancelled());
+            control.end();
+            control.cancel();
+            assert!(control.begin());
+            control.withdraw();
+            assert!(control.begin() && control.is_cancelled());
             control.end();
         }
     }

@@ -11,7 +11,6 @@ use super::fault::{self, Stop};
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
 use super::traits::MemoryUsage;
-use crate::contract::buffer::Pool;
 use crate::contract::host::{Handles, Host};
 use crate::contract::lent::Loan;
 use crate::contract::{ComponentId, Role, Roles};
@@ -96,7 +95,6 @@ pub struct ComponentInstance {
     pub(super) timeout_ticks: u64,
     /// The fuel at the start of the running call.
     pub(super) fuel_before: u64,
-    pool: Arc<Pool>,
     ticket: usize,
     linked: LinkedComponent,
 }
@@ -125,7 +123,6 @@ impl ComponentInstance {
             options: options.clone(),
             timeout_ticks,
             fuel_before: 0,
-            pool: Pool::new(),
             ticket,
             linked: linked.clone(),
         };
@@ -171,7 +168,7 @@ impl ComponentInstance {
         let o = &self.options;
         let host = Host {
             loan: Loan::NONE,
-            handles: Handles::new(self.pool.clone(), o.max_handles, o.buffer_limit),
+            handles: Handles::new(o.max_handles, o.buffer_limit, self.linked.path() == super::link::Path::Direct),
             limits: Limits::new(o.memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
             control: self.control.clone(),
             clock: engine.clock().clone(),
@@ -199,14 +196,10 @@ impl ComponentInstance {
 
     /// See `WasmEngine::memory_usage`.
     pub fn memory_usage(&self) -> MemoryUsage {
-        let idle = self.pool.idle_bytes();
-        match self.running.store() {
-            None => MemoryUsage { idle, ..Default::default() },
-            Some(store) => {
-                let host = store.data();
-                MemoryUsage { linear: host.limits.linear, buffers: host.handles.held(), idle }
-            }
-        }
+        self.running.store().map_or_else(MemoryUsage::default, |store| {
+            let host = store.data();
+            MemoryUsage { linear: host.limits.linear, buffers: host.handles.held() }
+        })
     }
 }
 

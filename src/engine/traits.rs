@@ -14,8 +14,6 @@ pub struct MemoryUsage {
     pub linear: u64,
     /// Host buffers that the guest holds, their full capacity.
     pub buffers: u64,
-    /// Idle buffers kept for reuse.
-    pub idle: u64,
 }
 
 /// Compiles components and makes instances of them.

@@ -2,6 +2,7 @@
 //! that `ffi!` names.
 
 use std::ffi::{CStr, c_char};
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::ptr::NonNull;
 
@@ -217,4 +218,40 @@ pub(super) unsafe fn fill<T: StructSize>(at: *mut T, name: &'static str) -> Resu
 pub(super) unsafe fn options<T: StructSize>(at: *const T, name: &'static str) -> Result<T> {
     // SAFETY: the caller's promise.
     unsafe { sized::read(at, name) }
+}
+
+/// A required handle as it came.
+///
+/// # Safety
+///
+/// None: the pointer is only checked for NULL.
+pub(super) unsafe fn present<H: Handle>(at: *const H, name: &'static str) -> Result<*const H> {
+    if at.is_null() { Err(null(name)) } else { Ok(at) }
+}
+
+/// A struct that the function changes; none for NULL.
+///
+/// # Safety
+///
+/// `at` is NULL or points to a `T` that nothing else uses while the result lives.
+#[inline]
+pub(super) unsafe fn in_place<'a, T>(at: *mut T, _: &'static str) -> Result<Option<&'a mut T>> {
+    // SAFETY: the caller's promise.
+    Ok(unsafe { at.as_mut() })
+}
+
+/// Room for `len` values: NULL is good for none of them.
+///
+/// # Safety
+///
+/// `at` is NULL or has room for `len` values that nothing else uses while the result lives.
+pub(super) unsafe fn room<'a, T>(at: *mut T, len: usize, name: &'static str) -> Result<&'a mut [MaybeUninit<T>]> {
+    if at.is_null() {
+        return if len == 0 { Ok(&mut []) } else { Err(null(name)) };
+    }
+    if len > isize::MAX as usize / size_of::<T>().max(1) {
+        return Err(bad(name, format_args!("{len} is more than memory holds")));
+    }
+    // SAFETY: the caller's promise; the length was checked.
+    Ok(unsafe { std::slice::from_raw_parts_mut(at.cast(), len) })
 }

@@ -1,15 +1,13 @@
 //! What is known of a failure.
 
-use std::fmt::Write as _;
-
 use super::args::Slot;
 use super::handle::{self, Boxed, Handle};
 use super::plain::{Str, Text};
 use super::status::{Status, Trap};
 use crate::error::Error;
 
-/// What is known of one failure: an owned value, made only where something failed
-/// and the caller asked for it.
+/// What is known of one failure: an owned value, made only where something
+/// failed and the caller asked for it.
 pub struct ErrorHandle(());
 
 /// What an error handle points to.
@@ -35,10 +33,6 @@ impl ErrorHandle {
         // One line: a component's text may hold anything.
         for c in error.to_string().chars() {
             if c.is_control() { message.extend(c.escape_default()) } else { message.push(c) }
-        }
-        if error.message.is_empty() {
-            // Writing to a string does not fail.
-            let _ = write!(message, "{:?}", error.kind);
         }
         handle::give::<Self>(Box::new(Detail {
             message: Text::new(&message),
@@ -86,8 +80,8 @@ pub unsafe extern "C" fn torvyn_error_message(error: *const ErrorHandle) -> Str 
 ///
 /// @param error  Borrowed for the call; NULL gives "".
 ///
-/// @return  UTF-8, NUL-terminated (a component's text may hold NULs before that),
-///          never NULL; valid until torvyn_error_free().
+/// @return  UTF-8, NUL-terminated (a component's text may hold NULs before
+///          that), never NULL; valid until torvyn_error_free().
 ///
 /// Thread: any.
 /// Blocks: never.
@@ -100,8 +94,8 @@ pub unsafe extern "C" fn torvyn_error_detail(error: *const ErrorHandle) -> Str {
 /// The instance that the error is about.
 ///
 /// @param error  Borrowed for the call; NULL gives false.
-/// @param id     Where the id goes that torvyn_instance_new() was given; set to 0
-///               where there is none; may be NULL.
+/// @param id     Where the id goes that torvyn_instance_new() was given; set to
+///               0 where there is none; may be NULL.
 ///
 /// @return  Whether the error is about an instance.
 ///
@@ -168,8 +162,8 @@ pub unsafe extern "C" fn torvyn_error_frame_count(error: *const ErrorHandle) -> 
 /// module, its function and the offset in the module's binary.
 ///
 /// @param error  Borrowed for the call; NULL gives "".
-/// @param index  From 0, the innermost, to torvyn_error_frame_count() - 1; others
-///               give "".
+/// @param index  From 0, the innermost, to torvyn_error_frame_count() - 1;
+///               others give "".
 ///
 /// @return  UTF-8, NUL-terminated, never NULL; valid until torvyn_error_free().
 ///
@@ -241,7 +235,7 @@ mod tests {
             assert!(torvyn_error_component_id(err, &raw mut id));
             assert_eq!(id, 7);
             let message = torvyn_error_message(err).text("").unwrap();
-            assert!(message.starts_with("component 7, process: ") && message.ends_with("no\\nbroker"), "{message}");
+            assert_eq!(message, "component 7, process: answered unavailable: no\\nbroker");
             assert_eq!(torvyn_error_detail(err).text("").unwrap(), "no\nbroker");
             assert_eq!(torvyn_error_function(err).text("").unwrap(), "process");
             assert_eq!(torvyn_error_frame_count(err), 1);

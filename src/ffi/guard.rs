@@ -12,12 +12,21 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The body of an exported function.
 ///
-/// `err:` is for fallible ones: `ffi!(err: err, out: [out], handle: [engine] => { ... })` clears the
-/// out-parameters first, then turns each named pointer into what the function of that kind in
-/// `args` gives (a status names the parameter where that refuses), then runs the body, which gives
-/// `Result<Status>`. `neutral:` is for the others, which answer with that value where a pointer is
-/// refused or the body panics.
+/// `err:` is for fallible ones. `ffi!(err: err, out: [out], handle: [engine] => { ... })` clears the
+/// out-parameters first (`spare:` those that may be NULL), then turns each named pointer into what
+/// the function of that kind in `args` gives (where that refuses, the error names the parameter),
+/// then runs the body, which gives `Result<Status>`.
+///
+/// `neutral:` is for the others, which answer with that value where a pointer is refused or the
+/// body panics.
 macro_rules! ffi {
+    (err: $err:ident, out: [$($out:ident),*], spare: [$($spare:ident),*] $($rest:tt)*) => {{
+        $(
+            // SAFETY: the header requires NULL or a place for the value.
+            unsafe { $crate::ffi::args::clear($spare) };
+        )*
+        ffi!(err: $err, out: [$($out),*], place: [$($spare),*] $($rest)*)
+    }};
     (err: $err:ident, out: [$($out:ident),*] $(, $kind:ident: [$($name:ident),*])* => $body:expr) => {{
         $(
             // SAFETY: the header requires NULL or a place for the value.

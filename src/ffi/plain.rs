@@ -4,17 +4,16 @@ use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 
 use super::args::{self, Clear, bad};
-use super::buffer::BufferHandle;
 use super::handle;
 use crate::contract::{self, BackpressureSignal, FlowContext, MAX_BUFFER, OutputElement, StreamElement};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A piece of UTF-8 text: a pointer and a length.
 ///
-/// As an input it need not be NUL-terminated, is borrowed for the call, and holds
-/// at most 16 MiB; `data` may be NULL where `len` is 0. As an output it is
-/// borrowed from what it was asked of, and NUL-terminated only where the function
-/// says so.
+/// As an input it need not be NUL-terminated, is borrowed for the call, and
+/// holds at most 16 MiB; `data` may be NULL where `len` is 0. As an output it is
+/// borrowed from what it was asked of, and NUL-terminated only where the
+/// function says so.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Str {
@@ -57,8 +56,8 @@ pub struct Flow {
 
 /// One unit of data, lent to a component for the length of one call.
 ///
-/// The library keeps no pointer into it after the call returns and copies none of
-/// its bytes: a component's `read` copies from `payload` straight into the
+/// The library keeps no pointer into it after the call returns and copies none
+/// of its bytes: a component's `read` copies from `payload` straight into the
 /// component's memory. To feed an output to the next stage, point `payload` at
 /// its `bytes` and release it after the call.
 ///
@@ -78,8 +77,13 @@ pub struct Element {
     pub flow: *const Flow,
 }
 
-/// One unit of data that a component gave: its meta, and a buffer that the caller
-/// owns.
+/// Host memory with a component's output in it, owned by the caller until it is
+/// released. It needs nothing else: instance, linked component, component and
+/// engine may be freed before it.
+pub struct BufferHandle(());
+
+/// One unit of data that a component gave: its meta, and a buffer that the
+/// caller owns.
 ///
 /// `content_type` and `bytes` are views into `payload`; all three end with
 /// torvyn_output_release(). Where nothing was given, every field is zero and
@@ -102,6 +106,9 @@ pub struct Output {
     /// torvyn_buffer_release() where it was moved elsewhere. NULL for no output.
     pub payload: *mut BufferHandle,
 }
+
+/// A list of outputs, owned by the caller: what torvyn_flush() gives.
+pub struct OutputsHandle(());
 
 /// Names of the ports that a router chose.
 #[derive(Clone, Copy, Debug)]
@@ -150,11 +157,10 @@ pub enum Path {
     /// As an answer: there is no component (NULL). As a setting: the direct path
     /// where the component is eligible for it, the general one elsewhere.
     TORVYN_PATH_AUTO = 0,
-    /// The library's own: some hundred nanoseconds around a call. For components
-    /// that import nothing but the contract, as C and Rust toolchains make them.
+    /// The library's own, which takes the least time around a call. For components
+    /// that need nothing but the contract, as C and Rust toolchains make them.
     TORVYN_PATH_DIRECT = 1,
-    /// Wasmtime's component runtime: some microseconds around a call. For every
-    /// component.
+    /// Wasmtime's component runtime. For every component.
     TORVYN_PATH_GENERAL = 2,
 }
 
@@ -237,7 +243,8 @@ impl Str {
     ///
     /// # Safety
     ///
-    /// `data` is NULL or points to `len` bytes that stay as they are while the result lives.
+    /// `data` is NULL or points to `len` bytes that stay as they are while the
+    /// result lives.
     #[inline]
     pub unsafe fn text<'a>(self, name: &'static str) -> Result<&'a str> {
         if self.len == 0 {
@@ -322,7 +329,8 @@ impl From<BackpressureSignal> for Signal {
     }
 }
 
-/// The number in an enumeration that C gave: any number, so never read as the enumeration.
+/// The number in an enumeration that C gave: any number, so never read as the
+/// enumeration.
 #[inline]
 pub fn number<T>(given: MaybeUninit<T>) -> c_int {
     const { assert!(size_of::<T>() == size_of::<c_int>()) };
@@ -339,13 +347,14 @@ pub fn signal(given: MaybeUninit<Signal>, name: &str) -> Result<BackpressureSign
     }
 }
 
-/// The setting that C gave, where it gave one.
-pub fn switch(given: MaybeUninit<Switch>, kind: ErrorKind, name: &str) -> Result<Option<bool>> {
+/// The setting that C gave, or `default`; `refuse` makes the error where it is
+/// none.
+pub fn switch(given: MaybeUninit<Switch>, default: bool, refuse: impl FnOnce(String) -> Box<Error>) -> Result<bool> {
     match number(given) {
-        0 => Ok(None),
-        1 => Ok(Some(true)),
-        2 => Ok(Some(false)),
-        other => Err(Error::new(kind, format!("`{name}`: {other} is no torvyn_switch_t"))),
+        0 => Ok(default),
+        1 => Ok(true),
+        2 => Ok(false),
+        other => Err(refuse(format!("{other} is no torvyn_switch_t"))),
     }
 }
 
@@ -396,7 +405,8 @@ mod tests {
     fn what_c_lends_is_checked() {
         assert_eq!(lend(&element()).unwrap(), (String::new(), 0, None));
         let flow = Flow { trace_id: Str::of("abc"), span_id: Str::CLEAR, flow_id: Str::CLEAR, deadline_ns: 0 };
-        let whole = Element { content_type: Str::of("text/plain"), payload: Bytes::of(b"12"), flow: &flow, ..element() };
+        let whole =
+            Element { content_type: Str::of("text/plain"), payload: Bytes::of(b"12"), flow: &flow, ..element() };
         assert_eq!(lend(&whole).unwrap(), ("text/plain".into(), 2, Some("abc".into())));
 
         let null = Str { data: std::ptr::null(), len: 1 };
@@ -426,10 +436,13 @@ mod tests {
             let mut given = MaybeUninit::<Switch>::uninit();
             // SAFETY: an `int` fits; this is what C does.
             unsafe { given.as_mut_ptr().cast::<c_int>().write(n) };
-            assert_eq!(switch(given, ErrorKind::Config, "fuel").unwrap_err().kind, ErrorKind::Config);
+            let refuse = |reason| Error::new(ErrorKind::Config, reason);
+            assert_eq!(switch(given, true, refuse).unwrap_err().kind, ErrorKind::Config);
         }
-        let off = switch(MaybeUninit::new(Switch::TORVYN_OFF), ErrorKind::Config, "fuel");
-        assert_eq!(off.unwrap(), Some(false));
+        for (given, wanted) in [(Switch::TORVYN_ON, true), (Switch::TORVYN_OFF, false), (Switch::TORVYN_DEFAULT, true)]
+        {
+            assert_eq!(switch(MaybeUninit::new(given), true, |_| unreachable!()).unwrap(), wanted);
+        }
         assert_eq!(signal(MaybeUninit::new(Signal::TORVYN_SIGNAL_PAUSE), "signal").unwrap(), BackpressureSignal::Pause);
     }
 

@@ -86,7 +86,8 @@ pub enum Status {
     /// The instance's timeout or the flow's deadline passed. The instance is
     /// POISONED.
     TORVYN_ERROR_DEADLINE = -114,
-    /// torvyn_cancel() stopped the call. The instance is POISONED.
+    /// torvyn_cancel() stopped the call. The instance is POISONED, or as it was
+    /// where the component had not begun to run.
     TORVYN_ERROR_CANCELLED = -115,
     /// The component passed a limit of memory, tables or handles. The instance
     /// is POISONED.
@@ -168,6 +169,7 @@ impl Clear for Status {
 
 impl Status {
     /// Every status, in the order of the header.
+    #[rustfmt::skip]
     const ALL: [Status; 39] = [
         TORVYN_OK, TORVYN_NO_ELEMENT, TORVYN_NOTHING_EMITTED, TORVYN_INCOMPATIBLE, TORVYN_FUEL_OFF,
         TORVYN_ERROR_NULL, TORVYN_ERROR_UTF8, TORVYN_ERROR_ARGUMENT, TORVYN_ERROR_BUSY, TORVYN_ERROR_STATE,
@@ -231,6 +233,7 @@ impl Status {
 
 impl Trap {
     /// Every trap, in the order of the header.
+    #[rustfmt::skip]
     const ALL: [Trap; 17] = [
         TORVYN_TRAP_NONE, TORVYN_TRAP_STACK_OVERFLOW, TORVYN_TRAP_MEMORY_OUT_OF_BOUNDS,
         TORVYN_TRAP_HEAP_MISALIGNED, TORVYN_TRAP_TABLE_OUT_OF_BOUNDS, TORVYN_TRAP_INDIRECT_CALL_TO_NULL,
@@ -406,7 +409,8 @@ mod tests {
         assert_eq!(Trap::ALL.len(), defined("TORVYN_TRAP_"));
         for status in Status::ALL {
             // SAFETY: any number is allowed.
-            let (name, sentence) = unsafe { (torvyn_status_name(status as c_int), torvyn_status_text(status as c_int)) };
+            let (name, sentence) =
+                unsafe { (torvyn_status_name(status as c_int), torvyn_status_text(status as c_int)) };
             assert_eq!(text(name), format!("{status:?}"));
             assert!(text(sentence).ends_with('.'));
         }

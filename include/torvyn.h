@@ -1,0 +1,2478 @@
+/* torvyn.h: streaming WebAssembly components inside a native program.
+ *
+ * Generated from src/ffi of libtorvyn; edit it there. This file is the
+ * specification of the library's C interface.
+ *
+ * FIVE STEPS
+ *
+ *   engine     torvyn_engine_new()         configuration, clock, compiler
+ *   component  torvyn_component_compile()  bytes become code, once
+ *   linked     torvyn_linked_new()         imports bound, look-ups done, once
+ *   instance   torvyn_instance_new()       memory and state of its own; cheap
+ *   calls      torvyn_init(), torvyn_process(), torvyn_push(), ...
+ *
+ * A component exports roles (source, processor, sink, filter, router,
+ * aggregator); each role has its calls. One that exports `lifecycle` takes
+ * elements only after torvyn_init().
+ *
+ *   NEW --torvyn_init()--> READY --the component says fatal--> FAILED
+ *                            |  \--torvyn_teardown()---------> TORN_DOWN
+ *                            \----a trap, a budget, a cancel-> POISONED
+ *   torvyn_instance_reset() makes any of them as new.
+ *
+ * RULES
+ *
+ * Status     Whatever may fail returns a torvyn_status_t: 0 is success, a
+ *            positive value another outcome that is no error, a negative value
+ *            an error. `status < 0` is the test for failure.
+ * Errors     The last parameter, `err`, takes the detail of a failure; NULL to
+ *            do without. On a negative status `*err` is an error that the
+ *            caller owns and frees with torvyn_error_free(); on any other
+ *            status it is NULL. It is only written, never read.
+ * Outputs    Out-parameters are cleared first (NULL, 0, false, all zero) and
+ *            set on success alone, so that nothing stale is ever freed. What
+ *            they held before is overwritten, not released.
+ * Ownership  What a function gives for `out` is the caller's, who frees it with
+ *            the function that the comment names. `_free` and `_release` take
+ *            NULL. Handles may be freed in any order: what is still needed
+ *            stays until its last user is gone. A handle that was freed is not
+ *            used again. Everything that a call is given is borrowed for that
+ *            call alone.
+ * Strings    torvyn_str_t is a pointer and a length, in UTF-8. It is not
+ *            NUL-terminated unless the comment says so; what the functions of
+ *            errors, components and linked components give is.
+ * Structs    Options and results begin with `struct_size`, which the caller
+ *            sets to their sizeof; zero in any other field means the default.
+ *            They grow at the end alone, so that programs and libraries of
+ *            different versions work together. The other structs never change.
+ * Enums      Values are added, never changed: have a default in each switch.
+ *            Where an enum is a parameter or a field, any number is safe to
+ *            give.
+ * Threads    Each function says its own rule. In short: what takes a handle as
+ *            `const` may be called at any time from any thread; an instance
+ *            runs one call at a time, on any thread, and a second one at the
+ *            same time is refused with TORVYN_ERROR_BUSY. What is said to be
+ *            async-signal-safe may be called in a signal handler; nothing else
+ *            may.
+ * Process    The library writes nothing to stdout or stderr, reads no
+ *            environment, never exits, and lets no panic out. It starts a
+ *            thread for its clock unless `host_ticks` is on, threads for
+ *            compilation unless `parallel_compilation` is off, and installs
+ *            handlers for memory faults unless `explicit_traps` is on.
+ *
+ * EXAMPLE: each line of the input through a processor
+ *
+ *   #include <stdio.h>
+ *   #include <string.h>
+ *   #include <torvyn.h>
+ *
+ *   static int fail(torvyn_error_t *err) {
+ *     fprintf(stderr, "%s\n", torvyn_error_message(err).data);
+ *     torvyn_error_free(err);
+ *     return 1;
+ *   }
+ *
+ *   int main(int argc, char **argv) {
+ *     torvyn_engine_t *engine = NULL;
+ *     torvyn_component_t *component = NULL;
+ *     torvyn_linked_t *linked = NULL;
+ *     torvyn_instance_t *instance = NULL;
+ *     torvyn_error_t *err = NULL;
+ *     torvyn_str_t config = {"", 0};
+ *     char line[4096];
+ *     const char *path = argc > 1 ? argv[1] : "upper-case.wasm";
+ *     if (torvyn_engine_new(NULL, &engine, &err) < 0 ||
+ *         torvyn_component_compile_file(engine, path, &component, &err) < 0 ||
+ *         torvyn_linked_new(component, NULL, &linked, &err) < 0 ||
+ *         torvyn_instance_new(linked, 1, NULL, &instance, &err) < 0 ||
+ *         torvyn_init(instance, config, &err) < 0)
+ *       return fail(err);
+ *     for (uint64_t n = 0; fgets(line, sizeof line, stdin); n++) {
+ *       torvyn_element_t element = {.sequence = n};
+ *       torvyn_output_t output;
+ *       element.payload.data = (const uint8_t *)line;
+ *       element.payload.len = strlen(line);
+ *       if (torvyn_process(instance, &element, &output, &err) < 0)
+ *         return fail(err);
+ *       if (output.payload)  // else nothing was emitted
+ *         fwrite(output.bytes.data, 1, output.bytes.len, stdout);
+ *       torvyn_output_release(&output);
+ *     }
+ *     torvyn_teardown(instance, NULL);
+ *     torvyn_instance_free(instance);
+ *     torvyn_linked_free(linked);
+ *     torvyn_component_free(component);
+ *     torvyn_engine_free(engine);
+ *     return 0;
+ *   }
+ */
+
+#ifndef TORVYN_H
+#define TORVYN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ Version */
+
+/** The version of this header. */
+#define TORVYN_VERSION_MAJOR 0
+#define TORVYN_VERSION_MINOR 1
+#define TORVYN_VERSION_PATCH 0
+#define TORVYN_VERSION "0.1.0"
+
+/** The version of this header as a number that grows with it, for #if. */
+#define TORVYN_VERSION_NUMBER                                      \
+  (TORVYN_VERSION_MAJOR << 16 | TORVYN_VERSION_MINOR << 8 |        \
+   TORVYN_VERSION_PATCH)
+
+/**
+ * The library's version at run time, e.g. "0.1.0".
+ *
+ * Compare with TORVYN_VERSION, which is the version of the header that the
+ * program was compiled with.
+ *
+ * @return  NUL-terminated, static; never NULL.
+ *
+ * Thread: any; async-signal-safe.
+ * Blocks: never.
+ * Since:  0.1
+ */
+const char *torvyn_version(void);
+
+/**
+ * The library's version at run time as a number that grows with it:
+ * MAJOR << 16 | MINOR << 8 | PATCH, as TORVYN_VERSION_NUMBER is built.
+ *
+ * @return  The number.
+ *
+ * Thread: any; async-signal-safe.
+ * Blocks: never.
+ * Since:  0.1
+ */
+uint32_t torvyn_version_number(void);
+
+/* ------------------------------------------------------------------- Status */
+
+/**
+ * What a call came to.
+ *
+ * 0 is success. Positive values are outcomes, not errors. Negative values are
+ * errors in three families: -1 to -99 the caller's misuse (nothing ran and
+ * nothing changed), -100 to -199 the engine's, -200 to -299 the component's own
+ * verdict. Later versions may add values; no value ever changes its meaning.
+ */
+typedef enum torvyn_status {
+  /** Done; where the function has an output, it is set. */
+  TORVYN_OK = 0,
+  /**
+   * The source has no element. Which of two things that means, the program
+   * knows: after torvyn_notify_backpressure() with TORVYN_SIGNAL_PAUSE it is
+   * "nothing for now", to be asked again after TORVYN_SIGNAL_READY; without a
+   * pause it is the end of the stream.
+   */
+  TORVYN_NO_ELEMENT = 1,
+  /**
+   * The component took the element and gave nothing: a processor dropped it,
+   * an aggregator's window is not complete yet.
+   */
+  TORVYN_NOTHING_EMITTED = 2,
+  /**
+   * The artifact is sound, but it was made by another version of the library,
+   * for another kind of machine, or under another engine configuration:
+   * compile the component again.
+   */
+  TORVYN_INCOMPATIBLE = 3,
+  /** The engine does not count fuel (`fuel` of torvyn_engine_config_t). */
+  TORVYN_FUEL_OFF = 4,
+  /**
+   * A pointer that must not be NULL is NULL; the error names the parameter.
+   */
+  TORVYN_ERROR_NULL = -1,
+  /** A string is not valid UTF-8; the error names it. */
+  TORVYN_ERROR_UTF8 = -2,
+  /** A parameter or a field is out of its range; the error names it. */
+  TORVYN_ERROR_ARGUMENT = -3,
+  /**
+   * A call runs on the instance already, on another thread or further up on
+   * this one's stack. Make the call again when that one has returned.
+   */
+  TORVYN_ERROR_BUSY = -4,
+  /**
+   * The instance's state does not allow the call: torvyn_init() was not
+   * called, or only torvyn_teardown() or torvyn_instance_reset() are left.
+   */
+  TORVYN_ERROR_STATE = -5,
+  /** The handles belong to different engines. */
+  TORVYN_ERROR_WRONG_ENGINE = -6,
+  /** The component does not have the role that the function belongs to. */
+  TORVYN_ERROR_NOT_EXPORTED = -7,
+  /** Fuel cannot be set, since the engine does not count it. */
+  TORVYN_ERROR_FUEL_DISABLED = -8,
+  /** The engine cannot be configured so; the error names the field. */
+  TORVYN_ERROR_CONFIG = -100,
+  /** The bytes are no WebAssembly, neither binary nor text. */
+  TORVYN_ERROR_NOT_COMPONENT = -101,
+  /**
+   * The bytes are a core module. `wasm-tools component new` makes a component
+   * of it.
+   */
+  TORVYN_ERROR_CORE_MODULE = -102,
+  /** The bytes are a component, but not a valid one. */
+  TORVYN_ERROR_MALFORMED = -103,
+  /** The component exports no role of the contract. */
+  TORVYN_ERROR_NO_ROLE = -104,
+  /**
+   * The component uses what this library or this engine's configuration does
+   * not allow; the error says what.
+   */
+  TORVYN_ERROR_UNSUPPORTED = -105,
+  /** The component is valid, but no machine code could be made of it. */
+  TORVYN_ERROR_COMPILATION = -106,
+  /** The bytes are no artifact, or a damaged one. */
+  TORVYN_ERROR_DESERIALIZATION = -107,
+  /**
+   * A file could not be read; the error has its path and the system's reason.
+   */
+  TORVYN_ERROR_IO = -108,
+  /** Nothing provides an import of the component; the error names it. */
+  TORVYN_ERROR_UNRESOLVED_IMPORT = -109,
+  /** An import or an export has another type than the contract says. */
+  TORVYN_ERROR_TYPE_MISMATCH = -110,
+  /** No instance could be made; the error says why. */
+  TORVYN_ERROR_INSTANTIATION = -111,
+  /**
+   * The component trapped: it did what WebAssembly or the component model
+   * forbids. torvyn_error_trap() says what. The instance is POISONED.
+   */
+  TORVYN_ERROR_TRAP = -112,
+  /** The component used up its fuel. The instance is POISONED. */
+  TORVYN_ERROR_FUEL = -113,
+  /**
+   * The instance's timeout or the flow's deadline passed. The instance is
+   * POISONED.
+   */
+  TORVYN_ERROR_DEADLINE = -114,
+  /**
+   * torvyn_cancel() stopped the call. The instance is POISONED, or as it was
+   * where the component had not begun to run.
+   */
+  TORVYN_ERROR_CANCELLED = -115,
+  /**
+   * The component passed a limit of memory, tables or handles. The instance
+   * is POISONED.
+   */
+  TORVYN_ERROR_MEMORY = -116,
+  /** A host function failed. The instance is POISONED. */
+  TORVYN_ERROR_HOST_FUNCTION = -117,
+  /** The WASI configuration is not possible; the error says why. */
+  TORVYN_ERROR_WASI = -118,
+  /** The library or the system under it failed; the error says how. */
+  TORVYN_ERROR_INTERNAL = -119,
+  /**
+   * A defect of the library, caught before it could spread; the error says
+   * where. An instance whose call it ended is POISONED.
+   */
+  TORVYN_ERROR_PANIC = -120,
+  /** The component says that the input breaks its expectations. */
+  TORVYN_ERROR_INVALID_INPUT = -200,
+  /** The component says that something it depends on cannot be reached. */
+  TORVYN_ERROR_UNAVAILABLE = -201,
+  /** The component says that it has a defect. */
+  TORVYN_ERROR_GUEST_INTERNAL = -202,
+  /** The component says that it gave up because the flow's deadline passed. */
+  TORVYN_ERROR_DEADLINE_EXCEEDED = -203,
+  /**
+   * The component says that it can process nothing more, ever. The instance
+   * is FAILED.
+   */
+  TORVYN_ERROR_FATAL = -204,
+} torvyn_status_t;
+
+/**
+ * Why a component trapped.
+ *
+ * Later versions may add values.
+ */
+typedef enum torvyn_trap {
+  /** It did not trap. */
+  TORVYN_TRAP_NONE = 0,
+  /** Its calls went deeper than the stack (`guest_stack`). */
+  TORVYN_TRAP_STACK_OVERFLOW = 1,
+  /** It read or wrote outside of its memory. */
+  TORVYN_TRAP_MEMORY_OUT_OF_BOUNDS = 2,
+  /** An atomic access was not aligned. */
+  TORVYN_TRAP_HEAP_MISALIGNED = 3,
+  /** It reached outside of a table. */
+  TORVYN_TRAP_TABLE_OUT_OF_BOUNDS = 4,
+  /** It called through an empty table entry. */
+  TORVYN_TRAP_INDIRECT_CALL_TO_NULL = 5,
+  /** It called a function as one of another type. */
+  TORVYN_TRAP_BAD_SIGNATURE = 6,
+  /** An integer overflowed in a division. */
+  TORVYN_TRAP_INTEGER_OVERFLOW = 7,
+  /** It divided by zero. */
+  TORVYN_TRAP_INTEGER_DIVISION_BY_ZERO = 8,
+  /** It converted a number that is no integer, or too large, to one. */
+  TORVYN_TRAP_BAD_CONVERSION_TO_INTEGER = 9,
+  /** It executed `unreachable`: in C `abort()`, in Rust a panic. */
+  TORVYN_TRAP_UNREACHABLE = 10,
+  /** It used a null reference. */
+  TORVYN_TRAP_NULL_REFERENCE = 11,
+  /** It called an import from where none may be called. */
+  TORVYN_TRAP_CANNOT_LEAVE = 12,
+  /**
+   * It broke a rule of the component model's canonical ABI: a handle, a
+   * pointer or a string that is not valid, a borrow not given back.
+   */
+  TORVYN_TRAP_CANONICAL_ABI = 13,
+  /** It was interrupted. */
+  TORVYN_TRAP_INTERRUPT = 14,
+  /** It ran out of fuel. */
+  TORVYN_TRAP_OUT_OF_FUEL = 15,
+  /** Another reason; the error's message says which. */
+  TORVYN_TRAP_OTHER = 99,
+} torvyn_trap_t;
+
+/**
+ * The name of a status, e.g. "TORVYN_ERROR_TRAP".
+ *
+ * @param status  Any number.
+ *
+ * @return  NUL-terminated, static; "TORVYN_UNKNOWN" for a number that is no
+ *          status of this version; never NULL.
+ *
+ * Thread: any; async-signal-safe.
+ * Blocks: never.
+ * Since:  0.1
+ */
+const char *torvyn_status_name(int status);
+
+/**
+ * One English sentence about a status, without the particulars that
+ * torvyn_error_message() has.
+ *
+ * @param status  Any number.
+ *
+ * @return  NUL-terminated, static; "Unknown status." for a number that is no
+ *          status of this version; never NULL.
+ *
+ * Thread: any; async-signal-safe.
+ * Blocks: never.
+ * Since:  0.1
+ */
+const char *torvyn_status_text(int status);
+
+/**
+ * The name of a trap, e.g. "TORVYN_TRAP_UNREACHABLE".
+ *
+ * @param trap  Any number.
+ *
+ * @return  NUL-terminated, static; "TORVYN_UNKNOWN" for a number that is no
+ *          trap of this version; never NULL.
+ *
+ * Thread: any; async-signal-safe.
+ * Blocks: never.
+ * Since:  0.1
+ */
+const char *torvyn_trap_name(int trap);
+
+/* ------------------------------------------------- Values and plain structs */
+
+/** The longest payload of an element and of an output, in bytes. */
+#define TORVYN_MAX_PAYLOAD 16777216
+
+/** Whether a consumer keeps up. */
+typedef enum torvyn_signal {
+  /** Send more. */
+  TORVYN_SIGNAL_READY = 0,
+  /** The element was taken; send no more until told. */
+  TORVYN_SIGNAL_PAUSE = 1,
+} torvyn_signal_t;
+
+/** Roles of the contract that a component may export; bits of a set. */
+typedef enum torvyn_role {
+  /**
+   * `torvyn:streaming/source`: torvyn_pull(), torvyn_notify_backpressure().
+   */
+  TORVYN_ROLE_SOURCE = 1,
+  /**
+   * `torvyn:streaming/processor`: torvyn_process(), torvyn_process_batch().
+   */
+  TORVYN_ROLE_PROCESSOR = 2,
+  /**
+   * `torvyn:streaming/sink`: torvyn_push(), torvyn_push_batch(),
+   * torvyn_complete().
+   */
+  TORVYN_ROLE_SINK = 4,
+  /** `torvyn:filtering/filter`: torvyn_evaluate(). */
+  TORVYN_ROLE_FILTER = 8,
+  /** `torvyn:filtering/router`: torvyn_route(). */
+  TORVYN_ROLE_ROUTER = 16,
+  /** `torvyn:aggregation/aggregator`: torvyn_ingest(), torvyn_flush(). */
+  TORVYN_ROLE_AGGREGATOR = 32,
+  /**
+   * `torvyn:streaming/lifecycle`: torvyn_init() must come before any element,
+   * torvyn_teardown() may come last.
+   */
+  TORVYN_ROLE_LIFECYCLE = 64,
+} torvyn_role_t;
+
+/** The way in which a component runs. It behaves the same on either. */
+typedef enum torvyn_path {
+  /**
+   * As an answer: there is no component (NULL). As a setting: the direct path
+   * where the component is eligible for it, the general one elsewhere.
+   */
+  TORVYN_PATH_AUTO = 0,
+  /**
+   * The library's own, which takes the least time around a call. For components
+   * that need nothing but the contract, as C and Rust toolchains make them.
+   */
+  TORVYN_PATH_DIRECT = 1,
+  /** Wasmtime's component runtime. For every component. */
+  TORVYN_PATH_GENERAL = 2,
+} torvyn_path_t;
+
+/** A setting that is on, off, or left to its default. */
+typedef enum torvyn_switch {
+  /** As the field says. */
+  TORVYN_DEFAULT = 0,
+  /** On. */
+  TORVYN_ON = 1,
+  /** Off. */
+  TORVYN_OFF = 2,
+} torvyn_switch_t;
+
+/**
+ * Host memory with a component's output in it, owned by the caller until it is
+ * released. It needs nothing else: instance, linked component, component and
+ * engine may be freed before it.
+ */
+typedef struct torvyn_buffer torvyn_buffer_t;
+
+/** A list of outputs, owned by the caller: what torvyn_flush() gives. */
+typedef struct torvyn_outputs torvyn_outputs_t;
+
+/**
+ * A piece of UTF-8 text: a pointer and a length.
+ *
+ * As an input it need not be NUL-terminated, is borrowed for the call, and
+ * holds at most 16 MiB; `data` may be NULL where `len` is 0. As an output it is
+ * borrowed from what it was asked of, and NUL-terminated only where the
+ * function says so.
+ */
+typedef struct torvyn_str {
+  /** The first byte. */
+  const char *data;
+  /** Number of bytes, without a terminating NUL. */
+  size_t len;
+} torvyn_str_t;
+
+/**
+ * A piece of memory: a pointer and a length.
+ *
+ * As an input it is borrowed for the call; `data` may be NULL where `len` is 0.
+ * As an output it is borrowed from what it was asked of.
+ */
+typedef struct torvyn_bytes {
+  /** The first byte. */
+  const uint8_t *data;
+  /** Number of bytes. */
+  size_t len;
+} torvyn_bytes_t;
+
+/**
+ * What the program knows of the flow that an element belongs to. A component
+ * reads it through the contract's `flow-context`.
+ *
+ * The layout never changes.
+ */
+typedef struct torvyn_flow {
+  /** W3C trace id, 32 hex digits; empty where tracing is off. */
+  torvyn_str_t trace_id;
+  /** W3C span id of this stage, 16 hex digits; empty where tracing is off. */
+  torvyn_str_t span_id;
+  /** The program's name for the flow; may be empty. */
+  torvyn_str_t flow_id;
+  /**
+   * Nanoseconds left for the element when the call begins; 0 for no deadline.
+   * It ends the call as the instance's timeout does, whichever comes first.
+   */
+  uint64_t deadline_ns;
+} torvyn_flow_t;
+
+/**
+ * One unit of data, lent to a component for the length of one call.
+ *
+ * The library keeps no pointer into it after the call returns and copies none
+ * of its bytes: a component's `read` copies from `payload` straight into the
+ * component's memory. To feed an output to the next stage, point `payload` at
+ * its `bytes` and release it after the call.
+ *
+ * The layout never changes.
+ */
+typedef struct torvyn_element {
+  /** Position in the flow, from 0. */
+  uint64_t sequence;
+  /** Nanoseconds since the Unix epoch. */
+  uint64_t timestamp_ns;
+  /** Media type, UTF-8, e.g. "application/json"; empty where there is none. */
+  torvyn_str_t content_type;
+  /** The bytes; at most 16 MiB (TORVYN_MAX_PAYLOAD). */
+  torvyn_bytes_t payload;
+  /** Trace ids and deadline of the flow, or NULL for none. */
+  const torvyn_flow_t *flow;
+} torvyn_element_t;
+
+/**
+ * One unit of data that a component gave: its meta, and a buffer that the
+ * caller owns.
+ *
+ * `content_type` and `bytes` are views into `payload`; all three end with
+ * torvyn_output_release(). Where nothing was given, every field is zero and
+ * `payload` is NULL.
+ *
+ * The layout never changes.
+ */
+typedef struct torvyn_output {
+  /**
+   * Position in the flow: the input's for a processor and an aggregator's
+   * `ingest`, the component's own elsewhere.
+   */
+  uint64_t sequence;
+  /** Nanoseconds since the Unix epoch, from where `sequence` is. */
+  uint64_t timestamp_ns;
+  /** Media type from the element's meta; may be empty; not NUL-terminated. */
+  torvyn_str_t content_type;
+  /** The content, in place. */
+  torvyn_bytes_t bytes;
+  /**
+   * The buffer, owned by the caller: torvyn_output_release() gives it back, or
+   * torvyn_buffer_release() where it was moved elsewhere. NULL for no output.
+   */
+  torvyn_buffer_t *payload;
+} torvyn_output_t;
+
+/** Names of the ports that a router chose. */
+typedef struct torvyn_ports {
+  /** The names, not NUL-terminated, in the component's order. */
+  const torvyn_str_t *names;
+  /** Number of names; 0 drops the element. */
+  size_t len;
+} torvyn_ports_t;
+
+/* ------------------------------------------------------------------- Errors */
+
+/**
+ * What is known of one failure: an owned value, made only where something
+ * failed and the caller asked for it.
+ */
+typedef struct torvyn_error torvyn_error_t;
+
+/**
+ * The status that came with the error.
+ *
+ * @param error  Borrowed for the call; NULL gives TORVYN_OK.
+ *
+ * @return  The status.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_error_status(const torvyn_error_t *error);
+
+/**
+ * The whole of it in one line for a log or a person: the component's id, the
+ * function, what happened, what to do. Control characters of a component's text
+ * are escaped.
+ *
+ * @param error  Borrowed for the call; NULL gives "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; valid until torvyn_error_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_error_message(const torvyn_error_t *error);
+
+/**
+ * What happened, without component and function. For the component's own
+ * verdicts (TORVYN_ERROR_INVALID_INPUT and so on) it is exactly the component's
+ * text.
+ *
+ * @param error  Borrowed for the call; NULL gives "".
+ *
+ * @return  UTF-8, NUL-terminated (a component's text may hold NULs before
+ *          that), never NULL; valid until torvyn_error_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_error_detail(const torvyn_error_t *error);
+
+/**
+ * The instance that the error is about.
+ *
+ * @param error  Borrowed for the call; NULL gives false.
+ * @param id     Where the id goes that torvyn_instance_new() was given; set to
+ *               0 where there is none; may be NULL.
+ *
+ * @return  Whether the error is about an instance.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+bool torvyn_error_component_id(const torvyn_error_t *error,
+                               uint64_t *id);
+
+/**
+ * The function of the contract that was called, by its name in the WIT, e.g.
+ * "process" or "notify-backpressure".
+ *
+ * @param error  Borrowed for the call; NULL gives "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; empty where the error is about no
+ *          such function; valid until torvyn_error_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_error_function(const torvyn_error_t *error);
+
+/**
+ * Why the component trapped.
+ *
+ * @param error  Borrowed for the call; NULL gives TORVYN_TRAP_NONE.
+ *
+ * @return  TORVYN_TRAP_NONE where it did not trap.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_trap_t torvyn_error_trap(const torvyn_error_t *error);
+
+/**
+ * The number of frames of the component's stack at a trap or at the end of a
+ * budget.
+ *
+ * @param error  Borrowed for the call; NULL gives 0.
+ *
+ * @return  The number of frames; at most 64 are kept.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+size_t torvyn_error_frame_count(const torvyn_error_t *error);
+
+/**
+ * One frame of the component's stack, e.g. "app.wasm!handle_line at 0x1f3": its
+ * module, its function and the offset in the module's binary.
+ *
+ * @param error  Borrowed for the call; NULL gives "".
+ * @param index  From 0, the innermost, to torvyn_error_frame_count() - 1;
+ *               others give "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; valid until torvyn_error_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_error_frame(const torvyn_error_t *error,
+                                size_t index);
+
+/**
+ * Whether the failure leaves an instance that takes no element any more: it is
+ * FAILED or POISONED, and torvyn_instance_reset() or torvyn_instance_free() are
+ * what to do. torvyn_instance_state() says which.
+ *
+ * @param error  Borrowed for the call; NULL gives false.
+ *
+ * @return  Whether it does.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+bool torvyn_error_is_fatal(const torvyn_error_t *error);
+
+/**
+ * Whether the same call may succeed when it is made again later, unchanged:
+ * TORVYN_ERROR_BUSY, TORVYN_ERROR_UNAVAILABLE, TORVYN_ERROR_DEADLINE_EXCEEDED.
+ *
+ * @param error  Borrowed for the call; NULL gives false.
+ *
+ * @return  Whether it may.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+bool torvyn_error_is_retryable(const torvyn_error_t *error);
+
+/**
+ * Frees an error and every string that was asked of it.
+ *
+ * @param error  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_error_free(torvyn_error_t *error);
+
+/* ------------------------------------------------------------------- Engine */
+
+/** What the compiler optimises for. */
+typedef enum torvyn_optimize {
+  /** Speed. */
+  TORVYN_OPTIMIZE_DEFAULT = 0,
+  /** The speed of the code. */
+  TORVYN_OPTIMIZE_SPEED = 1,
+  /** The speed of the code and its size. */
+  TORVYN_OPTIMIZE_SPEED_AND_SIZE = 2,
+  /** The speed of compilation. */
+  TORVYN_OPTIMIZE_NONE = 3,
+} torvyn_optimize_t;
+
+/**
+ * What compiles and runs components: a configuration, a clock, and code shared
+ * by all that is made from it. Reference counted. A program has one, or a few
+ * where configurations differ.
+ */
+typedef struct torvyn_engine torvyn_engine_t;
+
+/**
+ * How an engine is made. Zero in a field means its default.
+ *
+ * In C:    torvyn_engine_config_t config = {.struct_size = sizeof config};
+ * In C++:  torvyn_engine_config_t config{};
+ *          config.struct_size = sizeof config;
+ *
+ * A limit that says "of an instance" is the default for the engine's instances;
+ * torvyn_instance_options_t sets another for one of them.
+ */
+typedef struct torvyn_engine_config {
+  /**
+   * The size of this struct in bytes: sizeof(torvyn_engine_config_t). Required.
+   */
+  uint32_t struct_size;
+  /**
+   * Whether calls use up fuel. A budget of fuel ends a call after the same
+   * number of instructions each time, where a deadline ends it after some time;
+   * counting costs the component some of its speed. Default: off.
+   */
+  torvyn_switch_t fuel;
+  /**
+   * Who makes time pass. Off: a thread of the library's ticks while calls run
+   * and sleeps otherwise. On: the program calls torvyn_engine_tick() every
+   * `tick_ns`, and without it no deadline passes and no cancel takes effect.
+   * Default: off.
+   */
+  torvyn_switch_t host_ticks;
+  /**
+   * The way in which components run. TORVYN_PATH_DIRECT makes an error of a
+   * component that is not eligible for it. Default: TORVYN_PATH_AUTO.
+   */
+  torvyn_path_t path;
+  /**
+   * Nanoseconds between two ticks: how exact deadlines and cancels are. From
+   * 10 microseconds to 1 second. Default: 1 millisecond.
+   */
+  uint64_t tick_ns;
+  /**
+   * Nanoseconds that a call of an instance may take; UINT64_MAX for no limit.
+   * At least one tick. Default: 5 seconds.
+   */
+  uint64_t timeout_ns;
+  /**
+   * Bytes of linear memory of an instance, over all its memories. From 64 KiB
+   * to 4 GiB. Default: 16 MiB.
+   */
+  uint64_t memory_limit;
+  /**
+   * Elements of an instance's tables, over all its tables. Default: 100000.
+   */
+  uint64_t table_limit;
+  /**
+   * Bytes of host buffers that an instance's component may hold at once; an
+   * allocation past it is refused to the component. At least 4 KiB.
+   * Default: 64 MiB.
+   */
+  uint64_t buffer_limit;
+  /**
+   * Handles that an instance's component may hold at once. At least 4.
+   * Default: 65536.
+   */
+  uint32_t max_handles;
+  /**
+   * Core instances, memories and tables (each) of which an instance may be made
+   * up. From 1 to 10000. Default: 64.
+   */
+  uint32_t instance_limit;
+  /**
+   * What happens at `memory_limit` and `table_limit`. Off: the call ends with
+   * TORVYN_ERROR_MEMORY. On: the component's `memory.grow` and `table.grow`
+   * answer -1, and it goes on as well as it can. Default: off.
+   */
+  torvyn_switch_t refuse_growth;
+  /** Whether components may use SIMD instructions. Default: on. */
+  torvyn_switch_t simd;
+  /**
+   * Whether components may use relaxed SIMD instructions, whose results may
+   * differ between machines. Needs `simd`. Default: off.
+   */
+  torvyn_switch_t relaxed_simd;
+  /** Whether a core module may have several memories. Default: off. */
+  torvyn_switch_t multi_memory;
+  /** What the compiler optimises for. Default: TORVYN_OPTIMIZE_SPEED. */
+  torvyn_optimize_t optimize;
+  /**
+   * Whether one compilation uses several threads, which the library starts and
+   * keeps. Default: on.
+   */
+  torvyn_switch_t parallel_compilation;
+  /**
+   * How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL,
+   * SIGFPE), for which the library installs handlers that pass on what is not
+   * its own. On: every access is checked in the code, no handler is installed,
+   * and components run the slower for it. Default: off.
+   */
+  torvyn_switch_t explicit_traps;
+  /**
+   * Whether the system's unwinder, debuggers and profilers can see through the
+   * components' frames. Default: off.
+   */
+  torvyn_switch_t unwind_info;
+  /**
+   * Bytes of a component's stack, within the stack of the thread that calls it.
+   * From 16 KiB to 64 MiB; the thread's own stack must be some 256 KiB larger.
+   * Default: 512 KiB.
+   */
+  uint64_t guest_stack;
+  /**
+   * Bytes of address space, not of memory, that a linear memory reserves, so
+   * that accesses need no check and growth moves nothing. Set it low where
+   * address space is scarce or many thousand instances live at once (1 for as
+   * little as possible). Default: 4 GiB.
+   */
+  uint64_t memory_reservation;
+  /**
+   * Slots for instances that are made once and reused, which makes new
+   * instances cheap; more instances than that are refused with
+   * TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
+   * the system for each instance.
+   */
+  uint32_t pool_instances;
+  /** Must be zero. */
+  uint32_t reserved;
+  /**
+   * With `pool_instances`: bytes of a linear memory that stay in memory while
+   * its slot is idle, zeroed by hand and not by the system. Default: 0.
+   */
+  uint64_t pool_keep_resident;
+} torvyn_engine_config_t;
+
+/**
+ * Makes an engine.
+ *
+ * @param config  Borrowed for the call; NULL for all defaults.
+ * @param out     Where the engine goes, owned by the caller
+ *                (torvyn_engine_free()); NULL on failure.
+ * @param err     Where detail goes on a negative status, owned by the caller
+ *                (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              `*out` is an engine.
+ * @retval TORVYN_ERROR_CONFIG    A field is out of its range, or fields or the
+ *                                machine do not go together; the error names
+ *                                it.
+ * @retval TORVYN_ERROR_ARGUMENT  `struct_size` is not set, or `config` is of a
+ *                                newer version and uses what this one lacks.
+ * @retval TORVYN_ERROR_NULL      `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: some milliseconds; longer where `pool_instances` is large.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_engine_new(const torvyn_engine_config_t *config,
+                                  torvyn_engine_t **out,
+                                  torvyn_error_t **err);
+
+/**
+ * One more reference to an engine.
+ *
+ * @param engine  Borrowed for the call; NULL gives NULL.
+ *
+ * @return  The same engine, owned once more: each reference is freed by itself.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_engine_t *torvyn_engine_clone(const torvyn_engine_t *engine);
+
+/**
+ * Frees a reference to an engine. What was made from the engine stays usable
+ * and keeps it alive.
+ *
+ * @param engine  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: where it was the last of the engine and of all that was made from it,
+ *         up to one tick, for the library's thread to end.
+ * Since:  0.1
+ */
+void torvyn_engine_free(torvyn_engine_t *engine);
+
+/**
+ * Makes one tick of the engine's time pass. For an engine whose `host_ticks` is
+ * on; does nothing for others. Call it every `tick_ns`, from a timer of the
+ * program's; ticks that come late make deadlines later.
+ *
+ * @param engine  Borrowed for the call; NULL does nothing.
+ *
+ * Thread: any; async-signal-safe.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_engine_tick(const torvyn_engine_t *engine);
+
+/* ----------------------------------------------- Component: bytes, compiled */
+
+/** An owned string of bytes. */
+typedef struct torvyn_blob torvyn_blob_t;
+
+/** A component compiled for one engine. Reference counted, immutable. */
+typedef struct torvyn_component torvyn_component_t;
+
+/**
+ * Compiles a component.
+ *
+ * @param engine  Borrowed for the call.
+ * @param bytes   The component, binary or text (WAT); borrowed for the call.
+ * @param len     Number of bytes.
+ * @param out     Where the component goes, owned by the caller
+ *                (torvyn_component_free()); NULL on failure.
+ * @param err     Where detail goes on a negative status, owned by the caller
+ *                (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   `*out` is a component.
+ * @retval TORVYN_ERROR_NOT_COMPONENT  The bytes are no WebAssembly.
+ * @retval TORVYN_ERROR_CORE_MODULE    They are a core module, not a component.
+ * @retval TORVYN_ERROR_MALFORMED      They are not a valid component.
+ * @retval TORVYN_ERROR_NO_ROLE        It exports no interface of the contract
+ *                                     at a compatible version.
+ * @retval TORVYN_ERROR_TYPE_MISMATCH  It exports one with other types.
+ * @retval TORVYN_ERROR_UNSUPPORTED    The engine's configuration forbids what
+ *                                     it uses, or the library has no compiler.
+ * @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
+ * @retval TORVYN_ERROR_NULL           `engine`, `bytes` or `out` is NULL.
+ * @retval TORVYN_ERROR_ARGUMENT       `len` is more than memory holds.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library.
+ *
+ * Thread: any; several may compile at once.
+ * Blocks: for milliseconds to seconds, by the component's size.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_component_compile(const torvyn_engine_t *engine,
+                                         const uint8_t *bytes,
+                                         size_t len,
+                                         torvyn_component_t **out,
+                                         torvyn_error_t **err);
+
+/**
+ * Compiles a component from a file.
+ *
+ * @param engine  Borrowed for the call.
+ * @param path    The file's path, NUL-terminated, in the system's encoding;
+ *                borrowed for the call.
+ * @param out     Where the component goes, owned by the caller
+ *                (torvyn_component_free()); NULL on failure.
+ * @param err     Where detail goes on a negative status, owned by the caller
+ *                (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK          `*out` is a component.
+ * @retval TORVYN_ERROR_IO    The file could not be read.
+ * @retval TORVYN_ERROR_UTF8  On Windows: `path` is not valid UTF-8.
+ * @retval TORVYN_ERROR_NULL  `engine`, `path` or `out` is NULL.
+ * @retval others             As torvyn_component_compile().
+ *
+ * Thread: any; several may compile at once.
+ * Blocks: for the file, then for milliseconds to seconds.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_component_compile_file(const torvyn_engine_t *engine,
+                                              const char *path,
+                                              torvyn_component_t **out,
+                                              torvyn_error_t **err);
+
+/**
+ * Turns a compiled component into an artifact: bytes that
+ * torvyn_component_deserialize_unchecked() makes the component of again,
+ * without compiling. It holds the code that was compiled so far.
+ *
+ * @param component  Borrowed for the call.
+ * @param out        Where the artifact goes, owned by the caller
+ *                   (torvyn_blob_free()); NULL on failure.
+ * @param err        Where detail goes on a negative status, owned by the caller
+ *                   (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              `*out` is the artifact.
+ * @retval TORVYN_ERROR_INTERNAL  It could not be made.
+ * @retval TORVYN_ERROR_NULL      `component` or `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: for milliseconds, by the component's size.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_component_serialize(const torvyn_component_t *component,
+                                           torvyn_blob_t **out,
+                                           torvyn_error_t **err);
+
+/**
+ * The bytes of a blob.
+ *
+ * @param blob  Borrowed for the call; NULL gives no bytes.
+ *
+ * @return  The bytes, valid until torvyn_blob_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_bytes_t torvyn_blob_bytes(const torvyn_blob_t *blob);
+
+/**
+ * Frees a blob and its bytes.
+ *
+ * @param blob  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_blob_free(torvyn_blob_t *blob);
+
+/**
+ * Makes a component of an artifact.
+ *
+ * Unchecked: an artifact holds machine code that will run with all the rights
+ * of the program. Damage is found, malice is not: give this function only what
+ * torvyn_component_serialize() gave and nobody else could change.
+ *
+ * @param engine  Borrowed for the call.
+ * @param bytes   The artifact; borrowed for the call.
+ * @param len     Number of bytes.
+ * @param out     Where the component goes, owned by the caller
+ *                (torvyn_component_free()); NULL but for TORVYN_OK.
+ * @param err     Where detail goes on a negative status, owned by the caller
+ *                (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                     `*out` is a component.
+ * @retval TORVYN_INCOMPATIBLE           The artifact was made by another
+ *                                       version of the library, for another
+ *                                       machine or under another configuration:
+ *                                       compile anew.
+ * @retval TORVYN_ERROR_DESERIALIZATION  The bytes are no artifact, or damaged.
+ * @retval TORVYN_ERROR_NULL             `engine`, `bytes` or `out` is NULL.
+ * @retval TORVYN_ERROR_ARGUMENT         `len` is more than memory holds.
+ * @retval TORVYN_ERROR_PANIC            A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: for a few milliseconds, by the artifact's size.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_component_deserialize_unchecked(const torvyn_engine_t *engine,
+                                                       const uint8_t *bytes,
+                                                       size_t len,
+                                                       torvyn_component_t **out,
+                                                       torvyn_error_t **err);
+
+/**
+ * Makes a component of an artifact in a file, which is mapped and run in place:
+ * processes that load the same file share its memory.
+ *
+ * Unchecked: as torvyn_component_deserialize_unchecked(). And while the
+ * component or anything made from it lives, nobody may change the file;
+ * replacing it by renaming another over it is fine.
+ *
+ * @param engine  Borrowed for the call.
+ * @param path    The file's path, NUL-terminated, in the system's encoding;
+ *                borrowed for the call.
+ * @param out     Where the component goes, owned by the caller
+ *                (torvyn_component_free()); NULL but for TORVYN_OK.
+ * @param err     Where detail goes on a negative status, owned by the caller
+ *                (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                     `*out` is a component.
+ * @retval TORVYN_INCOMPATIBLE           The artifact was made by another
+ *                                       version of the library, for another
+ *                                       machine or under another configuration:
+ *                                       compile anew.
+ * @retval TORVYN_ERROR_DESERIALIZATION  The file is no artifact, or damaged.
+ * @retval TORVYN_ERROR_IO               The file could not be read.
+ * @retval TORVYN_ERROR_UTF8             On Windows: `path` is not valid UTF-8.
+ * @retval TORVYN_ERROR_NULL             `engine`, `path` or `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC            A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: for the file, by the artifact's size.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_component_deserialize_file_unchecked(const torvyn_engine_t *engine,
+                                                            const char *path,
+                                                            torvyn_component_t **out,
+                                                            torvyn_error_t **err);
+
+/**
+ * One more reference to a component.
+ *
+ * @param component  Borrowed for the call; NULL gives NULL.
+ *
+ * @return  The same component, owned once more: each reference is freed by
+ *          itself.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_component_t *torvyn_component_clone(const torvyn_component_t *component);
+
+/**
+ * Frees a reference to a component. What was made from it stays usable.
+ *
+ * @param component  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_component_free(torvyn_component_t *component);
+
+/**
+ * The component's name by its content: the SHA-256 of its binary, the same for
+ * binary, text and artifact.
+ *
+ * @param component  Borrowed for the call; NULL gives no bytes.
+ *
+ * @return  32 bytes, valid until torvyn_component_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_bytes_t torvyn_component_content_id(const torvyn_component_t *component);
+
+/**
+ * The roles that the component exports.
+ *
+ * @param component  Borrowed for the call; NULL gives 0.
+ *
+ * @return  A set of torvyn_role_t, joined by `|`.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+uint32_t torvyn_component_roles(const torvyn_component_t *component);
+
+/**
+ * The number of the component's imports.
+ *
+ * @param component  Borrowed for the call; NULL gives 0.
+ *
+ * @return  The number.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+size_t torvyn_component_import_count(const torvyn_component_t *component);
+
+/**
+ * The name of an import, e.g. "torvyn:streaming/types@0.1.0".
+ *
+ * @param component  Borrowed for the call; NULL gives "".
+ * @param index      From 0 to torvyn_component_import_count() - 1; others give
+ *                   "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; valid until
+ *          torvyn_component_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_component_import(const torvyn_component_t *component,
+                                     size_t index);
+
+/**
+ * The number of the component's exports, those outside of the contract
+ * included.
+ *
+ * @param component  Borrowed for the call; NULL gives 0.
+ *
+ * @return  The number.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+size_t torvyn_component_export_count(const torvyn_component_t *component);
+
+/**
+ * The name of an export, e.g. "torvyn:streaming/processor@0.1.0".
+ *
+ * @param component  Borrowed for the call; NULL gives "".
+ * @param index      From 0 to torvyn_component_export_count() - 1; others give
+ *                   "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; valid until
+ *          torvyn_component_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
+                                     size_t index);
+
+/**
+ * The way in which the component will run where nothing is granted to it.
+ * torvyn_linked_path() tells which way it does run.
+ *
+ * @param component  Borrowed for the call; NULL gives TORVYN_PATH_AUTO.
+ *
+ * @return  TORVYN_PATH_DIRECT or TORVYN_PATH_GENERAL.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_path_t torvyn_component_path(const torvyn_component_t *component);
+
+/**
+ * Why the component does not run on the direct path: a clause that follows "the
+ * component", e.g. "imports wasi:cli/environment@0.2.0".
+ *
+ * @param component  Borrowed for the call; NULL gives "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; empty where it does run there;
+ *          valid until torvyn_component_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
+
+/* ------------------------------------------------------------------ Imports */
+
+/**
+ * What a component gets besides the contract: nothing yet in this version. The
+ * contract's own host side (buffers, flow context, allocator) is always there
+ * and needs no entry. Reference counted; torvyn_linked_new() takes NULL for
+ * none.
+ */
+typedef struct torvyn_imports torvyn_imports_t;
+
+/**
+ * Makes an empty set of imports.
+ *
+ * @param engine  Borrowed for the call; the engine of the components that the
+ *                imports are for.
+ * @param out     Where the imports go, owned by the caller
+ *                (torvyn_imports_free()); NULL on failure.
+ * @param err     Where detail goes on a negative status, owned by the caller
+ *                (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK           `*out` is a set of imports.
+ * @retval TORVYN_ERROR_NULL   `engine` or `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC  A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_new(const torvyn_engine_t *engine,
+                                   torvyn_imports_t **out,
+                                   torvyn_error_t **err);
+
+/**
+ * One more reference to a set of imports.
+ *
+ * @param imports  Borrowed for the call; NULL gives NULL.
+ *
+ * @return  The same imports, owned once more: each reference is freed by
+ *          itself.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_imports_t *torvyn_imports_clone(const torvyn_imports_t *imports);
+
+/**
+ * Frees a reference to a set of imports. What was linked with it stays usable.
+ *
+ * @param imports  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_imports_free(torvyn_imports_t *imports);
+
+/* ------------------------------------- Linked: a component with its imports */
+
+/**
+ * A component bound to its imports, all look-ups done, so that instances are
+ * cheap. Reference counted, immutable.
+ */
+typedef struct torvyn_linked torvyn_linked_t;
+
+/**
+ * Binds a component to its imports.
+ *
+ * @param component  Borrowed for the call.
+ * @param imports    What it gets besides the contract, of the same engine;
+ *                   borrowed for the call; NULL for nothing.
+ * @param out        Where the linked component goes, owned by the caller
+ *                   (torvyn_linked_free()); NULL on failure.
+ * @param err        Where detail goes on a negative status, owned by the caller
+ *                   (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                       `*out` is the linked component.
+ * @retval TORVYN_ERROR_UNRESOLVED_IMPORT  Nothing provides an import, which the
+ *                                         error names, or not at a compatible
+ *                                         version.
+ * @retval TORVYN_ERROR_TYPE_MISMATCH      An import has other types than what
+ *                                         is provided.
+ * @retval TORVYN_ERROR_UNSUPPORTED        The engine's `path` is
+ *                                         TORVYN_PATH_DIRECT and the component
+ *                                         is not eligible, or code is needed
+ *                                         that an artifact does not hold.
+ * @retval TORVYN_ERROR_COMPILATION        Code was needed and could not be
+ *                                         made.
+ * @retval TORVYN_ERROR_INSTANTIATION      The component cannot be prepared.
+ * @retval TORVYN_ERROR_WRONG_ENGINE       `imports` is of another engine.
+ * @retval TORVYN_ERROR_NULL               `component` or `out` is NULL.
+ * @retval TORVYN_ERROR_INTERNAL           The library failed.
+ * @retval TORVYN_ERROR_PANIC              A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: for less than a millisecond; where code is missing, as
+ *         torvyn_component_compile().
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_linked_new(const torvyn_component_t *component,
+                                  const torvyn_imports_t *imports,
+                                  torvyn_linked_t **out,
+                                  torvyn_error_t **err);
+
+/**
+ * One more reference to a linked component.
+ *
+ * @param linked  Borrowed for the call; NULL gives NULL.
+ *
+ * @return  The same linked component, owned once more: each reference is freed
+ *          by itself.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_linked_t *torvyn_linked_clone(const torvyn_linked_t *linked);
+
+/**
+ * Frees a reference to a linked component. Its instances stay usable.
+ *
+ * @param linked  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_linked_free(torvyn_linked_t *linked);
+
+/**
+ * The way in which its instances run.
+ *
+ * @param linked  Borrowed for the call; NULL gives TORVYN_PATH_AUTO.
+ *
+ * @return  TORVYN_PATH_DIRECT or TORVYN_PATH_GENERAL.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_path_t torvyn_linked_path(const torvyn_linked_t *linked);
+
+/**
+ * Why its instances do not run on the direct path: a clause that follows "the
+ * component".
+ *
+ * @param linked  Borrowed for the call; NULL gives "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; empty where they do run there;
+ *          valid until torvyn_linked_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_linked_path_reason(const torvyn_linked_t *linked);
+
+/* ----------------------------------------------------------------- Instance */
+
+/** Where an instance stands. */
+typedef enum torvyn_state {
+  /** There is no instance (NULL). */
+  TORVYN_STATE_NONE = 0,
+  /** The component exports `lifecycle`: torvyn_init() comes first. */
+  TORVYN_STATE_NEW = 1,
+  /** It takes elements. */
+  TORVYN_STATE_READY = 2,
+  /**
+   * The component said `fatal`, or failed in torvyn_init(): torvyn_teardown(),
+   * torvyn_instance_reset() and torvyn_instance_free() are left.
+   */
+  TORVYN_STATE_FAILED = 3,
+  /**
+   * A trap, a budget, a cancel or a defect ended a call:
+   * torvyn_instance_reset() and torvyn_instance_free() are left.
+   */
+  TORVYN_STATE_POISONED = 4,
+  /**
+   * torvyn_teardown() was called: torvyn_instance_reset() and
+   * torvyn_instance_free() are left.
+   */
+  TORVYN_STATE_TORN_DOWN = 5,
+} torvyn_state_t;
+
+/**
+ * One instance of a linked component: its own memory, state and budgets. It may
+ * move between threads and runs one call at a time.
+ *
+ * Functions that take it as `const` may be called at any time from any thread,
+ * also while a call runs. Of the others a second one at the same time gets
+ * TORVYN_ERROR_BUSY and changes nothing.
+ */
+typedef struct torvyn_instance torvyn_instance_t;
+
+/**
+ * What an instance may take and do. Zero in a field means the engine's default.
+ *
+ * In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
+ * In C++:  torvyn_instance_options_t options{};
+ *          options.struct_size = sizeof options;
+ */
+typedef struct torvyn_instance_options {
+  /**
+   * The size of this struct in bytes: sizeof(torvyn_instance_options_t).
+   * Required.
+   */
+  uint32_t struct_size;
+  /**
+   * What happens at `memory_limit` and `table_limit`; see
+   * torvyn_engine_config_t. Default: the engine's.
+   */
+  torvyn_switch_t refuse_growth;
+  /**
+   * Nanoseconds that a call may take; UINT64_MAX for no limit.
+   * Default: the engine's.
+   */
+  uint64_t timeout_ns;
+  /**
+   * Fuel that each call begins with, where the engine counts it; UINT64_MAX
+   * where the program manages it with torvyn_instance_set_fuel() and calls use
+   * up what is left. Default: 1000000000.
+   */
+  uint64_t fuel;
+  /** Bytes of linear memory, over all memories. Default: the engine's. */
+  uint64_t memory_limit;
+  /** Elements of tables, over all tables. Default: the engine's. */
+  uint64_t table_limit;
+  /**
+   * Bytes of host buffers that the component may hold at once. Default: the
+   * engine's.
+   */
+  uint64_t buffer_limit;
+  /** Handles that the component may hold at once. Default: the engine's. */
+  uint32_t max_handles;
+  /**
+   * Core instances, memories and tables (each) of which the instance may be
+   * made up. Default: the engine's.
+   */
+  uint32_t instance_limit;
+  /**
+   * Whether `time_ns` of torvyn_stats_t is counted, at the cost of two readings
+   * of the clock for each call. Default: off.
+   */
+  torvyn_switch_t timing;
+  /** Must be zero. */
+  uint32_t reserved;
+} torvyn_instance_options_t;
+
+/**
+ * Makes an instance. Its state is NEW where the component exports `lifecycle`,
+ * READY elsewhere.
+ *
+ * @param linked   Borrowed for the call.
+ * @param id       The caller's own name for the instance, which errors about it
+ *                 carry; any number, unique only where the caller wants it.
+ * @param options  Borrowed for the call; NULL for all defaults.
+ * @param out      Where the instance goes, owned by the caller
+ *                 (torvyn_instance_free()); NULL on failure.
+ * @param err      Where detail goes on a negative status, owned by the caller
+ *                 (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   `*out` is an instance.
+ * @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot or no
+ *                                     address space is left, or the component
+ *                                     is larger than a slot.
+ * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
+ *                            function was stopped.
+ * @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
+ *                                     error names, or `struct_size` is not set.
+ * @retval TORVYN_ERROR_NULL           `linked` or `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library.
+ *
+ * Thread: any; several may be made at once.
+ * Blocks: for microseconds, and for as long as a start function runs.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
+                                    uint64_t id,
+                                    const torvyn_instance_options_t *options,
+                                    torvyn_instance_t **out,
+                                    torvyn_error_t **err);
+
+/**
+ * Makes the instance anew from its linked component, under the same handle, id
+ * and options: fresh memory, full budgets, state NEW or READY. Outputs that the
+ * caller holds stay good.
+ *
+ * @param instance  In any state, and used by no other call meanwhile.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   The instance is as new.
+ * @retval TORVYN_ERROR_INSTANTIATION  It could not be made; POISONED, and may
+ *                                     be reset again.
+ * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
+ *                            component's start function was stopped; POISONED,
+ *                            and may be reset again.
+ * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for microseconds, and for as long as a start function runs.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_instance_reset(torvyn_instance_t *instance,
+                                      torvyn_error_t **err);
+
+/**
+ * Frees an instance without calling the component: torvyn_teardown() first
+ * where that matters. Outputs and cancel handles stay good.
+ *
+ * While a call runs on it, on another thread or further up on this one's stack,
+ * the handle is gone at once and the memory when that call ends;
+ * torvyn_cancel() makes that soon.
+ *
+ * @param instance  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: for microseconds.
+ * Since:  0.1
+ */
+void torvyn_instance_free(torvyn_instance_t *instance);
+
+/**
+ * The id that torvyn_instance_new() was given.
+ *
+ * @param instance  Borrowed for the call; NULL gives 0.
+ *
+ * @return  The id.
+ *
+ * Thread: any, also while a call runs.
+ * Blocks: never.
+ * Since:  0.1
+ */
+uint64_t torvyn_instance_id(const torvyn_instance_t *instance);
+
+/**
+ * The roles that the component exports.
+ *
+ * @param instance  Borrowed for the call; NULL gives 0.
+ *
+ * @return  A set of torvyn_role_t, joined by `|`.
+ *
+ * Thread: any, also while a call runs.
+ * Blocks: never.
+ * Since:  0.1
+ */
+uint32_t torvyn_instance_roles(const torvyn_instance_t *instance);
+
+/**
+ * Where the instance stands. While a call runs: where it stood when that began.
+ *
+ * @param instance  Borrowed for the call; NULL gives TORVYN_STATE_NONE.
+ *
+ * @return  The state.
+ *
+ * Thread: any, also while a call runs.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_state_t torvyn_instance_state(const torvyn_instance_t *instance);
+
+/**
+ * The name of a state, e.g. "TORVYN_STATE_READY".
+ *
+ * @param state  Any number.
+ *
+ * @return  NUL-terminated, static; "TORVYN_UNKNOWN" for a number that is no
+ *          state of this version; never NULL.
+ *
+ * Thread: any; async-signal-safe.
+ * Blocks: never.
+ * Since:  0.1
+ */
+const char *torvyn_state_name(int state);
+
+/* ------------------------------------------- Cancel: a call, from elsewhere */
+
+/**
+ * What stops an instance's call from elsewhere. Reference counted; good for as
+ * long as it is held, also after its instance was freed.
+ */
+typedef struct torvyn_cancel torvyn_cancel_t;
+
+/**
+ * A handle that stops the instance's call from another thread or a signal
+ * handler.
+ *
+ * @param instance  Borrowed for the call; NULL gives NULL.
+ *
+ * @return  Owned by the caller (torvyn_cancel_free()).
+ *
+ * Thread: any, also while a call runs.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_cancel_t *torvyn_instance_cancel_handle(const torvyn_instance_t *instance);
+
+/**
+ * Stops the instance's running call within one tick: it returns
+ * TORVYN_ERROR_CANCELLED, and the instance is POISONED. No other instance is
+ * disturbed.
+ *
+ * Where no call runs, the next one on the instance is stopped: it returns
+ * TORVYN_ERROR_CANCELLED before the component runs, and the instance stays as
+ * it was. A call that ends by itself first is not stopped, nor is the one after
+ * it. In a batch, the element at hand or the next one is stopped.
+ *
+ * @param cancel  Borrowed for the call; NULL does nothing.
+ *
+ * Thread: any; async-signal-safe.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_cancel(const torvyn_cancel_t *cancel);
+
+/**
+ * One more reference to a cancel handle.
+ *
+ * @param cancel  Borrowed for the call; NULL gives NULL.
+ *
+ * @return  The same handle, owned once more: each reference is freed by itself.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_cancel_t *torvyn_cancel_clone(const torvyn_cancel_t *cancel);
+
+/**
+ * Frees a reference to a cancel handle. It cancels nothing.
+ *
+ * @param cancel  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_cancel_free(torvyn_cancel_t *cancel);
+
+/* ------------------------------ Usage: an instance's fuel, memory, counters */
+
+/** What an instance holds of memory, in bytes. */
+typedef struct torvyn_memory_usage {
+  /**
+   * The size of this struct in bytes, set by the caller before the call: no
+   * more than that is written.
+   */
+  uint32_t struct_size;
+  /** Zero. */
+  uint32_t reserved;
+  /** All that the instance uses: `linear` and `buffers`. */
+  uint64_t total;
+  /** Linear memory of the component, over all its memories. */
+  uint64_t linear;
+  /**
+   * Host buffers that the component holds, by their capacity. Outputs that the
+   * caller holds are not among them.
+   */
+  uint64_t buffers;
+} torvyn_memory_usage_t;
+
+/**
+ * Counters of one instance, from when it was made; a reset leaves them. Each is
+ * exact; together they are of about one moment.
+ */
+typedef struct torvyn_stats {
+  /**
+   * The size of this struct in bytes, set by the caller before the call: no
+   * more than that is written.
+   */
+  uint32_t struct_size;
+  /** Zero. */
+  uint32_t reserved;
+  /** Calls that began, of any function. */
+  uint64_t calls;
+  /** Calls that a budget, a trap or a defect ended. */
+  uint64_t stopped;
+  /** Calls that the component answered with an error of its own. */
+  uint64_t guest_errors;
+  /** Calls refused before the component ran. */
+  uint64_t refused;
+  /** Traps, budgets not counted. */
+  uint64_t traps;
+  /** Calls that ran out of fuel. */
+  uint64_t out_of_fuel;
+  /** Calls that a deadline ended. */
+  uint64_t deadlines;
+  /** Calls that a cancel ended. */
+  uint64_t cancels;
+  /** Calls that a limit of memory, tables or handles ended. */
+  uint64_t memory_limits;
+  /** Elements lent to the component. */
+  uint64_t elements_in;
+  /** Elements that the component gave. */
+  uint64_t elements_out;
+  /** Payload bytes copied into the component's memory. */
+  uint64_t bytes_in;
+  /** Payload bytes copied out of the component's memory. */
+  uint64_t bytes_out;
+  /**
+   * Host buffers that the component held when the latest call ended, in bytes
+   * of their capacity.
+   */
+  uint64_t buffer_bytes;
+  /** The most that `buffer_bytes` was. */
+  uint64_t buffer_bytes_peak;
+  /** Linear memory when the latest call ended, in bytes. */
+  uint64_t linear_bytes;
+  /** Fuel used, where the engine counts it. */
+  uint64_t fuel_used;
+  /**
+   * Nanoseconds inside calls, where `timing` of torvyn_instance_options_t is
+   * on.
+   */
+  uint64_t time_ns;
+  /** Resets. */
+  uint64_t resets;
+} torvyn_stats_t;
+
+/**
+ * Sets the fuel that is left. From then on the program manages the instance's
+ * fuel: calls use it up and the library refills nothing.
+ *
+ * @param instance  Used by no other call meanwhile.
+ * @param fuel      Units of fuel; about one for each instruction.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   Set.
+ * @retval TORVYN_ERROR_FUEL_DISABLED  The engine does not count fuel; set
+ *                                     `fuel` of torvyn_engine_config_t.
+ * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_instance_set_fuel(torvyn_instance_t *instance,
+                                         uint64_t fuel,
+                                         torvyn_error_t **err);
+
+/**
+ * The fuel that is left: after a call, what that call left over.
+ *
+ * @param instance  Used by no other call meanwhile.
+ * @param out       Where the units go; 0 but for TORVYN_OK.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                 `*out` is set.
+ * @retval TORVYN_FUEL_OFF           The engine does not count fuel.
+ * @retval TORVYN_ERROR_BUSY, _NULL  Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC        A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: never.
+ * Cost:   no heap allocation, lock or system call.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_instance_fuel_remaining(torvyn_instance_t *instance,
+                                               uint64_t *out,
+                                               torvyn_error_t **err);
+
+/**
+ * What the instance holds of memory now. torvyn_instance_stats() has the
+ * figures of the latest call's end and needs no pause between calls.
+ *
+ * @param instance  Used by no other call meanwhile.
+ * @param out       `struct_size` is set by the caller; the rest is filled, with
+ *                  zeros on failure.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                 `*out` is set.
+ * @retval TORVYN_ERROR_ARGUMENT     `struct_size` is not set.
+ * @retval TORVYN_ERROR_BUSY, _NULL  Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC        A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_instance_memory_usage(torvyn_instance_t *instance,
+                                             torvyn_memory_usage_t *out,
+                                             torvyn_error_t **err);
+
+/**
+ * The instance's counters.
+ *
+ * @param instance  Borrowed for the call.
+ * @param out       `struct_size` is set by the caller; the rest is filled, with
+ *                  zeros on failure.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              `*out` is set.
+ * @retval TORVYN_ERROR_ARGUMENT  `struct_size` is not set.
+ * @retval TORVYN_ERROR_NULL      `instance` or `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any, also while a call runs.
+ * Blocks: never.
+ * Cost:   no heap allocation, lock or system call.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
+                                      torvyn_stats_t *out,
+                                      torvyn_error_t **err);
+
+/* -------------------------------- Calls: lifecycle, source, processor, sink */
+
+/**
+ * Initialises a component: NEW becomes READY. Where the component exports no
+ * `lifecycle` it is READY already, and this does nothing, successfully.
+ *
+ * @param instance  NEW, and used by no other call meanwhile.
+ * @param config    The component's configuration in whatever form it expects,
+ *                  UTF-8, at most 16 MiB; borrowed for the call; may be empty.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   The instance is READY.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED, _FATAL  The component refused; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_init(torvyn_instance_t *instance,
+                            torvyn_str_t config,
+                            torvyn_error_t **err);
+
+/**
+ * Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
+ * What the component does wrong in it is no error: it never stops a shutdown.
+ *
+ * @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
+ *                  NEW one is torn down without calling the component.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                         The instance is TORN_DOWN.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NULL  Misuse; nothing ran, nothing
+ *                            changed.
+ * @retval TORVYN_ERROR_PANIC                A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
+                                torvyn_error_t **err);
+
+/**
+ * Asks a source for its next element.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param output    Where the element goes. Set for TORVYN_OK alone, its payload
+ *                  then owned by the caller (torvyn_output_release()); all zero
+ *                  otherwise.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   The component gave `*output`.
+ * @retval TORVYN_NO_ELEMENT           It has none. Where the program told it to
+ *                                     pause with torvyn_notify_backpressure(),
+ *                                     that means none for now; elsewhere it is
+ *                                     the end of the stream.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component's own verdict; the instance
+ *                                     stays READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout.
+ * Cost:   no heap allocation, lock or system call of the library's own.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
+                            torvyn_output_t *output,
+                            torvyn_error_t **err);
+
+/**
+ * Tells a source how its consumers keep up. A source may then have no element
+ * for a while, which torvyn_pull() answers with TORVYN_NO_ELEMENT.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param signal    Whether to go on.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              It was told.
+ * @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                A budget or a cancel ended the call; POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
+ *                                Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
+                                           torvyn_signal_t signal,
+                                           torvyn_error_t **err);
+
+/**
+ * Runs a processor on one element.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param element   Borrowed until this call returns.
+ * @param output    Where an emitted element goes; must not be where an output
+ *                  lies that is still owned. Set for TORVYN_OK alone, its
+ *                  payload then owned by the caller (torvyn_output_release());
+ *                  all zero otherwise.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   The component emitted `*output`.
+ * @retval TORVYN_NOTHING_EMITTED      It took the element and emitted nothing.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component's own verdict on the
+ *                                     element; the instance stays READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout or the
+ *         flow's deadline.
+ * Cost:   no heap allocation, lock or system call of the library's own.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_process(torvyn_instance_t *instance,
+                               const torvyn_element_t *element,
+                               torvyn_output_t *output,
+                               torvyn_error_t **err);
+
+/**
+ * Runs a processor on several elements, in order, as one call: the instance is
+ * BUSY until it returns. Each element has the full budgets of a call. The first
+ * error ends the batch.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param elements  `count` elements; borrowed until this call returns; NULL
+ *                  where `count` is 0.
+ * @param count     Number of elements.
+ * @param outputs   Room for `count` outputs, all of them written. Slot i holds
+ *                  what element i came to: an output owned by the caller
+ *                  (torvyn_output_release()), or all zero, `payload` NULL,
+ *                  where nothing was emitted or the element was not reached.
+ *                  NULL where `count` is 0.
+ * @param done      Where the number of elements goes that were processed
+ *                  without error. On an error, `elements[*done]` is the one it
+ *                  is about, and the outputs before it are the caller's all the
+ *                  same.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   All elements were processed; each slot
+ *                                     says whether it was emitted or dropped.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component's own verdict on
+ *                                     `elements[*done]`; the instance stays
+ *                                     READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
+ *                                     Misuse, maybe in `elements[*done]`, which
+ *                                     did not run.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, for each element at most until its
+ *         timeout or the flow's deadline.
+ * Cost:   no heap allocation, lock or system call of the library's own.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
+                                     const torvyn_element_t *elements,
+                                     size_t count,
+                                     torvyn_output_t *outputs,
+                                     size_t *done,
+                                     torvyn_error_t **err);
+
+/**
+ * Hands one element to a sink.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param element   Borrowed until this call returns.
+ * @param signal    Where the sink's answer goes: TORVYN_SIGNAL_PAUSE asks the
+ *                  program to send no more until it has reason to try again.
+ *                  Set for TORVYN_OK alone; NULL to do without.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   The sink took the element.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component's own verdict on the
+ *                                     element; the instance stays READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout or the
+ *         flow's deadline.
+ * Cost:   no heap allocation, lock or system call of the library's own.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_push(torvyn_instance_t *instance,
+                            const torvyn_element_t *element,
+                            torvyn_signal_t *signal,
+                            torvyn_error_t **err);
+
+/**
+ * Hands several elements to a sink, in order, as one call: the instance is BUSY
+ * until it returns. Each element has the full budgets of a call. The first
+ * error ends the batch, and so does the first answer to pause.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param elements  `count` elements; borrowed until this call returns; NULL
+ *                  where `count` is 0.
+ * @param count     Number of elements.
+ * @param signal    Where the sink's latest answer goes; TORVYN_SIGNAL_READY
+ *                  where it gave none; NULL to do without.
+ * @param done      Where the number of elements goes that the sink took. After
+ *                  TORVYN_OK less than `count` where it answered the last of
+ *                  them with TORVYN_SIGNAL_PAUSE. On an error,
+ *                  `elements[*done]` is the one it is about.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   The sink took `*done` elements.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component's own verdict on
+ *                                     `elements[*done]`; the instance stays
+ *                                     READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
+ *                                     Misuse, maybe in `elements[*done]`, which
+ *                                     did not run.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, for each element at most until its
+ *         timeout or the flow's deadline.
+ * Cost:   no heap allocation, lock or system call of the library's own.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
+                                  const torvyn_element_t *elements,
+                                  size_t count,
+                                  torvyn_signal_t *signal,
+                                  size_t *done,
+                                  torvyn_error_t **err);
+
+/**
+ * Tells a sink that no element follows: it writes out what it holds.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   Done.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component's own verdict; the instance
+ *                                     stays READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
+                                torvyn_error_t **err);
+
+/* ---------------------------------------- Calls: filter, router, aggregator */
+
+/**
+ * Asks a filter about one element.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param element   Borrowed until this call returns.
+ * @param passes    Where the verdict goes: true where the element goes on. Set
+ *                  for TORVYN_OK alone; false otherwise.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   `*passes` is the filter's verdict.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component could give none; the
+ *                                     instance stays READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout or the
+ *         flow's deadline.
+ * Cost:   no heap allocation, lock or system call of the library's own.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
+                                const torvyn_element_t *element,
+                                bool *passes,
+                                torvyn_error_t **err);
+
+/**
+ * Asks a router where one element goes.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param element   Borrowed until this call returns.
+ * @param ports     Where the names of the output ports go. Set for TORVYN_OK
+ *                  alone; empty otherwise. The names are the instance's, valid
+ *                  until the next call on it or its end, whichever comes first.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   The element goes to each of `*ports`; to
+ *                                     nobody where that is empty.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component could not say; the instance
+ *                                     stays READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout or the
+ *         flow's deadline.
+ * Cost:   no heap allocation, lock or system call of the library's own, once
+ *         there was a call with as many and as long names.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_route(torvyn_instance_t *instance,
+                             const torvyn_element_t *element,
+                             torvyn_ports_t *ports,
+                             torvyn_error_t **err);
+
+/**
+ * Hands one element to an aggregator.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param element   Borrowed until this call returns.
+ * @param output    Where a result goes that is complete. Set for TORVYN_OK
+ *                  alone, its payload then owned by the caller
+ *                  (torvyn_output_release()); all zero otherwise.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   A result is complete: `*output`.
+ * @retval TORVYN_NOTHING_EMITTED      The element was taken; none is complete
+ *                                     yet.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component's own verdict on the
+ *                                     element; the instance stays READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout or the
+ *         flow's deadline.
+ * Cost:   no heap allocation, lock or system call of the library's own.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
+                              const torvyn_element_t *element,
+                              torvyn_output_t *output,
+                              torvyn_error_t **err);
+
+/**
+ * Tells an aggregator that no element follows: it gives all that it holds.
+ *
+ * @param instance  READY, and used by no other call meanwhile.
+ * @param out       Where the list of outputs goes, maybe an empty one, owned by
+ *                  the caller (torvyn_outputs_free()); NULL but for TORVYN_OK.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   `*out` holds what the component gave.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED          The component's own verdict; the instance
+ *                                     stays READY.
+ * @retval TORVYN_ERROR_FATAL          The same; FAILED.
+ * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_flush(torvyn_instance_t *instance,
+                             torvyn_outputs_t **out,
+                             torvyn_error_t **err);
+
+/* ------------------------------------------------------ Buffers and outputs */
+
+/**
+ * The bytes of a buffer, in place.
+ *
+ * @param buffer  Borrowed for the call; NULL gives no bytes.
+ *
+ * @return  The bytes, valid until torvyn_buffer_release().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Cost:   no heap allocation, lock or system call.
+ * Since:  0.1
+ */
+torvyn_bytes_t torvyn_buffer_bytes(const torvyn_buffer_t *buffer);
+
+/**
+ * The number of bytes in a buffer.
+ *
+ * @param buffer  Borrowed for the call; NULL gives 0.
+ *
+ * @return  The number.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Cost:   no heap allocation, lock or system call.
+ * Since:  0.1
+ */
+size_t torvyn_buffer_size(const torvyn_buffer_t *buffer);
+
+/**
+ * The buffer's own media type, which the component set with
+ * `mutable-buffer.set-content-type`. The one of the element's meta, which may
+ * differ, is `content_type` of torvyn_output_t.
+ *
+ * @param buffer  Borrowed for the call; NULL gives "".
+ *
+ * @return  UTF-8, not NUL-terminated; empty where none was set; valid until
+ *          torvyn_buffer_release().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Cost:   no heap allocation, lock or system call.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_buffer_content_type(const torvyn_buffer_t *buffer);
+
+/**
+ * Gives a buffer back to the library, which uses it again. Every view of it
+ * ends.
+ *
+ * @param buffer  Owned; NULL does nothing.
+ *
+ * Thread: any, also while calls run on the instance.
+ * Blocks: never.
+ * Cost:   no heap allocation or lock, and no system call while the pool has
+ *         room.
+ * Since:  0.1
+ */
+void torvyn_buffer_release(torvyn_buffer_t *buffer);
+
+/**
+ * Releases an output's buffer, as torvyn_buffer_release(), and sets every field
+ * to zero, so that a second release does nothing.
+ *
+ * @param output  Borrowed for the call, its `payload` owned; NULL, and a NULL
+ *                `payload`, do nothing.
+ *
+ * Thread: any, also while calls run on the instance.
+ * Blocks: never.
+ * Cost:   no heap allocation or lock, and no system call while the pool has
+ *         room.
+ * Since:  0.1
+ */
+void torvyn_output_release(torvyn_output_t *output);
+
+/**
+ * The number of outputs in a list, those already taken included.
+ *
+ * @param outputs  Borrowed for the call; NULL gives 0.
+ *
+ * @return  The number.
+ *
+ * Thread: one at a time for a list; any thread.
+ * Blocks: never.
+ * Since:  0.1
+ */
+size_t torvyn_outputs_count(const torvyn_outputs_t *outputs);
+
+/**
+ * Takes one output out of a list.
+ *
+ * @param outputs  Used by no other call meanwhile.
+ * @param index    From 0 to torvyn_outputs_count() - 1, in the component's
+ *                 order.
+ * @param output   Where the output goes; its payload is owned by the caller
+ *                 (torvyn_output_release()) and outlives the list. All zero but
+ *                 for TORVYN_OK.
+ * @param err      Where detail goes on a negative status, owned by the caller
+ *                 (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              `*output` is set.
+ * @retval TORVYN_NO_ELEMENT      It was taken before.
+ * @retval TORVYN_ERROR_ARGUMENT  `index` is too large.
+ * @retval TORVYN_ERROR_NULL      `outputs` or `output` is NULL.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: one at a time for a list; any thread.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_outputs_take(torvyn_outputs_t *outputs,
+                                    size_t index,
+                                    torvyn_output_t *output,
+                                    torvyn_error_t **err);
+
+/**
+ * Frees a list and releases every output that was not taken.
+ *
+ * @param outputs  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_outputs_free(torvyn_outputs_t *outputs);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* TORVYN_H */

@@ -1,0 +1,357 @@
+//! The engine and its configuration.
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use super::error::ErrorHandle;
+use super::guard;
+use super::handle::{self, Counted, Handle};
+use super::plain::{Path, Switch, number, switch};
+use super::running;
+use super::sized::StructSize;
+use super::status::Status;
+use crate::engine::Engine;
+use crate::engine::config::{self, Optimize as Goal, PathChoice, Pooling};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What the compiler optimises for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+#[allow(non_camel_case_types)] // cbindgen takes the names as they are
+pub enum Optimize {
+    /// Speed.
+    TORVYN_OPTIMIZE_DEFAULT = 0,
+    /// The speed of the code.
+    TORVYN_OPTIMIZE_SPEED = 1,
+    /// The speed of the code and its size.
+    TORVYN_OPTIMIZE_SPEED_AND_SIZE = 2,
+    /// The speed of compilation.
+    TORVYN_OPTIMIZE_NONE = 3,
+}
+
+/// How an engine is made. Zero in a field means its default.
+///
+/// In C:    torvyn_engine_config_t config = {.struct_size = sizeof config};
+/// In C++:  torvyn_engine_config_t config{};
+///          config.struct_size = sizeof config;
+///
+/// A limit that says "of an instance" is the default for the engine's instances;
+/// torvyn_instance_options_t sets another for one of them.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct EngineConfig {
+    /// The size of this struct in bytes: sizeof(torvyn_engine_config_t). Required.
+    pub struct_size: u32,
+    /// Whether calls use up fuel. A budget of fuel ends a call after the same
+    /// number of instructions each time, where a deadline ends it after some time;
+    /// counting costs the component some of its speed. Default: off.
+    pub fuel: MaybeUninit<Switch>,
+    /// Who makes time pass. Off: a thread of the library's ticks while calls run
+    /// and sleeps otherwise. On: the program calls torvyn_engine_tick() every
+    /// `tick_ns`, and without it no deadline passes and no cancel takes effect.
+    /// Default: off.
+    pub host_ticks: MaybeUninit<Switch>,
+    /// The way in which components run. TORVYN_PATH_DIRECT makes an error of a
+    /// component that is not eligible for it. Default: TORVYN_PATH_AUTO.
+    pub path: MaybeUninit<Path>,
+    /// Nanoseconds between two ticks: how exact deadlines and cancels are. From
+    /// 10 microseconds to 1 second. Default: 1 millisecond.
+    pub tick_ns: u64,
+    /// Nanoseconds that a call of an instance may take; UINT64_MAX for no limit.
+    /// At least one tick. Default: 5 seconds.
+    pub timeout_ns: u64,
+    /// Bytes of linear memory of an instance, over all its memories. From 64 KiB
+    /// to 4 GiB. Default: 16 MiB.
+    pub memory_limit: u64,
+    /// Elements of an instance's tables, over all its tables. Default: 100000.
+    pub table_limit: u64,
+    /// Bytes of host buffers that an instance's component may hold at once; an
+    /// allocation past it is refused to the component. At least 4 KiB.
+    /// Default: 64 MiB.
+    pub buffer_limit: u64,
+    /// Handles that an instance's component may hold at once. At least 4.
+    /// Default: 65536.
+    pub max_handles: u32,
+    /// Core instances, memories and tables (each) of which an instance may be made
+    /// up. From 1 to 10000. Default: 64.
+    pub instance_limit: u32,
+    /// What happens at `memory_limit` and `table_limit`. Off: the call ends with
+    /// TORVYN_ERROR_MEMORY. On: the component's `memory.grow` and `table.grow`
+    /// answer -1, and it goes on as well as it can. Default: off.
+    pub refuse_growth: MaybeUninit<Switch>,
+    /// Whether components may use SIMD instructions. Default: on.
+    pub simd: MaybeUninit<Switch>,
+    /// Whether components may use relaxed SIMD instructions, whose results may
+    /// differ between machines. Needs `simd`. Default: off.
+    pub relaxed_simd: MaybeUninit<Switch>,
+    /// Whether a core module may have several memories. Default: off.
+    pub multi_memory: MaybeUninit<Switch>,
+    /// What the compiler optimises for. Default: TORVYN_OPTIMIZE_SPEED.
+    pub optimize: MaybeUninit<Optimize>,
+    /// Whether one compilation uses several threads, which the library starts and
+    /// keeps. Default: on.
+    pub parallel_compilation: MaybeUninit<Switch>,
+    /// How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL,
+    /// SIGFPE), for which the library installs handlers that pass on what is not
+    /// its own. On: every access is checked in the code, no handler is installed,
+    /// and components run the slower for it. Default: off.
+    pub explicit_traps: MaybeUninit<Switch>,
+    /// Whether the system's unwinder, debuggers and profilers can see through the
+    /// components' frames. Default: off.
+    pub unwind_info: MaybeUninit<Switch>,
+    /// Bytes of a component's stack, within the stack of the thread that calls it.
+    /// From 16 KiB to 64 MiB; the thread's own stack must be some 256 KiB larger.
+    /// Default: 512 KiB.
+    pub guest_stack: u64,
+    /// Bytes of address space, not of memory, that a linear memory reserves, so
+    /// that accesses need no check and growth moves nothing. Set it low where
+    /// address space is scarce or many thousand instances live at once (1 for as
+    /// little as possible). Default: 4 GiB.
+    pub memory_reservation: u64,
+    /// Slots for instances that are made once and reused, which makes new
+    /// instances cheap; more instances than that are refused with
+    /// TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
+    /// the system for each instance.
+    pub pool_instances: u32,
+    /// Must be zero.
+    pub reserved: u32,
+    /// With `pool_instances`: bytes of a linear memory that stay in memory while
+    /// its slot is idle, zeroed by hand and not by the system. Default: 0.
+    pub pool_keep_resident: u64,
+}
+
+// SAFETY: `repr(C)`, `struct_size` first, ends with a u64, all fields may be zero.
+unsafe impl StructSize for EngineConfig {}
+
+fn bad(name: &str, reason: impl std::fmt::Display) -> Box<Error> {
+    Error::new(ErrorKind::Config, format!("engine configuration, `{name}`: {reason}"))
+}
+
+impl EngineConfig {
+    fn read(&self) -> Result<config::EngineConfig> {
+        let default = config::EngineConfig::default();
+        let on = |given, name, default| switch(given, default, |reason| bad(name, reason));
+        let or = |given, default| if given == 0 { default } else { given };
+        if self.reserved != 0 {
+            return Err(bad("reserved", "must be zero"));
+        }
+        Ok(config::EngineConfig {
+            fuel: on(self.fuel, "fuel", default.fuel)?,
+            host_ticks: on(self.host_ticks, "host_ticks", default.host_ticks)?,
+            tick_ns: or(self.tick_ns, default.tick_ns),
+            timeout_ns: or(self.timeout_ns, default.timeout_ns),
+            memory_limit: or(self.memory_limit, default.memory_limit),
+            table_limit: or(self.table_limit, default.table_limit),
+            instance_limit: if self.instance_limit == 0 { default.instance_limit } else { self.instance_limit },
+            buffer_limit: or(self.buffer_limit, default.buffer_limit),
+            max_handles: if self.max_handles == 0 { default.max_handles } else { self.max_handles },
+            refuse_growth: on(self.refuse_growth, "refuse_growth", default.refuse_growth)?,
+            guest_stack: match self.guest_stack {
+                0 => default.guest_stack,
+                bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+            },
+            simd: on(self.simd, "simd", default.simd)?,
+            relaxed_simd: on(self.relaxed_simd, "relaxed_simd", default.relaxed_simd)?,
+            multi_memory: on(self.multi_memory, "multi_memory", default.multi_memory)?,
+            optimize: match number(self.optimize) {
+                0 | 1 => Goal::Speed,
+                2 => Goal::SpeedAndSize,
+                3 => Goal::None,
+                other => return Err(bad("optimize", format_args!("{other} is no torvyn_optimize_t"))),
+            },
+            parallel_compilation: on(self.parallel_compilation, "parallel_compilation", default.parallel_compilation)?,
+            explicit_traps: on(self.explicit_traps, "explicit_traps", default.explicit_traps)?,
+            unwind_info: on(self.unwind_info, "unwind_info", default.unwind_info)?,
+            memory_reservation: (self.memory_reservation != 0).then_some(self.memory_reservation),
+            pooling: (self.pool_instances != 0).then_some(Pooling {
+                instances: self.pool_instances,
+                keep_resident: usize::try_from(self.pool_keep_resident).unwrap_or(usize::MAX),
+            }),
+            path: match number(self.path) {
+                0 => PathChoice::Auto,
+                1 => PathChoice::Direct,
+                2 => PathChoice::General,
+                other => return Err(bad("path", format_args!("{other} is no torvyn_path_t"))),
+            },
+        })
+    }
+}
+
+/// What compiles and runs components: a configuration, a clock, and code shared
+/// by all that is made from it. Reference counted. A program has one, or a few
+/// where configurations differ.
+pub struct EngineHandle(());
+
+impl Handle for EngineHandle {
+    type Held = Engine;
+    type Kept = Counted;
+}
+
+/// Makes an engine.
+///
+/// @param config  Borrowed for the call; NULL for all defaults.
+/// @param out     Where the engine goes, owned by the caller
+///                (torvyn_engine_free()); NULL on failure.
+/// @param err     Where detail goes on a negative status, owned by the caller
+///                (torvyn_error_free()); NULL to do without.
+///
+/// @retval TORVYN_OK              `*out` is an engine.
+/// @retval TORVYN_ERROR_CONFIG    A field is out of its range, or fields or the
+///                                machine do not go together; the error names
+///                                it.
+/// @retval TORVYN_ERROR_ARGUMENT  `struct_size` is not set, or `config` is of a
+///                                newer version and uses what this one lacks.
+/// @retval TORVYN_ERROR_NULL      `out` is NULL.
+/// @retval TORVYN_ERROR_PANIC     A defect of the library.
+///
+/// Thread: any.
+/// Blocks: some milliseconds; longer where `pool_instances` is large.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_engine_new(
+    config: *const EngineConfig,
+    out: *mut *mut EngineHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    ffi!(err: err, out: [out], options: [config] => {
+        guard::silence_panics();
+        out.set(handle::give::<EngineHandle>(Arc::new(Engine::new(config.read()?)?)));
+        Ok(Status::TORVYN_OK)
+    })
+}
+
+/// One more reference to an engine.
+///
+/// @param engine  Borrowed for the call; NULL gives NULL.
+///
+/// @return  The same engine, owned once more: each reference is freed by itself.
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_engine_clone(engine: *const EngineHandle) -> *mut EngineHandle {
+    ffi!(neutral: std::ptr::null_mut(), present: [engine] => {
+        // SAFETY: the header requires an engine that was not freed.
+        unsafe { handle::again(engine) }
+    })
+}
+
+/// Frees a reference to an engine. What was made from the engine stays usable
+/// and keeps it alive.
+///
+/// @param engine  Owned; NULL does nothing.
+///
+/// Thread: any.
+/// Blocks: where it was the last of the engine and of all that was made from it,
+///         up to one tick, for the library's thread to end.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_engine_free(engine: *mut EngineHandle) {
+    ffi!(neutral: (), owned: [engine] => {
+        running::sweep();
+        drop(engine);
+    })
+}
+
+/// Makes one tick of the engine's time pass. For an engine whose `host_ticks` is
+/// on; does nothing for others. Call it every `tick_ns`, from a timer of the
+/// program's; ticks that come late make deadlines later.
+///
+/// @param engine  Borrowed for the call; NULL does nothing.
+///
+/// Thread: any; async-signal-safe.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_engine_tick(engine: *const EngineHandle) {
+    ffi!(neutral: (), optional: [engine] => {
+        if let Some(engine) = engine
+            && engine.config().host_ticks
+        {
+            engine.clock().tick();
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> EngineConfig {
+        EngineConfig { struct_size: size_of::<EngineConfig>() as u32, ..EngineConfig::zeroed() }
+    }
+
+    #[test]
+    fn zero_is_the_default_everywhere() {
+        let read = format!("{:?}", config().read().unwrap());
+        assert_eq!(read, format!("{:?}", config::EngineConfig::default()));
+    }
+
+    #[test]
+    fn every_field_arrives() {
+        let on = MaybeUninit::new(Switch::TORVYN_ON);
+        let given = EngineConfig {
+            struct_size: 0,
+            fuel: on,
+            host_ticks: on,
+            path: MaybeUninit::new(Path::TORVYN_PATH_GENERAL),
+            tick_ns: 1,
+            timeout_ns: 2,
+            memory_limit: 3,
+            table_limit: 4,
+            buffer_limit: 5,
+            max_handles: 6,
+            instance_limit: 7,
+            refuse_growth: on,
+            simd: MaybeUninit::new(Switch::TORVYN_OFF),
+            relaxed_simd: on,
+            multi_memory: on,
+            optimize: MaybeUninit::new(Optimize::TORVYN_OPTIMIZE_NONE),
+            parallel_compilation: MaybeUninit::new(Switch::TORVYN_OFF),
+            explicit_traps: on,
+            unwind_info: on,
+            guest_stack: 8,
+            memory_reservation: 9,
+            pool_instances: 10,
+            reserved: 0,
+            pool_keep_resident: 11,
+        };
+        let wanted = config::EngineConfig {
+            fuel: true,
+            host_ticks: true,
+            tick_ns: 1,
+            timeout_ns: 2,
+            memory_limit: 3,
+            table_limit: 4,
+            instance_limit: 7,
+            buffer_limit: 5,
+            max_handles: 6,
+            refuse_growth: true,
+            guest_stack: 8,
+            simd: false,
+            relaxed_simd: true,
+            multi_memory: true,
+            optimize: Goal::None,
+            parallel_compilation: false,
+            explicit_traps: true,
+            unwind_info: true,
+            memory_reservation: Some(9),
+            pooling: Some(Pooling { instances: 10, keep_resident: 11 }),
+            path: PathChoice::General,
+        };
+        assert_eq!(format!("{:?}", given.read().unwrap()), format!("{wanted:?}"));
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        let mut wrong = config();
+        // SAFETY: an `int` fits; this is what C does.
+        unsafe { wrong.optimize.as_mut_ptr().cast::<i32>().write(4) };
+        let error = wrong.read().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Config);
+        assert!(error.message.contains("optimize"), "{}", error.message);
+        let error = EngineConfig { reserved: 1, ..config() }.read().unwrap_err();
+        assert!(error.message.contains("reserved"), "{}", error.message);
+    }
+}

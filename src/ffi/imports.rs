@@ -1,0 +1,78 @@
+//! What a component's imports are bound to.
+
+use std::sync::Arc;
+
+use super::engine::EngineHandle;
+use super::error::ErrorHandle;
+use super::handle::{self, Counted, Handle};
+use super::status::Status;
+use crate::engine::link::ImportBindings;
+
+/// What a component gets besides the contract: nothing yet in this version. The
+/// contract's own host side (buffers, flow context, allocator) is always there
+/// and needs no entry. Reference counted; torvyn_linked_new() takes NULL for
+/// none.
+pub struct ImportsHandle(());
+
+impl Handle for ImportsHandle {
+    type Held = ImportBindings;
+    type Kept = Counted;
+}
+
+/// Makes an empty set of imports.
+///
+/// @param engine  Borrowed for the call; the engine of the components that the
+///                imports are for.
+/// @param out     Where the imports go, owned by the caller
+///                (torvyn_imports_free()); NULL on failure.
+/// @param err     Where detail goes on a negative status, owned by the caller
+///                (torvyn_error_free()); NULL to do without.
+///
+/// @retval TORVYN_OK           `*out` is a set of imports.
+/// @retval TORVYN_ERROR_NULL   `engine` or `out` is NULL.
+/// @retval TORVYN_ERROR_PANIC  A defect of the library.
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_imports_new(
+    engine: *const EngineHandle,
+    out: *mut *mut ImportsHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    ffi!(err: err, out: [out], handle: [engine] => {
+        out.set(handle::give::<ImportsHandle>(Arc::new(ImportBindings::new(engine))));
+        Ok(Status::TORVYN_OK)
+    })
+}
+
+/// One more reference to a set of imports.
+///
+/// @param imports  Borrowed for the call; NULL gives NULL.
+///
+/// @return  The same imports, owned once more: each reference is freed by
+///          itself.
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_imports_clone(imports: *const ImportsHandle) -> *mut ImportsHandle {
+    ffi!(neutral: std::ptr::null_mut(), present: [imports] => {
+        // SAFETY: the header requires imports that were not freed.
+        unsafe { handle::again(imports) }
+    })
+}
+
+/// Frees a reference to a set of imports. What was linked with it stays usable.
+///
+/// @param imports  Owned; NULL does nothing.
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_imports_free(imports: *mut ImportsHandle) {
+    ffi!(neutral: (), owned: [imports] => drop(imports))
+}

@@ -1,0 +1,223 @@
+//! What an instance handle points to: one call at a time, and freed by whoever is last.
+
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use super::plain::{Element, Str};
+use crate::contract::{ComponentId, Function, Roles, StreamElement};
+use crate::engine::control::{Control, State};
+use crate::engine::instance::ComponentInstance;
+use crate::error::{Error, ErrorKind, Result};
+
+/// An instance and what other threads may see of it.
+#[derive(Debug)]
+pub struct Held {
+    /// Shared with the instance, and with cancel handles.
+    pub control: Arc<Control>,
+    /// The caller's name for the instance.
+    pub id: ComponentId,
+    /// What it exports.
+    pub roles: Roles,
+    /// Freed while a call ran.
+    doomed: AtomicBool,
+    parts: UnsafeCell<Parts>,
+}
+
+/// What only the running call may touch.
+#[derive(Debug)]
+pub struct Parts {
+    /// The instance.
+    pub instance: ComponentInstance,
+    /// The names that the latest `route` gave, as C sees them; reused.
+    pub ports: Vec<Str>,
+}
+
+/// Instances may move between threads.
+const _: () = {
+    const fn moves<T: Send>() {}
+    moves::<ComponentInstance>();
+};
+
+impl Held {
+    /// Wraps a new instance.
+    pub fn new(instance: ComponentInstance) -> Box<Self> {
+        Box::new(Self {
+            control: instance.control().clone(),
+            id: instance.id(),
+            roles: instance.roles(),
+            doomed: AtomicBool::new(false),
+            parts: UnsafeCell::new(Parts { instance, ports: Vec::new() }),
+        })
+    }
+}
+
+/// The instance's one running call.
+struct Running {
+    at: NonNull<Held>,
+    /// Set once the work returned; where it is not, it panicked.
+    returned: bool,
+    /// Whether the call runs no guest code: a cancel waits for one that does.
+    aside: bool,
+}
+
+impl Running {
+    /// # Safety
+    ///
+    /// `at` is an instance that is not freed before this call of C's returns, but for `free`.
+    #[inline]
+    unsafe fn begin(at: NonNull<Held>, function: Option<Function>, aside: bool) -> Result<Self> {
+        // SAFETY: the caller's promise.
+        let held = unsafe { at.as_ref() };
+        if !held.control.begin() {
+            return Err(busy(held.id, function));
+        }
+        Ok(Self { at, returned: false, aside })
+    }
+}
+
+#[cold]
+fn busy(id: ComponentId, function: Option<Function>) -> Box<Error> {
+    let message = "a call runs on the instance already; make this one when that has returned";
+    Error::new(ErrorKind::Busy, message).at(id, function)
+}
+
+impl Drop for Running {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: only `bury` ends the instance while a call runs.
+        let held = unsafe { self.at.as_ref() };
+        if !self.returned {
+            held.control.set_state(State::Poisoned);
+        }
+        if held.doomed.load(Relaxed) {
+            bury(self.at);
+        } else if self.aside {
+            held.control.withdraw();
+        } else {
+            held.control.end();
+        }
+    }
+}
+
+/// Runs `work` as the instance's one call. Fails with `Busy` where another runs. A panic poisons
+/// the instance.
+///
+/// # Safety
+///
+/// `at` came from [`Held::new`] through a handle that C has not freed.
+#[inline]
+pub unsafe fn call<R>(at: NonNull<Held>, function: Function, work: impl FnOnce(&mut Parts) -> Result<R>) -> Result<R> {
+    // SAFETY: the caller's promise.
+    unsafe { run(at, Some(function), false, work) }
+}
+
+/// As [`call`], for what runs no function of the contract; `aside` says that it runs no guest code
+/// at all.
+///
+/// # Safety
+///
+/// As for [`call`].
+#[inline]
+pub unsafe fn run<R>(
+    at: NonNull<Held>,
+    function: Option<Function>,
+    aside: bool,
+    work: impl FnOnce(&mut Parts) -> Result<R>,
+) -> Result<R> {
+    // SAFETY: the caller's promise.
+    let mut running = unsafe { Running::begin(at, function, aside)? };
+    // SAFETY: `begin` lets one call in at a time.
+    let result = work(unsafe { &mut *at.as_ref().parts.get() });
+    running.returned = true;
+    match result {
+        Ok(result) => Ok(result),
+        // SAFETY: the call still runs.
+        Err(error) => Err(placed(unsafe { at.as_ref() }, function, error)),
+    }
+}
+
+/// Names the instance in an error that was found before the engine was asked.
+#[cold]
+fn placed(held: &Held, function: Option<Function>, error: Box<Error>) -> Box<Error> {
+    if matches!(error.kind, ErrorKind::Null | ErrorKind::Utf8 | ErrorKind::Argument) {
+        held.control.counters.refused.add(1);
+    }
+    error.at(held.id, function)
+}
+
+/// As [`call`], with an element.
+///
+/// # Safety
+///
+/// As for [`call`], and what the element points to stays as it is until this returns.
+#[inline]
+pub unsafe fn lend<R>(
+    at: NonNull<Held>,
+    function: Function,
+    element: &Element,
+    work: impl FnOnce(&mut Parts, &StreamElement<'_>) -> Result<R>,
+) -> Result<R> {
+    // SAFETY: the caller's promises.
+    unsafe { call(at, function, |parts| element.lend(|element| work(parts, element))) }
+}
+
+/// Instances that were freed while a call ran, until that call ends.
+static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
+
+struct Orphan(NonNull<Held>);
+
+// SAFETY: nothing but `begin` and `doomed`, which are atomic, is touched before the one who frees
+// it has it alone; and instances may move between threads.
+unsafe impl Send for Orphan {}
+
+/// Frees an instance: now, or where a call runs on it, at that call's end.
+///
+/// The running call only looks at `doomed` before it ends, which costs it nothing, and so may miss
+/// a mark that comes at that very moment: the next `free` or `sweep` finds such an instance idle.
+///
+/// # Safety
+///
+/// `at` came from [`Held::new`] through a handle that C gives up with this.
+pub unsafe fn free(at: NonNull<Held>) {
+    sweep();
+    {
+        let mut orphans = ORPHANS.lock();
+        // SAFETY: the caller's promise; a running call cannot end it before the lock is released.
+        let held = unsafe { at.as_ref() };
+        held.doomed.store(true, Relaxed);
+        if !held.control.begin() {
+            orphans.push(Orphan(at));
+            return;
+        }
+    }
+    // SAFETY: `begin` gave this one the instance alone, for ever.
+    drop(unsafe { Box::from_raw(at.as_ptr()) });
+}
+
+/// Frees the orphans whose calls have ended.
+pub fn sweep() {
+    let idle = |orphan: &mut Orphan| {
+        // SAFETY: an orphan lives until it is taken out of the list.
+        unsafe { orphan.0.as_ref() }.control.begin()
+    };
+    let idle: Vec<_> = ORPHANS.lock().extract_if(.., idle).collect();
+    for orphan in idle {
+        // SAFETY: `begin` gave this one the instance alone, for ever.
+        drop(unsafe { Box::from_raw(orphan.0.as_ptr()) });
+    }
+}
+
+/// Frees an orphan at the end of its call, which never ends for others.
+#[cold]
+fn bury(at: NonNull<Held>) {
+    // The mark is set and the orphan listed under one lock, so it is there.
+    let orphan = ORPHANS.lock().extract_if(.., |orphan| orphan.0 == at).next();
+    if orphan.is_some() {
+        // SAFETY: the running call has the instance alone, and the list has it no more.
+        drop(unsafe { Box::from_raw(at.as_ptr()) });
+    }
+}
