@@ -6,7 +6,8 @@
 //! and so is realloc for an import's result; and a call's borrow scope is kept here, since every
 //! guest drops what it was lent, call after call.
 //!
-//! - `scope`, instantiated first: the scope's globals, and imports that need no realloc.
+//! - `scope`, instantiated first, the same for every component: the scope's globals, and the host's
+//!   functions for all that comes after it, so that they are looked up when linking.
 //! - `lowerings`, one for each realloc of the guest's: the imports that need it.
 //! - `entries`, instantiated last: the component's exports.
 //!
@@ -18,11 +19,11 @@
 
 use std::fmt::Write as _;
 
-use super::imports::{MODULE, host_function};
-use super::plan::Plan;
+use super::imports::{MODULE, drop_function, host_function};
+use super::plan::{Arg, Plan, Step};
 use super::shapes::Import;
 use crate::contract::Function;
-use crate::contract::host::{CONTEXT, PAYLOAD};
+use crate::contract::host::{CONTEXT, PAYLOAD, Resource};
 
 /// Core module names of the glue; frames of modules named so are no guest's.
 pub const NAME: &str = "torvyn-glue";
@@ -44,7 +45,7 @@ fn alive(handle: u32, bit: u32) -> String {
     format!(
         "(if (i32.and (i32.eq (local.get $h) (i32.const {handle}))
                       (i32.eqz (i32.and (global.get $lent) (i32.const {bit}))))
-             (then (call $unknown (local.get $h))))"
+             (then (call $unknown-handle (local.get $h))))"
     )
 }
 
@@ -62,9 +63,27 @@ fn alive_for(import: Import) -> String {
     }
 }
 
-/// Host functions that the scope's functions of the same names stand before, in the order of its
-/// imports; the host's `unknown-handle` comes after them.
-pub const SCOPED: [&str; 6] =
+/// Core parameters and results of the host's functions that the scope imports.
+fn core_type(name: &str) -> &'static str {
+    match name {
+        "buffer-size" | "deadline-ns" | "mutable-size" | "mutable-capacity" => "(param i32) (result i64)",
+        "begin-read" => "(param i32 i64 i64) (result i32)",
+        "allocate" => "(param i64 i32) (result i32)",
+        "clone-into-mutable" | "has-capability" => "(param i32 i32) (result i32)",
+        "append" => "(param i32 i32 i32 i32)",
+        "write" => "(param i32 i64 i32 i32 i32)",
+        "set-content-type" | "lift" => "(param i32 i32 i32)",
+        "finish" | "refuse" => "(param i32 i32)",
+        "parameter" | "unknown-handle" | "drop-buffer" | "drop-mutable-buffer" | "drop-flow-context" => "(param i32)",
+        _ => "(param i32) (result i32)",
+    }
+}
+
+/// Names of the host's functions that stand for no import.
+const OWN: [&str; 5] = ["finish", "refuse", "unknown-handle", "parameter", "lift"];
+
+/// Host functions that the scope's functions of the same names stand before.
+const WRAPPED: [&str; 6] =
     ["drop-buffer", "drop-flow-context", "drop-mutable-buffer", "freeze", "buffer-size", "deadline-ns"];
 
 /// The scope, in text.
@@ -84,17 +103,15 @@ pub fn scope() -> String {
         let check = alive_for(import);
         format!(r#"(func (export "{name}") (param $h i32) (result i64) {check} (call ${name} (local.get $h)))"#)
     };
-    let imports = SCOPED.map(|name| {
-        let result = match name {
-            "freeze" => "(result i32)",
-            "buffer-size" | "deadline-ns" => "(result i64)",
-            _ => "",
-        };
-        format!(r#"(import "{MODULE}" "{name}" (func ${name} (param i32) {result}))"#)
-    });
+    let resources = [Resource::Buffer, Resource::MutableBuffer, Resource::FlowContext];
+    let names = Import::ALL.into_iter().map(|import| host_function(import).0);
+    let names: Vec<_> = names.chain(resources.map(drop_function)).chain(OWN).collect();
+    let import = |name: &&str| format!(r#"(import "{MODULE}" "{name}" (func ${name} {}))"#, core_type(name));
+    let export = |name: &&str| format!(r#"(export "{name}" (func ${name}))"#);
+    let imports: Vec<_> = names.iter().map(import).collect();
+    let exports: Vec<_> = names.iter().filter(|name| !WRAPPED.contains(name)).map(export).collect();
     format!(
-        r#"(module ${NAME} {imports}
-        (import "{MODULE}" "unknown-handle" (func $unknown (param i32)))
+        r#"(module ${NAME} {imports} {exports}
         (global $leave (export "leave") (mut i32) (i32.const 1))
         (global $lent (export "lent") (mut i32) (i32.const 0))
         (global $spent (export "spent") (mut i32) (i32.const 0))
@@ -105,13 +122,14 @@ pub fn scope() -> String {
             (global.set $spent (local.get $h))
             (local.get $new))
         (func (export "drop-mutable-buffer") (param $h i32)
-            (if (i32.eqz (local.get $h)) (then (call $unknown (local.get $h))))
-            (if (i32.eq (local.get $h) (global.get $gone)) (then (call $unknown (local.get $h))))
+            (if (i32.eqz (local.get $h)) (then (call $unknown-handle (local.get $h))))
+            (if (i32.eq (local.get $h) (global.get $gone)) (then (call $unknown-handle (local.get $h))))
             (if (i32.and (i32.and (i32.eq (local.get $h) (global.get $spent)) (global.get $leave))
                          (i32.eqz (global.get $gone)))
                 (then (global.set $spent (i32.const 0)) (global.set $gone (local.get $h)))
                 (else (call $drop-mutable-buffer (local.get $h))))))"#,
         imports = imports.join("\n"),
+        exports = exports.join("\n"),
         drop_payload = drop_lent("drop-buffer", PAYLOAD, PAYLOAD_LENT),
         drop_context = drop_lent("drop-flow-context", CONTEXT, CONTEXT_LENT),
         size = ask(Import::BufferSize),
@@ -157,7 +175,7 @@ pub const fn has_string(function: Function) -> bool {
 
 /// The module with an entry for each function of the plan, in text. Its imports, in order: for each
 /// entry the guest's function, its realloc and its post-return, as there are; the scope's
-/// [`GLOBALS`]; the host's `parameter` and `lift`.
+/// [`GLOBALS`], `parameter` and `lift`.
 pub fn entries(plan: &Plan) -> String {
     let (mut imports, mut funcs) = (String::new(), String::new());
     for entry in &plan.entries {
@@ -199,24 +217,35 @@ pub fn entries(plan: &Plan) -> String {
     }
     format!(
         r#"(module ${NAME} {imports} {globals}
-        (import "{MODULE}" "parameter" (func $parameter (param i32)))
-        (import "{MODULE}" "lift" (func $lift (param i32 i32 i32)))
+        (import "scope" "parameter" (func $parameter (param i32)))
+        (import "scope" "lift" (func $lift (param i32 i32 i32)))
         {funcs})"#,
         globals = global_imports(),
     )
 }
 
-/// The imports that the glue joins to realloc.
-pub fn joined() -> impl Iterator<Item = Import> {
-    Import::ALL.into_iter().filter(|import| host_function(*import).1)
+/// The plan's imports that the glue joins to realloc.
+fn joined(plan: &Plan) -> impl Iterator<Item = Import> {
+    let uses = |import: &Import| {
+        plan.steps.iter().any(|step| match step {
+            Step::Instantiate { args, .. } => args.iter().any(|arg| matches!(arg, Arg::Import(i, _) if i == import)),
+            _ => false,
+        })
+    };
+    Import::ALL.into_iter().filter(|import| host_function(*import).1).filter(uses)
+}
+
+/// What the lowerings import of the scope, in their order.
+pub fn lowered(plan: &Plan) -> Vec<&'static str> {
+    let own = ["finish", "refuse", "unknown-handle"];
+    GLOBALS.into_iter().chain(own).chain(joined(plan).map(|import| host_function(import).0)).collect()
 }
 
 /// The module that joins imports to one realloc of the guest's, in text. Its imports, in order: the
-/// realloc; the scope's [`GLOBALS`]; the host's `finish`, `refuse` and `unknown-handle`; the host's
-/// function for each of [`joined`].
-pub fn lowerings() -> String {
-    let (mut imports, mut funcs) = (String::new(), String::new());
-    for import in joined() {
+/// realloc, then what [`lowered`] lists.
+pub fn lowerings(plan: &Plan) -> String {
+    let mut funcs = String::new();
+    for import in joined(plan) {
         let (name, _) = host_function(import);
         let (params, args) = match import {
             Import::BufferRead => (
@@ -230,34 +259,35 @@ pub fn lowerings() -> String {
         let realloc = "(global.set $leave (i32.const 0))
             (local.set $at (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $len)))";
         let leave = "(global.set $leave (i32.const 1))";
-        if matches!(import, Import::Allocate | Import::CloneIntoMutable) {
-            let _ =
-                writeln!(imports, r#"(import "{MODULE}" "{name}" (func ${name} {params} (param i32) (result i32)))"#);
-            let _ = writeln!(
-                funcs,
-                r#"(func (export "{name}") {params} (param $ret i32) (local $len i32) (local $at i32) {check}
-                (local.set $len (call ${name} {args} (local.get $ret)))
+        let body = if matches!(import, Import::Allocate | Import::CloneIntoMutable) {
+            format!(
+                "(local.set $len (call ${name} {args} (local.get $ret)))
                 (if (i32.ge_s (local.get $len) (i32.const 0))
-                    (then {realloc} (call $refuse (local.get $at) (local.get $ret)) {leave})))"#
-            );
+                    (then {realloc} (call $refuse (local.get $at) (local.get $ret)) {leave}))"
+            )
         } else {
-            let _ = writeln!(imports, r#"(import "{MODULE}" "{name}" (func ${name} {params} (result i32)))"#);
-            let _ = writeln!(
-                funcs,
-                r#"(func (export "{name}") {params} (param $ret i32) (local $len i32) (local $at i32) {check}
-                (local.set $len (call ${name} {args}))
-                {realloc} (call $finish (local.get $at) (local.get $ret)) {leave})"#
-            );
-        }
+            format!(
+                "(local.set $len (call ${name} {args}))
+                {realloc} (call $finish (local.get $at) (local.get $ret)) {leave}"
+            )
+        };
+        let _ = writeln!(
+            funcs,
+            r#"(func (export "{name}") {params} (param $ret i32) (local $len i32) (local $at i32) {check} {body})"#
+        );
     }
+    let import = |name: &str| {
+        if GLOBALS.contains(&name) {
+            format!(r#"(import "scope" "{name}" (global ${name} (mut i32)))"#)
+        } else {
+            format!(r#"(import "scope" "{name}" (func ${name} {}))"#, core_type(name))
+        }
+    };
+    let imports: Vec<_> = lowered(plan).into_iter().map(import).collect();
     format!(
         r#"(module ${NAME}
         (import "guest" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
-        {globals}
-        (import "{MODULE}" "finish" (func $finish (param i32 i32)))
-        (import "{MODULE}" "refuse" (func $refuse (param i32 i32)))
-        (import "{MODULE}" "unknown-handle" (func $unknown (param i32)))
-        {imports} {funcs})"#,
-        globals = global_imports(),
+        {} {funcs})"#,
+        imports.join("\n"),
     )
 }

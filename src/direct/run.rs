@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Extern, Instance, Module, ModuleExport, Store, TypedFunc, WasmParams};
+use wasmtime::{Extern, Instance, InstancePre, Module, ModuleExport, Store, TypedFunc, WasmParams};
 
 use super::canon::{Lifted, Source};
 use super::glue;
-use super::imports::{MODULE, drop_function, host_function};
+use super::imports::{drop_function, host_function};
 use super::plan::{Arg, CoreRef, Plan, Step};
 use crate::contract::host::Host;
 use crate::contract::lent::Loan;
@@ -31,7 +31,6 @@ pub struct Code {
 /// An argument of a core module, found.
 enum Found {
     Export(usize, ModuleExport),
-    Host(&'static str),
     Scoped(ModuleExport),
     Joined(usize, ModuleExport),
 }
@@ -47,16 +46,16 @@ enum Outer {
     Export(usize, ModuleExport),
     Realloc(usize),
     Scoped(ModuleExport),
-    Host(&'static str),
 }
 
 /// A plan whose names are all looked up.
 pub struct Linked {
-    engine: Engine,
     code: Code,
+    scope: InstancePre<Host>,
     steps: Vec<Ready>,
     outer: Vec<Outer>,
-    globals: Vec<ModuleExport>,
+    /// What the lowerings import of the scope, in their order.
+    lowered: Vec<ModuleExport>,
     functions: Vec<Function>,
 }
 
@@ -80,9 +79,6 @@ impl Linked {
             Ok((at.instance as usize, export))
         };
         let scoped = |name: &'static str| code.scope.get_export_index(name).ok_or_else(|| broken(name));
-        let hosted = |name: &'static str| -> Result<Found> {
-            Ok(if glue::SCOPED.contains(&name) { Found::Scoped(scoped(name)?) } else { Found::Host(name) })
-        };
         let mut steps = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
             steps.push(match step {
@@ -93,9 +89,9 @@ impl Linked {
                                 let (instance, export) = export(&instantiated, at)?;
                                 Found::Export(instance, export)
                             }
-                            Arg::Drop(resource) => hosted(drop_function(*resource))?,
+                            Arg::Drop(resource) => Found::Scoped(scoped(drop_function(*resource))?),
                             Arg::Import(import, realloc) => match (host_function(*import), realloc) {
-                                ((name, false), _) => hosted(name)?,
+                                ((name, false), _) => Found::Scoped(scoped(name)?),
                                 ((name, true), Some(realloc)) => {
                                     let export = code.lowerings.get_export_index(name).ok_or_else(|| broken(name))?;
                                     Found::Joined(*realloc as usize, export)
@@ -130,18 +126,21 @@ impl Linked {
                 outer.push(Outer::Export(instance, export));
             }
         }
-        let globals: Vec<_> = glue::GLOBALS.into_iter().map(scoped).collect::<Result<_>>()?;
-        outer.extend(globals.iter().copied().map(Outer::Scoped));
-        outer.extend([Outer::Host("parameter"), Outer::Host("lift")]);
+        for name in glue::GLOBALS.into_iter().chain(["parameter", "lift"]) {
+            outer.push(Outer::Scoped(scoped(name)?));
+        }
+        let lowered = glue::lowered(plan).into_iter().map(scoped).collect::<Result<_>>()?;
+        let scope = engine.direct_linker().instantiate_pre(&code.scope).map_err(|e| {
+            Error::new(ErrorKind::Internal, format!("the glue does not fit the host: {e:#}").replace('\n', " "))
+        })?;
         let functions = plan.entries.iter().map(|entry| entry.function).collect();
-        Ok(Arc::new(Self { engine: engine.clone(), code, steps, outer, globals, functions }))
+        Ok(Arc::new(Self { code, scope, steps, outer, lowered, functions }))
     }
 
     /// Runs the plan in `store`. Guest code may run: start functions.
     pub fn instantiate(&self, mut store: Store<Host>) -> wasmtime::Result<Running> {
-        let linker = self.engine.direct_linker();
         let gone = || wasmtime::Error::msg("an export that the plan names is gone");
-        let scope = self.scope(&mut store)?;
+        let scope = self.scope.instantiate(&mut store)?;
         let mut instances: Vec<Instance> = Vec::with_capacity(self.steps.len());
         let mut reallocs: Vec<(Extern, Option<Instance>)> = Vec::new();
         for step in &self.steps {
@@ -153,7 +152,6 @@ impl Linked {
                             Found::Export(instance, export) => {
                                 instances[*instance].get_module_export(&mut store, export).ok_or_else(gone)?
                             }
-                            Found::Host(name) => linker.get(&mut store, MODULE, name)?,
                             Found::Scoped(export) => scope.get_module_export(&mut store, export).ok_or_else(gone)?,
                             Found::Joined(realloc, export) => {
                                 let (function, joined) = reallocs.get_mut(*realloc).ok_or_else(gone)?;
@@ -185,7 +183,6 @@ impl Linked {
                 }
                 Outer::Realloc(realloc) => reallocs.get(*realloc).ok_or_else(gone)?.0.clone(),
                 Outer::Scoped(export) => scope.get_module_export(&mut store, export).ok_or_else(gone)?,
-                Outer::Host(name) => linker.get(&mut store, MODULE, name)?,
             });
         }
         let glue = Instance::new(&mut store, &self.code.entries, &externs)?;
@@ -196,34 +193,13 @@ impl Linked {
         Ok(Running { store, entries })
     }
 
-    fn scope(&self, store: &mut Store<Host>) -> wasmtime::Result<Instance> {
-        let mut externs = Vec::with_capacity(glue::SCOPED.len() + 1);
-        self.hosted(store, &mut externs, glue::SCOPED.into_iter().chain(["unknown-handle"]))?;
-        Instance::new(store, &self.code.scope, &externs)
-    }
-
     fn lowerings(&self, store: &mut Store<Host>, scope: &Instance, realloc: Extern) -> wasmtime::Result<Instance> {
-        let mut externs = vec![realloc];
-        for global in &self.globals {
-            externs.extend(scope.get_module_export(&mut *store, global));
+        let mut externs = Vec::with_capacity(self.lowered.len() + 1);
+        externs.push(realloc);
+        for export in &self.lowered {
+            externs.extend(scope.get_module_export(&mut *store, export));
         }
-        let joined = glue::joined().map(|import| host_function(import).0);
-        self.hosted(store, &mut externs, ["finish", "refuse", "unknown-handle"].into_iter().chain(joined))?;
         Instance::new(store, &self.code.lowerings, &externs)
-    }
-
-    /// Adds host functions by name.
-    fn hosted(
-        &self,
-        store: &mut Store<Host>,
-        externs: &mut Vec<Extern>,
-        names: impl Iterator<Item = &'static str>,
-    ) -> wasmtime::Result<()> {
-        let linker = self.engine.direct_linker();
-        for name in names {
-            externs.push(linker.get(&mut *store, MODULE, name)?);
-        }
-        Ok(())
     }
 }
 

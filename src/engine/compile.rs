@@ -190,7 +190,7 @@ mod with_compiler {
         Ok(Code {
             modules: source.modules.iter().map(|range| module(&source.wasm[range.clone()])).collect::<Result<_>>()?,
             scope: glued(glue::scope())?,
-            lowerings: glued(glue::lowerings())?,
+            lowerings: glued(glue::lowerings(plan))?,
             entries: glued(glue::entries(plan))?,
         })
     }
