@@ -57,14 +57,22 @@ fn header(root: &Path) -> Result<String, Box<dyn std::error::Error>> {
 }
 
 fn main() {
-    for input in ["build.rs", "cbindgen.toml", "Cargo.toml", "src/ffi", "include/torvyn.h"] {
+    for input in ["build.rs", "cbindgen.toml", "Cargo.toml", "src/ffi"] {
         println!("cargo:rerun-if-changed={input}");
+    }
+    // The name under which programs look for it at run time: a number for each incompatible ABI.
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libtorvyn.so.0");
     }
     let root = std::env::var_os("CARGO_MANIFEST_DIR").map(std::path::PathBuf::from).unwrap_or_default();
     match header(&root) {
         // Source that does not parse is for the compiler to complain of.
         Err(error) => println!("cargo:warning=include/torvyn.h was not generated: {error}"),
         Ok(text) => {
+            if let Some(out) = std::env::var_os("OUT_DIR") {
+                // For the test that compares it with the committed one.
+                let _ = std::fs::write(Path::new(&out).join("torvyn.h"), &text);
+            }
             let path = root.join("include/torvyn.h");
             if std::fs::read_to_string(&path).ok().as_deref() != Some(&text) {
                 // Where the sources cannot be written, the header that came with them is good.

@@ -1007,7 +1007,6 @@ torvyn_status_t torvyn_component_compile(const torvyn_engine_t *engine,
  *
  * @retval TORVYN_OK          `*out` is a component.
  * @retval TORVYN_ERROR_IO    The file could not be read.
- * @retval TORVYN_ERROR_UTF8  On Windows: `path` is not valid UTF-8.
  * @retval TORVYN_ERROR_NULL  `engine`, `path` or `out` is NULL.
  * @retval others             As torvyn_component_compile().
  *
@@ -1126,7 +1125,6 @@ torvyn_status_t torvyn_component_deserialize_unchecked(const torvyn_engine_t *en
  *                                       compile anew.
  * @retval TORVYN_ERROR_DESERIALIZATION  The file is no artifact, or damaged.
  * @retval TORVYN_ERROR_IO               The file could not be read.
- * @retval TORVYN_ERROR_UTF8             On Windows: `path` is not valid UTF-8.
  * @retval TORVYN_ERROR_NULL             `engine`, `path` or `out` is NULL.
  * @retval TORVYN_ERROR_PANIC            A defect of the library.
  *
@@ -1910,7 +1908,8 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -1966,7 +1965,8 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -1992,7 +1992,9 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  * @retval TORVYN_OK              It was told.
  * @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
- *                                A budget or a cancel ended the call; POISONED.
+ *                                A budget or a cancel ended the call; POISONED,
+ *                                but as it was where a cancel came before it
+ *                                began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
  *                                Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
@@ -2026,7 +2028,8 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -2073,7 +2076,8 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
  *                                     Misuse, maybe in `elements[*done]`, which
  *                                     did not run.
@@ -2113,7 +2117,8 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -2156,7 +2161,8 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
  *                                     Misuse, maybe in `elements[*done]`, which
  *                                     did not run.
@@ -2192,7 +2198,8 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -2224,7 +2231,8 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -2260,7 +2268,8 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -2298,7 +2307,8 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -2331,7 +2341,8 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED.
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.

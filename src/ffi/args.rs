@@ -1,8 +1,9 @@
 //! Parameters: pointers from C, checked and turned into Rust. The functions here are the kinds
 //! that `ffi!` names.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsStr, c_char};
 use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::ptr::NonNull;
 
@@ -148,16 +149,7 @@ pub(super) unsafe fn path<'a>(at: *const c_char, name: &'static str) -> Result<&
     }
     // SAFETY: the caller's promise.
     let bytes = unsafe { CStr::from_ptr(at) };
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStrExt as _;
-        Ok(Path::new(std::ffi::OsStr::from_bytes(bytes.to_bytes())))
-    }
-    #[cfg(not(unix))]
-    {
-        let not_utf8 = |_| Error::new(ErrorKind::Utf8, format!("`{name}` is not valid UTF-8"));
-        bytes.to_str().map(Path::new).map_err(not_utf8)
-    }
+    Ok(Path::new(OsStr::from_bytes(bytes.to_bytes())))
 }
 
 /// `len` values that C lends: NULL is good for none of them.

@@ -119,7 +119,6 @@ pub unsafe extern "C" fn torvyn_component_compile(
 ///
 /// @retval TORVYN_OK          `*out` is a component.
 /// @retval TORVYN_ERROR_IO    The file could not be read.
-/// @retval TORVYN_ERROR_UTF8  On Windows: `path` is not valid UTF-8.
 /// @retval TORVYN_ERROR_NULL  `engine`, `path` or `out` is NULL.
 /// @retval others             As torvyn_component_compile().
 ///
@@ -271,7 +270,6 @@ pub unsafe extern "C" fn torvyn_component_deserialize_unchecked(
 ///                                       compile anew.
 /// @retval TORVYN_ERROR_DESERIALIZATION  The file is no artifact, or damaged.
 /// @retval TORVYN_ERROR_IO               The file could not be read.
-/// @retval TORVYN_ERROR_UTF8             On Windows: `path` is not valid UTF-8.
 /// @retval TORVYN_ERROR_NULL             `engine`, `path` or `out` is NULL.
 /// @retval TORVYN_ERROR_PANIC            A defect of the library.
 ///

@@ -26,7 +26,8 @@ use crate::engine::traits::ComponentInvoker as _;
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -74,7 +75,8 @@ pub unsafe extern "C" fn torvyn_evaluate(
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -127,7 +129,8 @@ pub unsafe extern "C" fn torvyn_route(
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -177,7 +180,8 @@ pub unsafe extern "C" fn torvyn_ingest(
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.

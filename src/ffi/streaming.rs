@@ -27,7 +27,8 @@ use crate::engine::traits::ComponentInvoker as _;
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -94,7 +95,8 @@ pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mu
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -134,7 +136,9 @@ pub unsafe extern "C" fn torvyn_pull(
 /// @retval TORVYN_OK              It was told.
 /// @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
-///                                A budget or a cancel ended the call; POISONED.
+///                                A budget or a cancel ended the call; POISONED,
+///                                but as it was where a cancel came before it
+///                                began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
 ///                                Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
@@ -177,7 +181,8 @@ pub unsafe extern "C" fn torvyn_notify_backpressure(
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -241,7 +246,8 @@ pub unsafe extern "C" fn torvyn_process(
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
 ///                                     Misuse, maybe in `elements[*done]`, which
 ///                                     did not run.
@@ -308,7 +314,8 @@ pub unsafe extern "C" fn torvyn_process_batch(
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
@@ -365,7 +372,8 @@ pub unsafe extern "C" fn torvyn_push(
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
 ///                                     Misuse, maybe in `elements[*done]`, which
 ///                                     did not run.
@@ -426,7 +434,8 @@ pub unsafe extern "C" fn torvyn_push_batch(
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED.
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.

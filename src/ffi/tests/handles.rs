@@ -143,6 +143,24 @@ fn a_second_call_is_refused_and_a_cancel_stops_the_first() {
     }
 }
 
+/// An initialised instance of a component that is compiled once.
+fn instance_of_one_linked(name: &str) -> *mut InstanceHandle {
+    static LINKED: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    let linked = *LINKED.get_or_init(|| unsafe {
+        let engine = engine(&config());
+        let linked = linked(engine, name);
+        torvyn_engine_free(engine);
+        linked.expose_provenance()
+    });
+    let mut out = null_mut();
+    unsafe {
+        let linked = std::ptr::with_exposed_provenance(linked);
+        assert_eq!(torvyn_instance_new(linked, 7, null(), &raw mut out, null_mut()), TORVYN_OK);
+        assert_eq!(torvyn_init(out, Str::EMPTY, null_mut()), TORVYN_OK);
+    }
+    out
+}
+
 /// The control block of an instance, and whether the instance is gone.
 fn watched(instance: *mut InstanceHandle) -> (Arc<Control>, impl Fn(&Arc<Control>) -> bool) {
     let control = unsafe { held(instance).as_ref() }.control.clone();
@@ -175,6 +193,25 @@ fn an_instance_freed_elsewhere_ends_with_its_call() {
     control.cancel();
     assert_eq!(call.join().unwrap(), TORVYN_ERROR_CANCELLED);
     assert!(gone(&control));
+}
+
+#[test]
+fn an_instance_freed_at_its_calls_end_ends_once() {
+    for round in 0..100u32 {
+        let instance = Sent(instance_of_one_linked("misbehave"));
+        let (control, gone) = watched(instance.get());
+        let call = thread::spawn(move || process(instance.get(), b"spin:3000").0);
+        while control.counters.elements_in.get() == 0 {
+            std::hint::spin_loop();
+        }
+        for _ in 0..round * 20 {
+            std::hint::spin_loop();
+        }
+        unsafe { torvyn_instance_free(instance.get()) };
+        assert_eq!(call.join().unwrap(), TORVYN_OK);
+        running::sweep();
+        assert!(gone(&control), "round {round}");
+    }
 }
 
 #[test]
