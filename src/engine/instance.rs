@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::Engine;
-use super::config::EngineConfig;
+use super::config::{EngineConfig, default_memory_limit};
 use super::control::{Control, State};
 use super::fault::{self, Stop};
 use super::limits::Limits;
@@ -57,6 +57,7 @@ impl InstanceOptions {
 
 /// How an instance runs.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // the direct path is the common one and the hot one
 pub(super) enum Running {
     Direct(direct::run::Running),
     General(Box<general::run::Running>),
@@ -166,15 +167,20 @@ impl ComponentInstance {
         let engine = self.linked.engine();
         let began = engine.clock().begin();
         let o = &self.options;
+        let memory_limit = match o.memory_limit {
+            0 => default_memory_limit(self.linked.component().analysis().initial_memory),
+            limit => limit,
+        };
         let host = Host {
             loan: Loan::NONE,
             handles: Handles::new(o.max_handles, o.buffer_limit, self.linked.path() == super::link::Path::Direct),
-            limits: Limits::new(o.memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
+            limits: Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
             control: self.control.clone(),
             clock: engine.clock().clone(),
             began,
             ends: began.saturating_add(self.timeout_ticks),
             fuel: engine.config().fuel,
+            born: std::time::Instant::now(),
             canon: Default::default(),
         };
         let store = store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel });

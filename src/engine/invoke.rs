@@ -243,7 +243,8 @@ impl ComponentInvoker for Invoker {
         if matches!(state, State::Poisoned | State::TornDown) {
             return Err(instance.wrong_state(Function::Teardown));
         }
-        if instance.roles.has(Role::Lifecycle) && state != State::New && instance.budget(Function::Teardown, 0).is_ok() {
+        if instance.roles.has(Role::Lifecycle) && state != State::New && instance.budget(Function::Teardown, 0).is_ok()
+        {
             let outcome = on_path!(instance, teardown());
             // Never stops a shutdown.
             let _ = instance.settle(Function::Teardown, outcome);
