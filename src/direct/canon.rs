@@ -63,8 +63,6 @@ pub enum Lifted {
 pub struct Canon {
     /// The memory that pointers point into.
     pub memory: Option<Memory>,
-    /// Imports may be called: not from realloc, not from post-return ("may_leave").
-    pub may_leave: bool,
     /// What is on its way into the guest.
     pub source: Source,
     /// The running call.
@@ -79,7 +77,6 @@ impl Default for Canon {
     fn default() -> Self {
         Self {
             memory: None,
-            may_leave: true,
             source: Source::None,
             function: Function::Init,
             lifted: Lifted::None,
@@ -176,8 +173,7 @@ fn process_error(memory: &[u8], record: &Record<'_>, base: usize) -> Checked<Pro
 }
 
 /// Ends the running call's borrow scope and lifts its result from `at` ("canon_lift"). `lent` is
-/// not zero where a borrow is left; `gone` is a spent handle that the guest dropped, or 0. The
-/// function's own post-return, which comes next, may not leave.
+/// not zero where a borrow is left; `gone` is a spent handle that the guest dropped, or 0.
 #[inline]
 pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Checked<()> {
     if lent != 0 {
@@ -186,7 +182,6 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Ch
     if gone != 0 {
         host.handles.drop_handle(gone, Resource::MutableBuffer)?;
     }
-    host.canon.may_leave = false;
     host.canon.lifted = match host.canon.function {
         // result<variant, process-error>: discriminant 0, payload 8 (of the variant: discriminant
         // 8, payload 16); 48 bytes, alignment 8.

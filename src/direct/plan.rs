@@ -398,6 +398,9 @@ mod translate {
                     other => return Err(format!("needs a step that only the general path has: {other:?}")),
                 }
             }
+            if !plan.steps.iter().any(|step| matches!(step, Step::Memory(_))) {
+                return Err("has no memory".into());
+            }
             for function in Function::ALL.into_iter().filter(|f| analysis.roles.has(f.role())) {
                 let interface = analysis.interfaces[function.role() as usize].as_deref().unwrap_or_default();
                 let Some((_, (index, _))) = self.component.exports.raw_iter().find(|(n, _)| n.as_str() == interface)

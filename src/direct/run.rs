@@ -129,6 +129,9 @@ impl Linked {
             });
         }
         let mut outer = Vec::new();
+        let memory = plan.steps.iter().find_map(|step| if let Step::Memory(at) = step { Some(at) } else { None });
+        let (instance, memory) = export(&instantiated, memory.ok_or_else(|| broken("memory"))?)?;
+        outer.push(Outer::Export(instance, memory));
         for entry in &plan.entries {
             let (instance, target) = export(&instantiated, &entry.target)?;
             outer.push(Outer::Export(instance, target));
@@ -217,23 +220,23 @@ impl Linked {
     }
 }
 
-/// Sequence, timestamp, length of the content type.
-type Element = (u64, u64, u32);
+/// Sequence, timestamp; the content type's length and [`glue::by_value`]; the payload's length.
+type Element = (u64, u64, u32, u64, u64, u32);
 
 /// The glue's entries; each is there where its role is.
 #[derive(Default)]
 struct Entries {
-    init: Option<TypedFunc<u32, ()>>,
-    teardown: Option<TypedFunc<(), ()>>,
-    pull: Option<TypedFunc<(), ()>>,
-    notify: Option<TypedFunc<u32, ()>>,
-    process: Option<TypedFunc<Element, ()>>,
-    push: Option<TypedFunc<Element, ()>>,
-    complete: Option<TypedFunc<(), ()>>,
-    evaluate: Option<TypedFunc<Element, ()>>,
-    route: Option<TypedFunc<Element, ()>>,
-    ingest: Option<TypedFunc<Element, ()>>,
-    flush: Option<TypedFunc<(), ()>>,
+    init: Option<TypedFunc<u32, u32>>,
+    teardown: Option<TypedFunc<(), u32>>,
+    pull: Option<TypedFunc<(), u32>>,
+    notify: Option<TypedFunc<u32, u32>>,
+    process: Option<TypedFunc<Element, u32>>,
+    push: Option<TypedFunc<Element, u32>>,
+    complete: Option<TypedFunc<(), u32>>,
+    evaluate: Option<TypedFunc<Element, u32>>,
+    route: Option<TypedFunc<Element, u32>>,
+    ingest: Option<TypedFunc<Element, u32>>,
+    flush: Option<TypedFunc<(), u32>>,
 }
 
 impl Entries {
@@ -242,7 +245,7 @@ impl Entries {
             function: Function,
             glue: &Instance,
             store: &mut Store<Host>,
-        ) -> wasmtime::Result<Option<TypedFunc<P, ()>>> {
+        ) -> wasmtime::Result<Option<TypedFunc<P, u32>>> {
             glue.get_typed_func(store, function.name()).map(Some)
         }
         match function {
@@ -287,24 +290,35 @@ fn absent() -> Fault {
     Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"))
 }
 
+/// The result that an entry gives itself.
+#[inline]
+fn plain(code: u32) -> Lifted {
+    match code {
+        glue::code::NOTHING => Lifted::Nothing,
+        signal if signal < glue::code::VERDICT => {
+            let pause = signal - glue::code::SIGNAL != 0;
+            Lifted::Signal(if pause { BackpressureSignal::Pause } else { BackpressureSignal::Ready })
+        }
+        verdict => Lifted::Verdict(verdict != glue::code::VERDICT),
+    }
+}
+
 impl Running {
     #[inline]
     fn call<P: WasmParams>(
         store: &mut Store<Host>,
-        entry: Option<&TypedFunc<P, ()>>,
+        entry: Option<&TypedFunc<P, u32>>,
         function: Function,
         params: P,
     ) -> Outcome<Lifted> {
         let entry = entry.ok_or_else(absent)?;
         let host = store.data_mut();
         host.canon.function = function;
-        if glue::has_string(function) {
-            host.canon.source = Source::Parameter;
-            host.canon.may_leave = false;
-        } else {
-            host.canon.may_leave = true;
+        host.canon.source = Source::Parameter;
+        let code = entry.call(&mut *store, params).map_err(Fault::Stopped)?;
+        if code != 0 {
+            return Ok(plain(code));
         }
-        entry.call(&mut *store, params).map_err(Fault::Stopped)?;
         match std::mem::take(&mut store.data_mut().canon.lifted) {
             Lifted::Error(error) => Err(Fault::Guest(error)),
             lifted => Ok(lifted),
@@ -315,7 +329,7 @@ impl Running {
     #[inline]
     fn lend(
         store: &mut Store<Host>,
-        entry: Option<&TypedFunc<Element, ()>>,
+        entry: Option<&TypedFunc<Element, u32>>,
         function: Function,
         element: &StreamElement<'_>,
     ) -> Outcome<Lifted> {
@@ -324,8 +338,11 @@ impl Running {
             |store| &mut store.data_mut().loan,
             element,
             |store| {
-                let len = element.content_type.len() as u32;
-                Self::call(store, entry, function, (element.sequence, element.timestamp_ns, len))
+                let content_type = element.content_type.as_bytes();
+                let (head, tail) = glue::by_value(content_type);
+                let (len, bytes) = (content_type.len() as u32, element.payload.len() as u32);
+                let params = (element.sequence, element.timestamp_ns, len, head, tail, bytes);
+                Self::call(store, entry, function, params)
             },
         )
     }
