@@ -6,6 +6,7 @@
 
 use wasmtime::Memory;
 
+use crate::contract::buffer::Buffer;
 use crate::contract::host::{Breach, Handles, Host, Resource};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};
@@ -46,8 +47,8 @@ pub enum Lifted {
     Signal(BackpressureSignal),
     /// `ok(bool)`.
     Verdict(bool),
-    /// `ok(emit(_))`, `ok(some(_))`.
-    Element(OutputElement),
+    /// `ok(emit(_))`, `ok(some(_))`: in [`Canon::payload`] and the fields beside it.
+    Element,
     /// `ok(drop)`, `ok(none)`.
     Nothing,
     /// `ok(list<string>)`: how many names lie in [`Canon::ports`].
@@ -69,6 +70,12 @@ pub struct Canon {
     pub function: Function,
     /// Its result.
     pub lifted: Lifted,
+    /// The lifted element's buffer.
+    pub payload: Option<Box<Buffer>>,
+    /// Its position in the flow.
+    pub sequence: u64,
+    /// Its time.
+    pub timestamp_ns: u64,
     /// Names that `route` gave, in storage that is reused.
     pub ports: Vec<String>,
 }
@@ -80,6 +87,9 @@ impl Default for Canon {
             source: Source::None,
             function: Function::Init,
             lifted: Lifted::None,
+            payload: None,
+            sequence: 0,
+            timestamp_ns: 0,
             ports: Vec::new(),
         }
     }
@@ -191,7 +201,10 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Ch
             let element = if host.canon.function == Function::Process { 0 } else { 1 };
             match (record.u8(0), record.u8(8)) {
                 (0, case) if case == element => {
-                    Lifted::Element(output(memory, &host.loan, &mut host.handles, &record, 16)?)
+                    let output = output(memory, &host.loan, &mut host.handles, &record, 16)?;
+                    (host.canon.sequence, host.canon.timestamp_ns) = (output.sequence, output.timestamp_ns);
+                    host.canon.payload = Some(output.payload);
+                    Lifted::Element
                 }
                 (0, case) if case == 1 - element => Lifted::Nothing,
                 (1, _) => Lifted::Error(process_error(memory, &record, 8)?),

@@ -56,10 +56,9 @@ fn alive(handle: u32, bit: u32) -> String {
 
 fn alive_for(import: Import) -> String {
     match import {
-        Import::BufferContentType
-        | Import::BufferRead
-        | Import::BufferReadAll
-        | Import::CloneIntoMutable => alive(PAYLOAD, PAYLOAD_LENT),
+        Import::BufferContentType | Import::BufferRead | Import::BufferReadAll | Import::CloneIntoMutable => {
+            alive(PAYLOAD, PAYLOAD_LENT)
+        }
         Import::FlowTraceId | Import::FlowSpanId | Import::FlowId => alive(CONTEXT, CONTEXT_LENT),
         _ => String::new(),
     }
@@ -89,8 +88,7 @@ fn core_type(name: &str) -> &'static str {
 }
 
 /// Names of the host's functions that stand for no import.
-const OWN: [&str; 7] =
-    ["finish", "finish-payload", "refuse", "unknown-handle", "cannot-leave", "parameter", "lift"];
+const OWN: [&str; 7] = ["finish", "finish-payload", "refuse", "unknown-handle", "cannot-leave", "parameter", "lift"];
 
 /// Traps where imports may not be called.
 const LEAVING: &str = "(if (i32.eqz (global.get $leave)) (then (call $cannot-leave)))";
@@ -318,7 +316,9 @@ fn plain_result(function: Function) -> String {
             );
             (16, 3, "(i32.const 1)".into(), value)
         }
-        Function::Complete | Function::Init => (16, 3, "(i32.const 1)".into(), format!("(i32.const {})", code::NOTHING)),
+        Function::Complete | Function::Init => {
+            (16, 3, "(i32.const 1)".into(), format!("(i32.const {})", code::NOTHING))
+        }
         _ => return "(i32.const 0)".into(),
     };
     let within = within("(local.get $ret)", &format!("(i32.const {size})"));

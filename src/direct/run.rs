@@ -304,7 +304,7 @@ fn plain(code: u32) -> Lifted {
 }
 
 impl Running {
-    #[inline]
+    #[inline(always)]
     fn call<P: WasmParams>(
         store: &mut Store<Host>,
         entry: Option<&TypedFunc<P, u32>>,
@@ -319,14 +319,20 @@ impl Running {
         if code != 0 {
             return Ok(plain(code));
         }
-        match std::mem::take(&mut store.data_mut().canon.lifted) {
+        let lifted = &mut store.data_mut().canon.lifted;
+        // The common one, moved without the rest.
+        if matches!(lifted, Lifted::Element) {
+            *lifted = Lifted::None;
+            return Ok(Lifted::Element);
+        }
+        match std::mem::take(lifted) {
             Lifted::Error(error) => Err(Fault::Guest(error)),
             lifted => Ok(lifted),
         }
     }
 
     /// A call that lends an element.
-    #[inline]
+    #[inline(always)]
     fn lend(
         store: &mut Store<Host>,
         entry: Option<&TypedFunc<Element, u32>>,
@@ -365,9 +371,10 @@ impl Running {
     }
 
     /// `pull`.
-    #[inline]
+    #[inline(always)]
     pub fn pull(&mut self) -> Outcome<Option<OutputElement>> {
-        element(Self::call(&mut self.store, self.entries.pull.as_ref(), Function::Pull, ())?)
+        let lifted = Self::call(&mut self.store, self.entries.pull.as_ref(), Function::Pull, ())?;
+        self.element(lifted)
     }
 
     /// `notify-backpressure`.
@@ -377,17 +384,17 @@ impl Running {
     }
 
     /// `process`.
-    #[inline]
+    #[inline(always)]
     pub fn process(&mut self, input: &StreamElement<'_>) -> Outcome<ProcessResult> {
         match Self::lend(&mut self.store, self.entries.process.as_ref(), Function::Process, input)? {
-            Lifted::Element(output) => Ok(ProcessResult::Emit(output)),
+            Lifted::Element => Ok(ProcessResult::Emit(taken(&mut self.store)?)),
             Lifted::Nothing => Ok(ProcessResult::Drop),
             _ => Err(unexpected()),
         }
     }
 
     /// `push`.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, input: &StreamElement<'_>) -> Outcome<BackpressureSignal> {
         match Self::lend(&mut self.store, self.entries.push.as_ref(), Function::Push, input)? {
             Lifted::Signal(signal) => Ok(signal),
@@ -401,7 +408,7 @@ impl Running {
     }
 
     /// `evaluate`.
-    #[inline]
+    #[inline(always)]
     pub fn evaluate(&mut self, input: &StreamElement<'_>) -> Outcome<bool> {
         match Self::lend(&mut self.store, self.entries.evaluate.as_ref(), Function::Evaluate, input)? {
             Lifted::Verdict(verdict) => Ok(verdict),
@@ -410,7 +417,7 @@ impl Running {
     }
 
     /// `route`: the number of names, which lie in `Canon::ports`.
-    #[inline]
+    #[inline(always)]
     pub fn route(&mut self, input: &StreamElement<'_>) -> Outcome<usize> {
         match Self::lend(&mut self.store, self.entries.route.as_ref(), Function::Route, input)? {
             Lifted::Ports(count) => Ok(count),
@@ -419,9 +426,10 @@ impl Running {
     }
 
     /// `ingest`.
-    #[inline]
+    #[inline(always)]
     pub fn ingest(&mut self, input: &StreamElement<'_>) -> Outcome<Option<OutputElement>> {
-        element(Self::lend(&mut self.store, self.entries.ingest.as_ref(), Function::Ingest, input)?)
+        let lifted = Self::lend(&mut self.store, self.entries.ingest.as_ref(), Function::Ingest, input)?;
+        self.element(lifted)
     }
 
     /// `flush`.
@@ -431,13 +439,21 @@ impl Running {
             _ => Err(unexpected()),
         }
     }
+
+    #[inline(always)]
+    fn element(&mut self, lifted: Lifted) -> Outcome<Option<OutputElement>> {
+        match lifted {
+            Lifted::Element => taken(&mut self.store).map(Some),
+            Lifted::Nothing => Ok(None),
+            _ => Err(unexpected()),
+        }
+    }
 }
 
-#[inline]
-fn element(lifted: Lifted) -> Outcome<Option<OutputElement>> {
-    match lifted {
-        Lifted::Element(output) => Ok(Some(output)),
-        Lifted::Nothing => Ok(None),
-        _ => Err(unexpected()),
-    }
+/// The element that was lifted.
+#[inline(always)]
+fn taken(store: &mut Store<Host>) -> Outcome<OutputElement> {
+    let canon = &mut store.data_mut().canon;
+    let payload = canon.payload.take().ok_or_else(unexpected)?;
+    Ok(OutputElement { sequence: canon.sequence, timestamp_ns: canon.timestamp_ns, payload })
 }

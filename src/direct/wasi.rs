@@ -185,9 +185,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                 })
             })?,
             ("(param i32)", _) if item.starts_with("exit") => {
-                l.func_wrap(MODULE, &name, |_: Guest<'_>, status: u32| -> Trapped<()> {
-                    Err(Exit(status).into())
-                })?
+                l.func_wrap(MODULE, &name, |_: Guest<'_>, status: u32| -> Trapped<()> { Err(Exit(status).into()) })?
             }
             ("(param i32)", _) => l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, ret: u32| -> Trapped<()> {
                 let (memory, _) = both(&mut c)?;
