@@ -331,12 +331,12 @@ impl Running {
         }
     }
 
-    /// A call that lends an element.
+    /// A call that lends an element. Made once for each function `F`, an index of [`Function::ALL`],
+    /// so that each is inlined into its one caller.
     #[inline(always)]
-    fn lend(
+    fn lend<const F: usize>(
         store: &mut Store<Host>,
         entry: Option<&TypedFunc<Element, u32>>,
-        function: Function,
         element: &StreamElement<'_>,
     ) -> Outcome<Lifted> {
         Loan::during(
@@ -348,7 +348,7 @@ impl Running {
                 let (head, tail) = glue::by_value(content_type);
                 let (len, bytes) = (content_type.len() as u32, element.payload.len() as u32);
                 let params = (element.sequence, element.timestamp_ns, len, head, tail, bytes);
-                Self::call(store, entry, function, params)
+                Self::call(store, entry, Function::ALL[F], params)
             },
         )
     }
@@ -386,7 +386,7 @@ impl Running {
     /// `process`.
     #[inline(always)]
     pub fn process(&mut self, input: &StreamElement<'_>) -> Outcome<ProcessResult> {
-        match Self::lend(&mut self.store, self.entries.process.as_ref(), Function::Process, input)? {
+        match Self::lend::<{ Function::Process as usize }>(&mut self.store, self.entries.process.as_ref(), input)? {
             Lifted::Element => Ok(ProcessResult::Emit(taken(&mut self.store)?)),
             Lifted::Nothing => Ok(ProcessResult::Drop),
             _ => Err(unexpected()),
@@ -396,7 +396,7 @@ impl Running {
     /// `push`.
     #[inline(always)]
     pub fn push(&mut self, input: &StreamElement<'_>) -> Outcome<BackpressureSignal> {
-        match Self::lend(&mut self.store, self.entries.push.as_ref(), Function::Push, input)? {
+        match Self::lend::<{ Function::Push as usize }>(&mut self.store, self.entries.push.as_ref(), input)? {
             Lifted::Signal(signal) => Ok(signal),
             _ => Err(unexpected()),
         }
@@ -410,7 +410,7 @@ impl Running {
     /// `evaluate`.
     #[inline(always)]
     pub fn evaluate(&mut self, input: &StreamElement<'_>) -> Outcome<bool> {
-        match Self::lend(&mut self.store, self.entries.evaluate.as_ref(), Function::Evaluate, input)? {
+        match Self::lend::<{ Function::Evaluate as usize }>(&mut self.store, self.entries.evaluate.as_ref(), input)? {
             Lifted::Verdict(verdict) => Ok(verdict),
             _ => Err(unexpected()),
         }
@@ -419,7 +419,7 @@ impl Running {
     /// `route`: the number of names, which lie in `Canon::ports`.
     #[inline(always)]
     pub fn route(&mut self, input: &StreamElement<'_>) -> Outcome<usize> {
-        match Self::lend(&mut self.store, self.entries.route.as_ref(), Function::Route, input)? {
+        match Self::lend::<{ Function::Route as usize }>(&mut self.store, self.entries.route.as_ref(), input)? {
             Lifted::Ports(count) => Ok(count),
             _ => Err(unexpected()),
         }
@@ -428,7 +428,7 @@ impl Running {
     /// `ingest`.
     #[inline(always)]
     pub fn ingest(&mut self, input: &StreamElement<'_>) -> Outcome<Option<OutputElement>> {
-        let lifted = Self::lend(&mut self.store, self.entries.ingest.as_ref(), Function::Ingest, input)?;
+        let lifted = Self::lend::<{ Function::Ingest as usize }>(&mut self.store, self.entries.ingest.as_ref(), input)?;
         self.element(lifted)
     }
 

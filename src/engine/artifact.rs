@@ -64,7 +64,15 @@ fn fingerprint(engine: &Engine) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
+/// A build without the compiler loads artifacts and makes none.
+#[cfg(not(feature = "compiler"))]
+pub(super) fn write(_: &CompiledComponent) -> Result<Vec<u8>> {
+    let message = "this build of libtorvyn has no compiler and makes no artifacts: copy the one that was loaded";
+    Err(Error::new(ErrorKind::Unsupported, message))
+}
+
 /// Serializes what was compiled.
+#[cfg(feature = "compiler")]
 pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
     let failed = |e: wasmtime::Error| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e:#}"));
     let (direct, general) = component.compiled();
