@@ -7,6 +7,7 @@ use super::buffer::{self, Buffer};
 use super::lent::Loan;
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
+use crate::engine::grants::Grants;
 use crate::engine::limits::Limits;
 
 /// A breach of the canonical ABI or of a resource's rules: the guest is trapped.
@@ -307,6 +308,11 @@ pub struct Host {
     pub fuel: bool,
     /// What the direct path keeps.
     pub canon: crate::direct::canon::Canon,
+    /// What was granted when linking.
+    pub grants: Arc<Grants>,
+    /// What the instance has of WASI.
+    #[cfg(feature = "wasi")]
+    pub wasi: Option<Box<crate::wasi::State>>,
 }
 
 impl Host {
@@ -370,9 +376,9 @@ impl Host {
         Ok(&self.loan)
     }
 
-    /// `capability-query.has-capability`: what was granted when linking; nothing can be, so far.
-    pub fn has_capability(&self, _name: &str) -> bool {
-        false
+    /// `capability-query.has-capability`: what was granted when linking.
+    pub fn has_capability(&self, name: &str) -> bool {
+        self.grants.has(name)
     }
 
     /// `[method]flow-context.deadline-ns`: what is left now, at least 1 while the call runs; 0
