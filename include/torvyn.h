@@ -1234,6 +1234,26 @@ torvyn_str_t torvyn_component_import(const torvyn_component_t *component,
                                      size_t index);
 
 /**
+ * The WIT type of an import as text: of a function, e.g. "func(key: string) ->
+ * option<string>"; of an interface, a line for each of its functions, e.g.
+ * "get: func(key: string) -> option<string>", for each of its types, e.g.
+ * "type level = enum { low, high }", and for each resource, "resource file".
+ *
+ * @param component  Borrowed for the call; NULL gives "".
+ * @param index      From 0 to torvyn_component_import_count() - 1; others give
+ *                   "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; lines end with a newline but for
+ *          the last; valid until torvyn_component_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_component_import_type(const torvyn_component_t *component,
+                                          size_t index);
+
+/**
  * The number of the component's exports, those outside of the contract
  * included.
  *
@@ -1263,6 +1283,26 @@ size_t torvyn_component_export_count(const torvyn_component_t *component);
  */
 torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
                                      size_t index);
+
+/**
+ * The WIT type of an export as text: of a function, e.g. "func(key: string) ->
+ * option<string>"; of an interface, a line for each of its functions, e.g.
+ * "get: func(key: string) -> option<string>", for each of its types, e.g.
+ * "type level = enum { low, high }", and for each resource, "resource file".
+ *
+ * @param component  Borrowed for the call; NULL gives "".
+ * @param index      From 0 to torvyn_component_export_count() - 1; others give
+ *                   "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; lines end with a newline but for
+ *          the last; valid until torvyn_component_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_component_export_type(const torvyn_component_t *component,
+                                          size_t index);
 
 /**
  * The way in which the component will run where nothing is granted to it.
@@ -1868,6 +1908,7 @@ typedef struct torvyn_instance_options {
  * @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot or no
  *                                     address space is left, or the component
  *                                     is larger than a slot.
+ * @retval TORVYN_ERROR_WASI           A granted directory does not open.
  * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
  *                            function was stopped.
  * @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
@@ -1897,6 +1938,8 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  * @retval TORVYN_OK                   The instance is as new.
  * @retval TORVYN_ERROR_INSTANTIATION  It could not be made; POISONED, and may
  *                                     be reset again.
+ * @retval TORVYN_ERROR_WASI           A granted directory does not open;
+ *                                     POISONED, and may be reset again.
  * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
  *                            component's start function was stopped; POISONED,
  *                            and may be reset again.

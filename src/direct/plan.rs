@@ -93,6 +93,8 @@ pub struct Analysis {
     pub exports: Vec<String>,
     /// An exported interface of the contract with another type: which, and how.
     pub mismatch: Option<String>,
+    /// The types of its imports and exports, as text.
+    pub surface: crate::engine::surface::Surface,
     /// How to run it directly, or why not.
     pub plan: Result<Plan, String>,
 }
@@ -164,6 +166,7 @@ mod translate {
                 imports: component.import_types.iter().map(|(_, (name, ty))| self.import(name, &ty.ty)).collect(),
                 exports: component.exports.raw_iter().map(|(name, _)| name.to_string()).collect(),
                 mismatch: None,
+                surface: Default::default(),
                 plan: Err(String::new()),
             };
             for role in Role::ALL {

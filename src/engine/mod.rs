@@ -12,6 +12,8 @@ pub mod invoke;
 pub mod limits;
 pub mod link;
 pub mod log;
+#[cfg_attr(not(feature = "compiler"), allow(dead_code))]
+pub mod surface;
 pub mod traits;
 
 use std::sync::{Arc, Weak};
