@@ -112,8 +112,15 @@ impl Error {
         use ErrorKind as K;
         matches!(
             self.kind,
-            K::Trap | K::Fuel | K::Deadline | K::Cancelled | K::Memory | K::HostFunction | K::Panic
-                | K::Internal | K::Guest(ProcessErrorKind::Fatal)
+            K::Trap
+                | K::Fuel
+                | K::Deadline
+                | K::Cancelled
+                | K::Memory
+                | K::HostFunction
+                | K::Panic
+                | K::Internal
+                | K::Guest(ProcessErrorKind::Fatal)
         )
     }
 

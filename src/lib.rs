@@ -4,6 +4,7 @@
 //! - [`engine`]: configuration, compilation, linking, instances, calls, limits, the clock. Its
 //!   `traits` are the seam.
 //! - [`direct`] and [`general`]: the two ways in which a component runs.
+//! - [`wasi`]: what components are granted of WASI.
 //! - [`ffi`]: the C ABI; `include/torvyn.h` is generated from it.
 //! - [`error`]: errors as values.
 #![deny(unsafe_code)]
@@ -15,3 +16,5 @@ pub mod engine;
 pub mod error;
 pub mod ffi;
 pub mod general;
+#[cfg(feature = "wasi")]
+pub mod wasi;

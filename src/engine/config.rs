@@ -60,6 +60,7 @@ pub struct EngineConfig {
     pub memory_reservation: Option<u64>,
     pub pooling: Option<Pooling>,
     pub path: PathChoice,
+    pub wasi_threads: u32,
 }
 
 /// What the compiler optimises for.
@@ -96,6 +97,7 @@ impl Default for EngineConfig {
             memory_reservation: None,
             pooling: None,
             path: PathChoice::Auto,
+            wasi_threads: 1,
         }
     }
 }
@@ -127,6 +129,9 @@ impl EngineConfig {
         }
         if self.instance_limit == 0 || self.instance_limit > 10_000 {
             return Err(bad("instance_limit", format!("{} is not within 1 and 10000", self.instance_limit)));
+        }
+        if self.wasi_threads == 0 || self.wasi_threads > 64 {
+            return Err(bad("wasi_threads", format!("{} is not within 1 and 64", self.wasi_threads)));
         }
         if self.relaxed_simd && !self.simd {
             return Err(bad("relaxed_simd", "needs `simd`"));
@@ -175,6 +180,7 @@ impl EngineConfig {
                 .total_core_instances(cores)
                 .total_memories(pooling.instances)
                 .total_tables(cores)
+                .total_stacks(pooling.instances)
                 .max_memory_size(if self.memory_limit == 0 { 64 << 20 } else { self.memory_limit as usize })
                 .table_elements(usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000))
                 .linear_memory_keep_resident(pooling.keep_resident)

@@ -182,11 +182,16 @@ impl ComponentInstance {
             fuel: engine.config().fuel,
             born: std::time::Instant::now(),
             canon: Default::default(),
+            grants: self.linked.grants().clone(),
+            #[cfg(feature = "wasi")]
+            wasi: self.linked.wasi_state(self.id, o.max_handles)?,
         };
         let store = store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel });
         let made = match self.linked.code() {
             Code::Direct(linked) => linked.instantiate(store).map(Running::Direct),
-            Code::General(linked) => linked.instantiate(store).map(|running| Running::General(Box::new(running))),
+            Code::General(linked) => {
+                linked.instantiate(store, self.linked.waiter()?).map(|running| Running::General(Box::new(running)))
+            }
         };
         match made {
             Ok(running) => {

@@ -114,8 +114,10 @@ pub struct EngineConfig {
     /// TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
     /// the system for each instance.
     pub pool_instances: u32,
-    /// Must be zero.
-    pub reserved: u32,
+    /// Threads that wait for what components granted WASI do: files, sockets,
+    /// sleeps. They start with the first instance that needs them. From 1 to 64.
+    /// Default: 1.
+    pub wasi_threads: u32,
     /// With `pool_instances`: bytes of a linear memory that stay in memory while
     /// its slot is idle, zeroed by hand and not by the system. Default: 0.
     pub pool_keep_resident: u64,
@@ -133,9 +135,6 @@ impl EngineConfig {
         let default = config::EngineConfig::default();
         let on = |given, name, default| switch(given, default, |reason| bad(name, reason));
         let or = |given, default| if given == 0 { default } else { given };
-        if self.reserved != 0 {
-            return Err(bad("reserved", "must be zero"));
-        }
         Ok(config::EngineConfig {
             fuel: on(self.fuel, "fuel", default.fuel)?,
             host_ticks: on(self.host_ticks, "host_ticks", default.host_ticks)?,
@@ -174,6 +173,7 @@ impl EngineConfig {
                 2 => PathChoice::General,
                 other => return Err(bad("path", format_args!("{other} is no torvyn_path_t"))),
             },
+            wasi_threads: if self.wasi_threads == 0 { default.wasi_threads } else { self.wasi_threads },
         })
     }
 }
@@ -315,7 +315,7 @@ mod tests {
             guest_stack: 8,
             memory_reservation: 9,
             pool_instances: 10,
-            reserved: 0,
+            wasi_threads: 12,
             pool_keep_resident: 11,
         };
         let wanted = config::EngineConfig {
@@ -340,6 +340,7 @@ mod tests {
             memory_reservation: Some(9),
             pooling: Some(Pooling { instances: 10, keep_resident: 11 }),
             path: PathChoice::General,
+            wasi_threads: 12,
         };
         assert_eq!(format!("{:?}", given.read().unwrap()), format!("{wanted:?}"));
     }
@@ -352,7 +353,5 @@ mod tests {
         let error = wrong.read().unwrap_err();
         assert_eq!(error.kind, ErrorKind::Config);
         assert!(error.message.contains("optimize"), "{}", error.message);
-        let error = EngineConfig { reserved: 1, ..config() }.read().unwrap_err();
-        assert!(error.message.contains("reserved"), "{}", error.message);
     }
 }

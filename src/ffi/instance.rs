@@ -146,6 +146,7 @@ impl Handle for InstanceHandle {
 /// @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot or no
 ///                                     address space is left, or the component
 ///                                     is larger than a slot.
+/// @retval TORVYN_ERROR_WASI           A granted directory does not open.
 /// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
 ///                            function was stopped.
 /// @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
@@ -185,6 +186,8 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// @retval TORVYN_OK                   The instance is as new.
 /// @retval TORVYN_ERROR_INSTANTIATION  It could not be made; POISONED, and may
 ///                                     be reset again.
+/// @retval TORVYN_ERROR_WASI           A granted directory does not open;
+///                                     POISONED, and may be reset again.
 /// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
 ///                            component's start function was stopped; POISONED,
 ///                            and may be reset again.

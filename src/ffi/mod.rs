@@ -15,6 +15,7 @@ mod running;
 mod sized;
 
 pub mod buffer;
+pub mod callback;
 pub mod cancel;
 pub mod component;
 pub mod engine;
@@ -28,6 +29,7 @@ pub mod status;
 pub mod streaming;
 pub mod usage;
 pub mod version;
+pub mod wasi;
 
 #[cfg(test)]
 mod tests;

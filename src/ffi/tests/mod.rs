@@ -5,6 +5,8 @@
 mod calls;
 mod handles;
 mod manner;
+#[cfg(feature = "wasi")]
+mod wasi;
 
 use std::ptr::{null, null_mut};
 
