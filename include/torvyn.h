@@ -695,9 +695,10 @@ torvyn_str_t torvyn_error_frame(const torvyn_error_t *error,
                                 size_t index);
 
 /**
- * Whether the failure leaves an instance that takes no element any more: it is
- * FAILED or POISONED, and torvyn_instance_reset() or torvyn_instance_free() are
- * what to do. torvyn_instance_state() says which.
+ * Whether the failure ended the instance: it is FAILED or POISONED by it, takes
+ * no element any more, and torvyn_instance_reset() or torvyn_instance_free()
+ * are what to do. torvyn_instance_state() says which. False for a call that was
+ * refused, whatever the instance's state, and for what concerns no instance.
  *
  * @param error  Borrowed for the call; NULL gives false.
  *
@@ -1474,7 +1475,9 @@ typedef enum torvyn_state {
 typedef struct torvyn_instance torvyn_instance_t;
 
 /**
- * What an instance may take and do. Zero in a field means the engine's default.
+ * What an instance may take and do. Zero in a field means the engine's default;
+ * each has the range that it has in torvyn_engine_config_t, and within a pool's
+ * slots `memory_limit` is at most the engine's.
  *
  * In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
  * In C++:  torvyn_instance_options_t options{};
@@ -1811,6 +1814,7 @@ typedef struct torvyn_stats {
  * @retval TORVYN_OK                   Set.
  * @retval TORVYN_ERROR_FUEL_DISABLED  The engine does not count fuel; set
  *                                     `fuel` of torvyn_engine_config_t.
+ * @retval TORVYN_ERROR_STATE          The latest reset failed: reset it again.
  * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
@@ -1823,7 +1827,8 @@ torvyn_status_t torvyn_instance_set_fuel(torvyn_instance_t *instance,
                                          torvyn_error_t **err);
 
 /**
- * The fuel that is left: after a call, what that call left over.
+ * The fuel that is left: after a call, what that call left over; after a reset
+ * that failed, none.
  *
  * @param instance  Used by no other call meanwhile.
  * @param out       Where the units go; 0 but for TORVYN_OK.

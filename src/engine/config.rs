@@ -2,6 +2,7 @@
 
 use wasmtime::{InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
+use super::instance::InstanceOptions;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which way a component's code is run.
@@ -100,23 +101,9 @@ impl EngineConfig {
         if !(10_000..=1_000_000_000).contains(&self.tick_ns) {
             return Err(bad("tick_ns", format!("{} is not within 10 µs and 1 s", self.tick_ns)));
         }
-        if self.timeout_ns < self.tick_ns {
-            return Err(bad("timeout_ns", format!("{} is less than one tick ({})", self.timeout_ns, self.tick_ns)));
-        }
+        InstanceOptions::of(self).check(self).map_err(|(name, reason)| bad(name, reason))?;
         if self.guest_stack < 16 << 10 || self.guest_stack > 64 << 20 {
             return Err(bad("guest_stack", format!("{} is not within 16 KiB and 64 MiB", self.guest_stack)));
-        }
-        if self.memory_limit < 64 << 10 || self.memory_limit > 4 << 30 {
-            return Err(bad("memory_limit", format!("{} is not within 64 KiB and 4 GiB", self.memory_limit)));
-        }
-        if self.max_handles < 4 {
-            return Err(bad("max_handles", format!("{} is less than 4", self.max_handles)));
-        }
-        if self.buffer_limit < 4 << 10 {
-            return Err(bad("buffer_limit", format!("{} is less than 4 KiB", self.buffer_limit)));
-        }
-        if self.instance_limit == 0 || self.instance_limit > 10_000 {
-            return Err(bad("instance_limit", format!("{} is not within 1 and 10000", self.instance_limit)));
         }
         if self.relaxed_simd && !self.simd {
             return Err(bad("relaxed_simd", "needs `simd`"));
