@@ -54,11 +54,19 @@
  *            same time is refused with TORVYN_ERROR_BUSY. What is said to be
  *            async-signal-safe may be called in a signal handler; nothing else
  *            may.
- * Process    The library writes nothing to stdout or stderr, reads no
- *            environment, never exits, and lets no panic out. It starts a
- *            thread for its clock unless `host_ticks` is on, threads for
- *            compilation unless `parallel_compilation` is off, and installs
- *            handlers for memory faults unless `explicit_traps` is on.
+ * Callbacks  A function that the program gives the library gets the `user` that
+ *            came with it, may be called on any thread that calls the library,
+ *            on several at once unless its comment says otherwise, and must
+ *            return: an exception or a longjmp() that leaves it is undefined
+ *            behaviour. The finalizer of `user` runs exactly once: when nothing
+ *            can call back any more, or at once where the function that was
+ *            given it fails.
+ * Process    The library writes nothing to stdout or stderr (there is `log` of
+ *            torvyn_engine_config_t), reads no environment, never exits, and
+ *            lets no panic out. It starts a thread for its clock unless
+ *            `host_ticks` is on, threads for compilation unless
+ *            `parallel_compilation` is off, and installs handlers for memory
+ *            faults unless `explicit_traps` is on.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -735,6 +743,67 @@ bool torvyn_error_is_retryable(const torvyn_error_t *error);
  */
 void torvyn_error_free(torvyn_error_t *error);
 
+/* ---------------------------------------------------------------------- Log */
+
+/** How much a line of the log matters. */
+typedef enum torvyn_log_level {
+  /** As TORVYN_LOG_INFO; never the level of a line. */
+  TORVYN_LOG_DEFAULT = 0,
+  /**
+   * Something failed, and no caller is told: a component failed in teardown.
+   */
+  TORVYN_LOG_ERROR = 1,
+  /** Something that may need attention. */
+  TORVYN_LOG_WARN = 2,
+  /**
+   * What an operator wants to know: an instance was reset, what a component
+   * wrote.
+   */
+  TORVYN_LOG_INFO = 3,
+  /** What a caller is told as well: a trap or a budget ended a call. */
+  TORVYN_LOG_DEBUG = 4,
+} torvyn_log_level_t;
+
+/**
+ * One line of the log, borrowed from the library until the callback returns.
+ * Later versions may add fields at the end.
+ */
+typedef struct torvyn_log_line {
+  /**
+   * The size of the struct in the library, in bytes: fields past it are not
+   * there.
+   */
+  uint32_t struct_size;
+  /** How much it matters. */
+  torvyn_log_level_t level;
+  /**
+   * The id of the instance that it is about, as torvyn_instance_new() was given
+   * it; NULL where it is about none.
+   */
+  const uint64_t *component_id;
+  /**
+   * The function of the contract that it is about, by its name in the WIT, e.g.
+   * "teardown"; empty where it is about none. Not NUL-terminated.
+   */
+  torvyn_str_t function;
+  /**
+   * What happened: UTF-8 in one line, control characters escaped. Not
+   * NUL-terminated.
+   */
+  torvyn_str_t message;
+} torvyn_log_line_t;
+
+/**
+ * Takes a line of the log.
+ *
+ * It runs on the thread whose call the line is about, before that call returns;
+ * several threads may be in it at once. It may call the library, but of the
+ * instance that the line is about only what takes it as `const`: a call on it
+ * gets TORVYN_ERROR_BUSY.
+ */
+typedef void (*torvyn_log_fn_t)(void *user,
+                                const torvyn_log_line_t *line);
+
 /* ------------------------------------------------------------------- Engine */
 
 /** What the compiler optimises for. */
@@ -872,25 +941,47 @@ typedef struct torvyn_engine_config {
    */
   uint64_t memory_reservation;
   /**
+   * With `pool_instances`: bytes of a linear memory that stay in memory while
+   * its slot is idle, zeroed by hand and not by the system. Default: 0.
+   */
+  uint64_t pool_keep_resident;
+  /**
    * Slots for instances that are made once and reused, which makes new
    * instances cheap; more instances than that are refused with
    * TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
    * the system for each instance.
    */
   uint32_t pool_instances;
-  /** Must be zero. */
-  uint32_t reserved;
   /**
-   * With `pool_instances`: bytes of a linear memory that stay in memory while
-   * its slot is idle, zeroed by hand and not by the system. Default: 0.
+   * With `log`: lines that matter less than this are left out.
+   * Default: TORVYN_LOG_INFO.
    */
-  uint64_t pool_keep_resident;
+  torvyn_log_level_t log_level;
+  /**
+   * Takes the lines of the log: what no caller is told. Default: NULL, there is
+   * no log.
+   */
+  torvyn_log_fn_t log;
+  /**
+   * What `log` and `log_finalizer` are given. The library does not look at what
+   * it points to.
+   */
+  void *log_user;
+  /**
+   * Ends `log_user`; NULL for nothing. Runs exactly once, when nothing can call
+   * `log` any more: on the thread that frees the last of the engine and of all
+   * that was made from it, or within torvyn_engine_new() where that fails or
+   * `log` is NULL.
+   */
+  void (*log_finalizer)(void *user);
 } torvyn_engine_config_t;
 
 /**
  * Makes an engine.
  *
- * @param config  Borrowed for the call; NULL for all defaults.
+ * @param config  Borrowed for the call; NULL for all defaults. Where its
+ *                `struct_size` is set, its `log_finalizer` runs, whatever this
+ *                call comes to.
  * @param out     Where the engine goes, owned by the caller
  *                (torvyn_engine_free()); NULL on failure.
  * @param err     Where detail goes on a negative status, owned by the caller

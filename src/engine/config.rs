@@ -3,6 +3,7 @@
 use wasmtime::{InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::instance::InstanceOptions;
+use super::log::Log;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which way a component's code is run.
@@ -51,6 +52,7 @@ pub struct EngineConfig {
     pub memory_reservation: Option<u64>,
     pub pooling: Option<Pooling>,
     pub path: PathChoice,
+    pub log: Option<Log>,
 }
 
 /// What the compiler optimises for.
@@ -87,6 +89,7 @@ impl Default for EngineConfig {
             memory_reservation: None,
             pooling: None,
             path: PathChoice::Auto,
+            log: None,
         }
     }
 }

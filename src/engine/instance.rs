@@ -11,6 +11,7 @@ use super::control::{Control, State};
 use super::fault::{self, Stop};
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
+use super::log::Level;
 use super::traits::MemoryUsage;
 use crate::contract::host::{Handles, Host};
 use crate::contract::lent::Loan;
@@ -190,6 +191,8 @@ impl ComponentInstance {
     /// A fresh store under the same handle, id and options. The caller has begun a call. On failure
     /// the instance stays poisoned.
     pub fn reset(&mut self) -> Result<()> {
+        let was = self.control.state();
+        self.linked.engine().log(Level::Info, Some(self.id), None, format_args!("reset in state {}", was.name()));
         self.control.set_state(State::Poisoned);
         self.running = Running::Gone; // first, so that a pooling engine has a slot
         self.control.counters.resets.add(1);

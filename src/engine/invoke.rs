@@ -9,6 +9,7 @@ use super::control::State;
 use super::fault::{self, Fault, Outcome};
 use super::instance::{ComponentInstance, InstanceOptions, NONE, Running};
 use super::link::{ImportBindings, LinkedComponent};
+use super::log::Level;
 use super::traits::{ComponentInvoker, MemoryUsage, WasmEngine};
 use crate::contract::{
     BackpressureSignal, ComponentId, Function, OutputElement, ProcessErrorKind, ProcessResult, Role, StreamElement,
@@ -219,9 +220,23 @@ impl ComponentInstance {
                     ErrorKind::Memory => counters.memory_limits.add(1),
                     _ => counters.traps.add(1),
                 }
-                error.at(self.id, Some(function)).fatal()
+                let error = error.at(self.id, Some(function)).fatal();
+                if function != Function::Teardown {
+                    self.log_failure(Level::Debug, &error);
+                }
+                error
             }
         }
+    }
+
+    /// A failure of a call in the program's log.
+    #[cold]
+    fn log_failure(&self, level: Level, error: &Error) {
+        let message = std::fmt::from_fn(|f| {
+            f.write_str(&error.what())?;
+            error.backtrace.iter().try_for_each(|frame| write!(f, ", in {frame}"))
+        });
+        self.linked().engine().log(level, Some(self.id), error.function, message);
     }
 
     /// A call with an element.
@@ -260,10 +275,15 @@ impl ComponentInvoker for Invoker {
         if matches!(state, State::Poisoned | State::TornDown) {
             return Err(instance.wrong_state(Function::Teardown));
         }
-        if instance.roles.has(Role::Lifecycle) && state != State::New && instance.budget(Function::Teardown, 0).is_ok() {
-            let outcome = on_path!(instance, teardown());
+        if instance.roles.has(Role::Lifecycle) && state != State::New {
+            let ended = instance.budget(Function::Teardown, 0).and_then(|()| {
+                let outcome = on_path!(instance, teardown());
+                instance.settle(Function::Teardown, outcome)
+            });
             // Never stops a shutdown.
-            let _ = instance.settle(Function::Teardown, outcome);
+            if let Err(error) = ended {
+                instance.log_failure(Level::Error, &error);
+            }
         }
         instance.control.set_state(State::TornDown);
         Ok(())
@@ -383,7 +403,8 @@ mod tests {
 
     #[test]
     fn an_option_out_of_its_range_is_named() {
-        let cases: [(fn(&mut InstanceOptions), &str); 5] = [
+        type Case = (fn(&mut InstanceOptions), &'static str);
+        let cases: [Case; 5] = [
             (|o| o.timeout_ns = 5, "timeout_ns"),
             (|o| o.memory_limit = 1, "memory_limit"),
             (|o| o.max_handles = 1, "max_handles"),

@@ -10,6 +10,7 @@
 #[macro_use]
 mod guard;
 mod args;
+mod callback;
 mod handle;
 mod running;
 mod sized;
@@ -23,6 +24,7 @@ pub mod filtering;
 pub mod imports;
 pub mod instance;
 pub mod linked;
+pub mod log;
 pub mod plain;
 pub mod status;
 pub mod streaming;

@@ -4,6 +4,7 @@
 
 mod calls;
 mod handles;
+mod log;
 mod manner;
 
 use std::ptr::{null, null_mut};
