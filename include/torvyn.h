@@ -870,7 +870,8 @@ typedef struct torvyn_engine_config {
   uint64_t timeout_ns;
   /**
    * Bytes of linear memory of an instance, over all its memories. From 64 KiB
-   * to 4 GiB. Default: 16 MiB.
+   * to 4 GiB. Default: 16 MiB; and where a component's memories start with more
+   * than 8 MiB, as some toolchains make them, what they start with plus 16 MiB.
    */
   uint64_t memory_limit;
   /**

@@ -79,8 +79,12 @@ impl Buffer {
     }
 }
 
+// The box is what goes in and out of a cache, so that neither moves the buffer nor allocates.
+#[allow(clippy::vec_box)]
+type Idle = Vec<Box<Buffer>>;
+
 thread_local! {
-    static CACHE: RefCell<[Vec<Box<Buffer>>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
+    static CACHE: RefCell<[Idle; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
 }
 
 /// What all threads share of one size class; made when the first cache overflows.
@@ -135,7 +139,7 @@ pub fn release(mut buffer: Box<Buffer>) {
 
 /// Moves half of a full cache to the reserve, or to the allocator where that is full too.
 #[cold]
-fn overflow(idle: &mut Vec<Box<Buffer>>, class: usize) {
+fn overflow(idle: &mut Idle, class: usize) {
     for buffer in idle.drain(CLASSES[class].cached / 2..) {
         if reserve(class).push(buffer).is_err() {
             break; // the drain drops the rest

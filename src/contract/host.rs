@@ -2,9 +2,11 @@
 //! `flow-context` and `buffer-allocator` of `wit/torvyn-streaming/types.wit` do.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::buffer::{self, Buffer};
 use super::lent::Loan;
+use crate::direct::wasi::{Stdio, WasiResource};
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::limits::Limits;
@@ -33,6 +35,8 @@ pub enum Breach {
     BadDiscriminant,
     #[error("realloc return: beyond end of memory")]
     Realloc,
+    #[error("the host has no randomness")]
+    NoRandomness,
     #[error("the component holds {0} handles, its limit (raise `max_handles`)")]
     TooManyHandles(u32),
 }
@@ -60,6 +64,8 @@ enum Kind {
     Payload,
     /// `borrow<flow-context>` of the element that the call lends.
     Context,
+    /// A standard stream of WASI.
+    Stdio(Stdio),
 }
 
 #[derive(Debug)]
@@ -209,6 +215,27 @@ impl Handles {
         Ok(())
     }
 
+    /// A handle of a standard stream.
+    pub fn open_stdio(&mut self, stdio: Stdio) -> Checked<u32> {
+        self.insert(Kind::Stdio(stdio), None)
+    }
+
+    /// Which standard stream a handle of type `ty` is.
+    pub fn stdio(&self, index: u32, ty: WasiResource) -> Checked<Stdio> {
+        match (self.get(index)?.kind, ty) {
+            (Kind::Stdio(Stdio::In), WasiResource::Input) => Ok(Stdio::In),
+            (Kind::Stdio(stdio @ (Stdio::Out | Stdio::Err)), WasiResource::Output) => Ok(stdio),
+            _ => Err(Breach::WrongType(index, "stream")),
+        }
+    }
+
+    /// `resource.drop` of a standard stream.
+    pub fn drop_stdio(&mut self, index: u32, ty: WasiResource) -> Checked<()> {
+        self.stdio(index, ty)?;
+        self.remove(index);
+        Ok(())
+    }
+
     /// Takes an owned buffer out of the table: it is the host's now.
     #[inline]
     pub fn take_buffer(&mut self, index: u32) -> Checked<Box<Buffer>> {
@@ -305,6 +332,8 @@ pub struct Host {
     pub ends: u64,
     /// Whether calls use fuel.
     pub fuel: bool,
+    /// When the instance was made: where its monotonic clock begins.
+    pub born: Instant,
     /// What the direct path keeps.
     pub canon: crate::direct::canon::Canon,
 }
@@ -362,13 +391,14 @@ impl Host {
     /// Checks that `index` is a flow context that the guest may ask.
     #[inline]
     pub fn flow(&self, index: u32) -> Checked<&Loan> {
-        if index != LENT {
-            if self.handles.get(index)?.kind != Kind::Context {
-                return Err(Breach::WrongType(index, "flow-context"));
-            }
+        if index != LENT && self.handles.get(index)?.kind != Kind::Context {
+            return Err(Breach::WrongType(index, "flow-context"));
         }
         Ok(&self.loan)
     }
+
+    /// Takes what a guest prints.
+    pub fn print(&mut self, _stdio: Stdio, _bytes: &[u8]) {}
 
     /// `capability-query.has-capability`: what was granted when linking; nothing can be, so far.
     pub fn has_capability(&self, _name: &str) -> bool {

@@ -30,6 +30,8 @@ pub enum Source {
     FlowId,
     /// Why an allocation was refused.
     Refusal(&'static str),
+    /// So many random bytes.
+    Random(usize),
 }
 
 /// A lifted result.
@@ -193,7 +195,9 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Ch
             // `emit` is case 0 and `drop` case 1; `none` is case 0 and `some` case 1.
             let element = if host.canon.function == Function::Process { 0 } else { 1 };
             match (record.u8(0), record.u8(8)) {
-                (0, case) if case == element => Lifted::Element(output(memory, &host.loan, &mut host.handles, &record, 16)?),
+                (0, case) if case == element => {
+                    Lifted::Element(output(memory, &host.loan, &mut host.handles, &record, 16)?)
+                }
                 (0, case) if case == 1 - element => Lifted::Nothing,
                 (1, _) => Lifted::Error(process_error(memory, &record, 8)?),
                 _ => return Err(Breach::BadDiscriminant),

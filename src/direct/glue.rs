@@ -6,8 +6,8 @@
 //! and so is realloc for an import's result; and a call's borrow scope is kept here, since every
 //! guest drops what it was lent, call after call.
 //!
-//! - `scope`, instantiated first, the same for every component: the scope's globals, and the host's
-//!   functions for all that comes after it, so that they are looked up when linking.
+//! - `scope`, instantiated first: the scope's globals, and the host's functions for all that comes
+//!   after it, so that they are looked up when linking.
 //! - `lowerings`, one for each realloc of the guest's: the imports that need it.
 //! - `entries`, instantiated last: the component's exports.
 //!
@@ -22,6 +22,7 @@ use std::fmt::Write as _;
 use super::imports::{MODULE, drop_function, host_function};
 use super::plan::{Arg, Plan, Step};
 use super::shapes::Import;
+use super::wasi::{Wasi, WasiResource};
 use crate::contract::Function;
 use crate::contract::host::{CONTEXT, PAYLOAD, Resource};
 
@@ -74,7 +75,13 @@ fn core_type(name: &str) -> &'static str {
         "write" => "(param i32 i64 i32 i32 i32)",
         "set-content-type" | "lift" => "(param i32 i32 i32)",
         "finish" | "refuse" => "(param i32 i32)",
-        "parameter" | "unknown-handle" | "drop-buffer" | "drop-mutable-buffer" | "drop-flow-context" => "(param i32)",
+        "parameter"
+        | "unknown-handle"
+        | "drop-buffer"
+        | "drop-mutable-buffer"
+        | "drop-flow-context"
+        | "drop-input-stream"
+        | "drop-output-stream" => "(param i32)",
         _ => "(param i32) (result i32)",
     }
 }
@@ -86,8 +93,35 @@ const OWN: [&str; 5] = ["finish", "refuse", "unknown-handle", "parameter", "lift
 const WRAPPED: [&str; 6] =
     ["drop-buffer", "drop-flow-context", "drop-mutable-buffer", "freeze", "buffer-size", "deadline-ns"];
 
+/// The name of the scope's `n`th function that needs a handle which nobody has.
+pub fn never(n: usize) -> String {
+    format!("never-{n}")
+}
+
+/// What the plan's core modules import of WASI.
+fn wasi(plan: &Plan) -> impl Iterator<Item = &Wasi> {
+    let args = plan.steps.iter().flat_map(|step| match step {
+        Step::Instantiate { args, .. } => &args[..],
+        _ => &[],
+    });
+    args.filter_map(|arg| if let Arg::Wasi(wasi, _) = arg { Some(wasi) } else { None })
+}
+
+/// Core types of the plan's [`Wasi::Never`]s, each once.
+pub fn nevers(plan: &Plan) -> Vec<&str> {
+    let all = wasi(plan).filter_map(|wasi| if let Wasi::Never(core) = wasi { Some(core.as_str()) } else { None });
+    all.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+/// Name and core type of the host's functions for the plan's WASI imports, each once; `joined` to
+/// realloc or not.
+fn answers(plan: &Plan, joined: bool) -> Vec<(String, &'static str)> {
+    let all = wasi(plan).filter_map(Wasi::host_function).filter(|(_, _, j)| *j == joined);
+    all.map(|(name, core, _)| (name, core)).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
 /// The scope, in text.
-pub fn scope() -> String {
+pub fn scope(plan: &Plan) -> String {
     // A drop of something lent, which is the common one, is done here; all else by the host.
     let drop_lent = |name: &str, handle: u32, bit: u32| {
         format!(
@@ -105,11 +139,21 @@ pub fn scope() -> String {
     };
     let resources = [Resource::Buffer, Resource::MutableBuffer, Resource::FlowContext];
     let names = Import::ALL.into_iter().map(|import| host_function(import).0);
-    let names: Vec<_> = names.chain(resources.map(drop_function)).chain(OWN).collect();
-    let import = |name: &&str| format!(r#"(import "{MODULE}" "{name}" (func ${name} {}))"#, core_type(name));
-    let export = |name: &&str| format!(r#"(export "{name}" (func ${name}))"#);
-    let imports: Vec<_> = names.iter().map(import).collect();
-    let exports: Vec<_> = names.iter().filter(|name| !WRAPPED.contains(name)).map(export).collect();
+    let streams = [WasiResource::Input, WasiResource::Output].map(WasiResource::drop_function);
+    let names = names.chain(resources.map(drop_function)).chain(streams).chain(OWN);
+    let mut functions: Vec<_> = names.map(|name| (name.to_owned(), core_type(name))).collect();
+    functions.extend(answers(plan, false));
+    // The host's half of an answer that is joined to realloc gives a length.
+    functions.extend(answers(plan, true).into_iter().map(|(name, _)| (name, "(param i64) (result i32)")));
+    let import = |(name, core): &(String, &str)| format!(r#"(import "{MODULE}" "{name}" (func $"{name}" {core}))"#);
+    let export = |(name, _): &(String, &str)| format!(r#"(export "{name}" (func $"{name}"))"#);
+    let imports: Vec<_> = functions.iter().map(import).collect();
+    let mut exports: Vec<_> = functions.iter().filter(|f| !WRAPPED.contains(&f.0.as_str())).map(export).collect();
+    for (n, core) in nevers(plan).into_iter().enumerate() {
+        let name = never(n);
+        // The first parameter is the handle.
+        exports.push(format!(r#"(func (export "{name}") {core} (call $unknown-handle (local.get 0)) (unreachable))"#));
+    }
     format!(
         r#"(module ${NAME} {imports} {exports}
         (global $leave (export "leave") (mut i32) (i32.const 1))
@@ -236,9 +280,10 @@ fn joined(plan: &Plan) -> impl Iterator<Item = Import> {
 }
 
 /// What the lowerings import of the scope, in their order.
-pub fn lowered(plan: &Plan) -> Vec<&'static str> {
+pub fn lowered(plan: &Plan) -> Vec<String> {
     let own = ["finish", "refuse", "unknown-handle"];
-    GLOBALS.into_iter().chain(own).chain(joined(plan).map(|import| host_function(import).0)).collect()
+    let contract = GLOBALS.into_iter().chain(own).chain(joined(plan).map(|import| host_function(import).0));
+    contract.map(str::to_owned).chain(answers(plan, true).into_iter().map(|(name, _)| name)).collect()
 }
 
 /// The module that joins imports to one realloc of the guest's, in text. Its imports, in order: the
@@ -276,11 +321,22 @@ pub fn lowerings(plan: &Plan) -> String {
             r#"(func (export "{name}") {params} (param $ret i32) (local $len i32) (local $at i32) {check} {body})"#
         );
     }
-    let import = |name: &str| {
-        if GLOBALS.contains(&name) {
+    for (name, _) in answers(plan, true) {
+        let _ = writeln!(
+            funcs,
+            r#"(func (export "{name}") (param $n i64) (param $ret i32)
+            (global.set $leave (i32.const 0))
+            (call $finish (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (call $"{name}" (local.get $n)))
+                          (local.get $ret))
+            (global.set $leave (i32.const 1)))"#
+        );
+    }
+    let import = |name: String| {
+        if GLOBALS.contains(&name.as_str()) {
             format!(r#"(import "scope" "{name}" (global ${name} (mut i32)))"#)
         } else {
-            format!(r#"(import "scope" "{name}" (func ${name} {}))"#, core_type(name))
+            let core = if name.contains('#') { "(param i64) (result i32)" } else { core_type(&name) };
+            format!(r#"(import "scope" "{name}" (func $"{name}" {core}))"#)
         }
     };
     let imports: Vec<_> = lowered(plan).into_iter().map(import).collect();

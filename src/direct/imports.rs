@@ -14,24 +14,26 @@ use crate::contract::host::{Breach, BufferError, Host, Resource};
 pub const MODULE: &str = "torvyn";
 
 type Guest<'a> = Caller<'a, Host>;
-type Trapped<T> = wasmtime::Result<T>;
+/// What a host function gives: an error traps the guest.
+pub type Trapped<T> = wasmtime::Result<T>;
 
 /// The host, where an import may be called now ("trap_if(not inst.may_leave)").
 #[inline]
-fn entered<'c>(caller: &'c mut Guest<'_>) -> Result<&'c mut Host, Breach> {
+pub fn entered<'c>(caller: &'c mut Guest<'_>) -> Result<&'c mut Host, Breach> {
     let host = caller.data_mut();
     if host.canon.may_leave { Ok(host) } else { Err(Breach::CannotLeave) }
 }
 
 /// The guest's memory and the host beside it.
 #[inline]
-fn both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
+pub fn both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
     let memory = caller.data().canon.memory.ok_or(Breach::OutOfBounds)?;
     Ok(memory.data_and_store_mut(caller))
 }
 
+/// The same, where an import may be called now.
 #[inline]
-fn entered_both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
+pub fn entered_both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
     let (memory, host) = both(caller)?;
     if host.canon.may_leave { Ok((memory, host)) } else { Err(Breach::CannotLeave) }
 }
@@ -64,12 +66,7 @@ fn store_result(memory: &mut [u8], at: u32, result: Result<u32, BufferError>) ->
 /// Stores what an allocation came to. A refusal's text goes through realloc: its length, or -1
 /// where there is none.
 #[inline]
-fn allocated(
-    memory: &mut [u8],
-    host: &mut Host,
-    at: u32,
-    result: Result<u32, BufferError>,
-) -> Result<i32, Breach> {
+fn allocated(memory: &mut [u8], host: &mut Host, at: u32, result: Result<u32, BufferError>) -> Result<i32, Breach> {
     store_result(memory, at, result)?;
     let Err(BufferError::AllocationFailed(text)) = result else { return Ok(-1) };
     host.canon.source = Source::Refusal(text);
@@ -93,17 +90,28 @@ fn copy_source(memory: &mut [u8], host: &mut Host, at: u32) -> Result<u32, Breac
         Source::SpanId => host.loan.span_id().as_bytes(),
         Source::FlowId => host.loan.flow_id().as_bytes(),
         Source::Refusal(text) => text.as_bytes(),
+        Source::Random(len) => {
+            let bytes = canon::slice_mut(memory, at, len as u32).map_err(|_| Breach::Realloc)?;
+            getrandom::fill(bytes).map_err(|_| Breach::NoRandomness)?;
+            return Ok(arrived(host, len));
+        }
     };
     let len = bytes.len() as u32;
     canon::slice_mut(memory, at, len).map_err(|_| Breach::Realloc)?.copy_from_slice(bytes);
+    Ok(arrived(host, len as usize))
+}
+
+/// Nothing is on its way any more: imports may be called again.
+#[inline]
+fn arrived(host: &mut Host, len: usize) -> u32 {
     host.canon.source = Source::None;
     host.canon.may_leave = true;
-    Ok(len)
+    len as u32
 }
 
 /// Starts a string or list on its way: `len` bytes of `source`.
 #[inline]
-fn begin(host: &mut Host, source: Source, len: usize) -> u32 {
+pub fn begin(host: &mut Host, source: Source, len: usize) -> u32 {
     host.canon.source = source;
     host.canon.may_leave = false;
     len as u32
@@ -257,6 +265,7 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
             Ok(entered(&mut c)?.handles.drop_handle(h, resource)?)
         })?;
     }
+    super::wasi::define(l)?;
     // What the entries of the glue call around the guest's function.
     l.func_wrap(MODULE, "parameter", |mut c: Guest<'_>, at: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;

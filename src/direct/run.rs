@@ -8,6 +8,7 @@ use super::canon::{Lifted, Source};
 use super::glue;
 use super::imports::{drop_function, host_function};
 use super::plan::{Arg, CoreRef, Plan, Step};
+use super::wasi::Wasi;
 use crate::contract::host::Host;
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
@@ -78,7 +79,14 @@ impl Linked {
             let export = module.and_then(|m| m.get_export_index(&at.name)).ok_or_else(|| broken(&at.name))?;
             Ok((at.instance as usize, export))
         };
-        let scoped = |name: &'static str| code.scope.get_export_index(name).ok_or_else(|| broken(name));
+        let scoped = |name: &str| code.scope.get_export_index(name).ok_or_else(|| broken(name));
+        let joined = |realloc: &Option<u32>, name: &str| -> Result<Found> {
+            let (Some(realloc), Some(export)) = (realloc, code.lowerings.get_export_index(name)) else {
+                return Err(broken(name));
+            };
+            Ok(Found::Joined(*realloc as usize, export))
+        };
+        let nevers = glue::nevers(plan);
         let mut steps = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
             steps.push(match step {
@@ -90,13 +98,19 @@ impl Linked {
                                 Found::Export(instance, export)
                             }
                             Arg::Drop(resource) => Found::Scoped(scoped(drop_function(*resource))?),
-                            Arg::Import(import, realloc) => match (host_function(*import), realloc) {
-                                ((name, false), _) => Found::Scoped(scoped(name)?),
-                                ((name, true), Some(realloc)) => {
-                                    let export = code.lowerings.get_export_index(name).ok_or_else(|| broken(name))?;
-                                    Found::Joined(*realloc as usize, export)
+                            Arg::DropWasi(resource) => Found::Scoped(scoped(resource.drop_function())?),
+                            Arg::Import(import, realloc) => match host_function(*import) {
+                                (name, false) => Found::Scoped(scoped(name)?),
+                                (name, true) => joined(realloc, name)?,
+                            },
+                            Arg::Wasi(wasi, realloc) => match (wasi.host_function(), wasi) {
+                                (Some((name, _, false)), _) => Found::Scoped(scoped(&name)?),
+                                (Some((name, _, true)), _) => joined(realloc, &name)?,
+                                (None, Wasi::Never(core)) => {
+                                    let n = nevers.iter().position(|never| never == core);
+                                    Found::Scoped(scoped(&glue::never(n.ok_or_else(|| broken(core))?))?)
                                 }
-                                ((name, true), None) => return Err(broken(name)),
+                                (None, Wasi::Answer(_)) => return Err(broken("an answer")),
                             },
                         })
                     });
@@ -129,7 +143,7 @@ impl Linked {
         for name in glue::GLOBALS.into_iter().chain(["parameter", "lift"]) {
             outer.push(Outer::Scoped(scoped(name)?));
         }
-        let lowered = glue::lowered(plan).into_iter().map(scoped).collect::<Result<_>>()?;
+        let lowered = glue::lowered(plan).iter().map(|name| scoped(name)).collect::<Result<_>>()?;
         let scope = engine.direct_linker().instantiate_pre(&code.scope).map_err(|e| {
             Error::new(ErrorKind::Internal, format!("the glue does not fit the host: {e:#}").replace('\n', " "))
         })?;
@@ -305,19 +319,27 @@ impl Running {
         function: Function,
         element: &StreamElement<'_>,
     ) -> Outcome<Lifted> {
-        Loan::during(store, |store| &mut store.data_mut().loan, element, |store| {
-            let len = element.content_type.len() as u32;
-            Self::call(store, entry, function, (element.sequence, element.timestamp_ns, len))
-        })
+        Loan::during(
+            store,
+            |store| &mut store.data_mut().loan,
+            element,
+            |store| {
+                let len = element.content_type.len() as u32;
+                Self::call(store, entry, function, (element.sequence, element.timestamp_ns, len))
+            },
+        )
     }
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.
     pub fn init(&mut self, config: &str) -> Outcome<()> {
         let element = StreamElement { content_type: config, ..Default::default() };
         let entry = self.entries.init.as_ref();
-        Loan::during(&mut self.store, |store| &mut store.data_mut().loan, &element, |store| {
-            Self::call(store, entry, Function::Init, config.len() as u32).map(drop)
-        })
+        Loan::during(
+            &mut self.store,
+            |store| &mut store.data_mut().loan,
+            &element,
+            |store| Self::call(store, entry, Function::Init, config.len() as u32).map(drop),
+        )
     }
 
     /// `teardown`.

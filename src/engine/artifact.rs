@@ -98,7 +98,8 @@ pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
         }
     };
     let encode = |index: &Index| {
-        postcard::to_stdvec(index).map_err(|e| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e}")))
+        postcard::to_stdvec(index)
+            .map_err(|e| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e}")))
     };
     // Numbers are encoded by size; the upper bound for the length is taken at the far end.
     let bound = encode(&index(u32::MAX as usize))?.len() + 8 * 2 * images.len();

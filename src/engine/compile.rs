@@ -189,7 +189,7 @@ mod with_compiler {
         let glued = |text: String| module(&wat::parse_str(text).map_err(|e| failed(&wasmtime::Error::new(e)))?);
         Ok(Code {
             modules: source.modules.iter().map(|range| module(&source.wasm[range.clone()])).collect::<Result<_>>()?,
-            scope: glued(glue::scope())?,
+            scope: glued(glue::scope(plan))?,
             lowerings: glued(glue::lowerings(plan))?,
             entries: glued(glue::entries(plan))?,
         })
@@ -218,7 +218,8 @@ mod with_compiler {
             }
         } else {
             let artifact = bytes.starts_with(&crate::engine::artifact::MAGIC);
-            let hint = if artifact { "an artifact: use torvyn_component_deserialize_unchecked" } else { "something else" };
+            let hint =
+                if artifact { "an artifact: use torvyn_component_deserialize_unchecked" } else { "something else" };
             let message = format!("the bytes are no WebAssembly component (neither binary nor text), but {hint}");
             return fail(ErrorKind::NotComponent, &message);
         };
@@ -226,7 +227,8 @@ mod with_compiler {
             return fail(ErrorKind::Malformed, "the component is truncated: its header is not whole");
         }
         if Parser::is_core_wasm(&found) {
-            let message = "the bytes are a core module, not a component: make one of it with `wasm-tools component new`";
+            let message =
+                "the bytes are a core module, not a component: make one of it with `wasm-tools component new`";
             return fail(ErrorKind::CoreModule, message);
         }
         if !Parser::is_component(&found) {

@@ -27,6 +27,16 @@ pub struct Pooling {
     pub keep_resident: usize,
 }
 
+/// The limit of linear memory where none is set: 16 MiB, and for a component whose memories start
+/// with more than half of that, 16 MiB on top of what they start with.
+///
+/// Some toolchains give every component 16 MiB of stack or a snapshot of an interpreter to begin
+/// with; a limit that such a component cannot even start under protects nobody.
+pub fn default_memory_limit(initial: u64) -> u64 {
+    const LIMIT: u64 = 16 << 20;
+    if initial > LIMIT / 2 { initial + LIMIT } else { LIMIT }
+}
+
 /// Everything that can be set when an engine is made.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // each is specified at its field of `torvyn_engine_config_t`
@@ -72,7 +82,7 @@ impl Default for EngineConfig {
             host_ticks: false,
             tick_ns: 1_000_000,
             timeout_ns: 5_000_000_000,
-            memory_limit: 16 << 20,
+            memory_limit: 0,
             table_limit: 100_000,
             instance_limit: 64,
             buffer_limit: 64 << 20,
@@ -119,6 +129,11 @@ impl EngineConfig {
         Ok(())
     }
 
+    /// Bytes of linear memory that a slot of the pool holds.
+    pub fn slot_bytes(&self) -> u64 {
+        if self.memory_limit == 0 { 64 << 20 } else { self.memory_limit }
+    }
+
     /// Wasmtime's configuration for this one.
     pub fn build(&self) -> Result<wasmtime::Config> {
         self.check()?;
@@ -155,7 +170,7 @@ impl EngineConfig {
                 .total_core_instances(cores)
                 .total_memories(pooling.instances)
                 .total_tables(cores)
-                .max_memory_size(self.memory_limit as usize)
+                .max_memory_size(self.slot_bytes() as usize)
                 .table_elements(usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000))
                 .linear_memory_keep_resident(pooling.keep_resident)
                 .table_keep_resident(4 << 10);
@@ -169,8 +184,14 @@ impl EngineConfig {
     pub fn fingerprint(&self) -> String {
         format!(
             "fuel={} simd={} relaxed={} multi={} opt={:?} traps={} unwind={} reservation={:?} pool={}",
-            self.fuel, self.simd, self.relaxed_simd, self.multi_memory, self.optimize, self.explicit_traps,
-            self.unwind_info, self.memory_reservation,
+            self.fuel,
+            self.simd,
+            self.relaxed_simd,
+            self.multi_memory,
+            self.optimize,
+            self.explicit_traps,
+            self.unwind_info,
+            self.memory_reservation,
             self.pooling.map_or(0, |_| self.memory_limit),
         )
     }
@@ -182,7 +203,8 @@ mod tests {
 
     #[test]
     fn an_error_names_the_field() {
-        let cases: [(fn(&mut EngineConfig), &str); 6] = [
+        type Set = fn(&mut EngineConfig);
+        let cases: [(Set, &str); 6] = [
             (|c| c.tick_ns = 1, "tick_ns"),
             (|c| c.timeout_ns = 5, "timeout_ns"),
             (|c| c.guest_stack = 1, "guest_stack"),

@@ -80,6 +80,8 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             Stop::Cancelled => (ErrorKind::Cancelled, None, cause),
             Stop::Deadline => (ErrorKind::Deadline, None, cause),
         }
+    } else if error.is::<crate::direct::wasi::Exit>() {
+        (ErrorKind::Trap, Some(TrapCode::Other), cause)
     } else if error.is::<LimitReached>() {
         (ErrorKind::Memory, None, cause)
     } else if let Some(breach) = error.downcast_ref::<Breach>() {

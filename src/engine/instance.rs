@@ -6,7 +6,7 @@ use std::time::Instant;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::Engine;
-use super::config::EngineConfig;
+use super::config::{EngineConfig, default_memory_limit};
 use super::control::{Control, State};
 use super::fault::{self, Stop};
 use super::limits::Limits;
@@ -63,11 +63,12 @@ impl InstanceOptions {
         if timeout_ns < config.tick_ns {
             return Err(("timeout_ns", format!("{timeout_ns} is less than one tick ({})", config.tick_ns)));
         }
-        if !(64 << 10..=4 << 30).contains(&memory_limit) {
+        if memory_limit != 0 && !(64 << 10..=4 << 30).contains(&memory_limit) {
             return Err(("memory_limit", format!("{memory_limit} is not within 64 KiB and 4 GiB")));
         }
-        if config.pooling.is_some() && memory_limit > config.memory_limit {
-            let reason = format!("{memory_limit} is more than a slot of the engine's pool holds ({})", config.memory_limit);
+        if config.pooling.is_some() && memory_limit > config.slot_bytes() {
+            let slot = config.slot_bytes();
+            let reason = format!("{memory_limit} is more than a slot of the engine's pool holds ({slot})");
             return Err(("memory_limit", reason));
         }
         if max_handles < 4 {
@@ -85,6 +86,7 @@ impl InstanceOptions {
 
 /// How an instance runs.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // the direct path is the common one and the hot one
 pub(super) enum Running {
     Direct(direct::run::Running),
     General(Box<general::run::Running>),
@@ -203,15 +205,20 @@ impl ComponentInstance {
         let engine = self.linked.engine();
         let began = engine.clock().begin();
         let o = &self.options;
+        let memory_limit = match o.memory_limit {
+            0 => default_memory_limit(self.linked.component().analysis().initial_memory),
+            limit => limit,
+        };
         let host = Host {
             loan: Loan::NONE,
             handles: Handles::new(o.max_handles, o.buffer_limit, self.linked.path() == super::link::Path::Direct),
-            limits: Limits::new(o.memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
+            limits: Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
             control: self.control.clone(),
             clock: engine.clock().clone(),
             began,
             ends: began.saturating_add(self.timeout_ticks),
             fuel: engine.config().fuel,
+            born: std::time::Instant::now(),
             canon: Default::default(),
         };
         let store = store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel });

@@ -74,7 +74,9 @@ fn unresolved(import: &ImportItem) -> Option<String> {
     let (base, version) = names::split(&import.name);
     let ours = [TYPES, ALLOCATOR, CAPABILITIES].contains(&base);
     let hint = match version {
-        Some(version) if ours => format!(" (the host has @{}, which @{version} is not compatible with)", names::VERSION),
+        Some(version) if ours => {
+            format!(" (the host has @{}, which @{version} is not compatible with)", names::VERSION)
+        }
         _ if item.is_empty() => String::new(),
         _ => format!(" (it uses `{}`)", import.items.join("`, `")),
     };
@@ -90,7 +92,13 @@ impl LinkedComponent {
             return Err(Error::new(ErrorKind::WrongEngine, "the component and the imports are of different engines"));
         }
         let analysis = component.analysis();
-        let missing: Vec<_> = analysis.imports.iter().filter_map(unresolved).collect();
+        let served = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
+        let missing: Vec<_> = analysis
+            .imports
+            .iter()
+            .filter(|import| !(served && import.name.starts_with("wasi:")))
+            .filter_map(unresolved)
+            .collect();
         if !missing.is_empty() {
             let message = format!("nothing provides the component's import {}", missing.join("; nor "));
             return Err(Error::new(ErrorKind::UnresolvedImport, message));

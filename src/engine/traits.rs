@@ -103,11 +103,7 @@ pub trait ComponentInvoker {
 
     /// `router.route`: the names of the ports, in storage of the instance that the next call on it
     /// reuses. Hot.
-    fn invoke_route<'i>(
-        &self,
-        instance: &'i mut Self::Instance,
-        element: &StreamElement<'_>,
-    ) -> Result<&'i [String]>;
+    fn invoke_route<'i>(&self, instance: &'i mut Self::Instance, element: &StreamElement<'_>) -> Result<&'i [String]>;
 
     /// `aggregator.ingest`. Hot.
     fn invoke_ingest(

@@ -66,7 +66,8 @@ pub struct EngineConfig {
     /// At least one tick. Default: 5 seconds.
     pub timeout_ns: u64,
     /// Bytes of linear memory of an instance, over all its memories. From 64 KiB
-    /// to 4 GiB. Default: 16 MiB.
+    /// to 4 GiB. Default: 16 MiB; and where a component's memories start with more
+    /// than 8 MiB, as some toolchains make them, what they start with plus 16 MiB.
     pub memory_limit: u64,
     /// Elements of an instance's tables, over all its tables. Default: 100000.
     pub table_limit: u64,

@@ -168,9 +168,12 @@ impl Running {
             context: Resource::new_borrow(LENT),
         };
         let func = find(&self.functions).as_ref();
-        Loan::during(&mut self.store, |store| &mut store.data_mut().loan, element, |store| {
-            answer(call(store, func, (params,))?)
-        })
+        Loan::during(
+            &mut self.store,
+            |store| &mut store.data_mut().loan,
+            element,
+            |store| answer(call(store, func, (params,))?),
+        )
     }
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.
