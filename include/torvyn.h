@@ -54,13 +54,20 @@
  *            same time is refused with TORVYN_ERROR_BUSY. What is said to be
  *            async-signal-safe may be called in a signal handler; nothing else
  *            may.
+ * Callbacks  A function that the program gives the library gets the `user` that
+ *            came with it, may be called on any thread that calls the library,
+ *            on several at once unless its comment says otherwise, and must
+ *            return: an exception or a longjmp() that leaves it is undefined
+ *            behaviour. The finalizer of `user` runs exactly once: when nothing
+ *            can call back any more, or at once where the function that was
+ *            given it fails.
  * Process    The library writes nothing to stdout or stderr unless a component
- *            is granted that, reads no environment, never exits, and lets no
- *            panic out. It starts a thread for its clock unless `host_ticks` is
- *            on, threads for compilation unless `parallel_compilation` is off,
- *            and threads for components that may wait in WASI (`wasi_threads`).
- *            It installs handlers for memory faults unless `explicit_traps` is
- *            on.
+ *            is granted that (there is `log` of torvyn_engine_config_t), reads
+ *            no environment, never exits, and lets no panic out. It starts a
+ *            thread for its clock unless `host_ticks` is on, threads for
+ *            compilation unless `parallel_compilation` is off, and threads for
+ *            components that may wait in WASI (`wasi_threads`). It installs
+ *            handlers for memory faults unless `explicit_traps` is on.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -705,9 +712,10 @@ torvyn_str_t torvyn_error_frame(const torvyn_error_t *error,
                                 size_t index);
 
 /**
- * Whether the failure leaves an instance that takes no element any more: it is
- * FAILED or POISONED, and torvyn_instance_reset() or torvyn_instance_free() are
- * what to do. torvyn_instance_state() says which.
+ * Whether the failure ended the instance: it is FAILED or POISONED by it, takes
+ * no element any more, and torvyn_instance_reset() or torvyn_instance_free()
+ * are what to do. torvyn_instance_state() says which. False for a call that was
+ * refused, whatever the instance's state, and for what concerns no instance.
  *
  * @param error  Borrowed for the call; NULL gives false.
  *
@@ -743,6 +751,67 @@ bool torvyn_error_is_retryable(const torvyn_error_t *error);
  * Since:  0.1
  */
 void torvyn_error_free(torvyn_error_t *error);
+
+/* ---------------------------------------------------------------------- Log */
+
+/** How much a line of the log matters. */
+typedef enum torvyn_log_level {
+  /** As TORVYN_LOG_INFO; never the level of a line. */
+  TORVYN_LOG_DEFAULT = 0,
+  /**
+   * Something failed, and no caller is told: a component failed in teardown.
+   */
+  TORVYN_LOG_ERROR = 1,
+  /** Something that may need attention. */
+  TORVYN_LOG_WARN = 2,
+  /**
+   * What an operator wants to know: an instance was reset, what a component
+   * wrote.
+   */
+  TORVYN_LOG_INFO = 3,
+  /** What a caller is told as well: a trap or a budget ended a call. */
+  TORVYN_LOG_DEBUG = 4,
+} torvyn_log_level_t;
+
+/**
+ * One line of the log, borrowed from the library until the callback returns.
+ * Later versions may add fields at the end.
+ */
+typedef struct torvyn_log_line {
+  /**
+   * The size of the struct in the library, in bytes: fields past it are not
+   * there.
+   */
+  uint32_t struct_size;
+  /** How much it matters. */
+  torvyn_log_level_t level;
+  /**
+   * The id of the instance that it is about, as torvyn_instance_new() was given
+   * it; NULL where it is about none.
+   */
+  const uint64_t *component_id;
+  /**
+   * The function of the contract that it is about, by its name in the WIT, e.g.
+   * "teardown"; empty where it is about none. Not NUL-terminated.
+   */
+  torvyn_str_t function;
+  /**
+   * What happened: UTF-8 in one line, control characters escaped. Not
+   * NUL-terminated.
+   */
+  torvyn_str_t message;
+} torvyn_log_line_t;
+
+/**
+ * Takes a line of the log.
+ *
+ * It runs on the thread whose call the line is about, before that call returns;
+ * several threads may be in it at once. It may call the library, but of the
+ * instance that the line is about only what takes it as `const`: a call on it
+ * gets TORVYN_ERROR_BUSY.
+ */
+typedef void (*torvyn_log_fn_t)(void *user,
+                                const torvyn_log_line_t *line);
 
 /* ------------------------------------------------------------------- Engine */
 
@@ -882,6 +951,11 @@ typedef struct torvyn_engine_config {
    */
   uint64_t memory_reservation;
   /**
+   * With `pool_instances`: bytes of a linear memory that stay in memory while
+   * its slot is idle, zeroed by hand and not by the system. Default: 0.
+   */
+  uint64_t pool_keep_resident;
+  /**
    * Slots for instances that are made once and reused, which makes new
    * instances cheap; more instances than that are refused with
    * TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
@@ -895,16 +969,35 @@ typedef struct torvyn_engine_config {
    */
   uint32_t wasi_threads;
   /**
-   * With `pool_instances`: bytes of a linear memory that stay in memory while
-   * its slot is idle, zeroed by hand and not by the system. Default: 0.
+   * With `log`: lines that matter less than this are left out.
+   * Default: TORVYN_LOG_INFO.
    */
-  uint64_t pool_keep_resident;
+  torvyn_log_level_t log_level;
+  /**
+   * Takes the lines of the log: what no caller is told. Default: NULL, there is
+   * no log.
+   */
+  torvyn_log_fn_t log;
+  /**
+   * What `log` and `log_finalizer` are given. The library does not look at what
+   * it points to.
+   */
+  void *log_user;
+  /**
+   * Ends `log_user`; NULL for nothing. Runs exactly once, when nothing can call
+   * `log` any more: on the thread that frees the last of the engine and of all
+   * that was made from it, or within torvyn_engine_new() where that fails or
+   * `log` is NULL.
+   */
+  void (*log_finalizer)(void *user);
 } torvyn_engine_config_t;
 
 /**
  * Makes an engine.
  *
- * @param config  Borrowed for the call; NULL for all defaults.
+ * @param config  Borrowed for the call; NULL for all defaults. Where its
+ *                `struct_size` is set, its `log_finalizer` runs, whatever this
+ *                call comes to.
  * @param out     Where the engine goes, owned by the caller
  *                (torvyn_engine_free()); NULL on failure.
  * @param err     Where detail goes on a negative status, owned by the caller
@@ -1839,7 +1932,9 @@ typedef enum torvyn_state {
 typedef struct torvyn_instance torvyn_instance_t;
 
 /**
- * What an instance may take and do. Zero in a field means the engine's default.
+ * What an instance may take and do. Zero in a field means the engine's default;
+ * each has the range that it has in torvyn_engine_config_t, and within a pool's
+ * slots `memory_limit` is at most the engine's.
  *
  * In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
  * In C++:  torvyn_instance_options_t options{};
@@ -2179,6 +2274,7 @@ typedef struct torvyn_stats {
  * @retval TORVYN_OK                   Set.
  * @retval TORVYN_ERROR_FUEL_DISABLED  The engine does not count fuel; set
  *                                     `fuel` of torvyn_engine_config_t.
+ * @retval TORVYN_ERROR_STATE          The latest reset failed: reset it again.
  * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
@@ -2191,7 +2287,8 @@ torvyn_status_t torvyn_instance_set_fuel(torvyn_instance_t *instance,
                                          torvyn_error_t **err);
 
 /**
- * The fuel that is left: after a call, what that call left over.
+ * The fuel that is left: after a call, what that call left over; after a reset
+ * that failed, none.
  *
  * @param instance  Used by no other call meanwhile.
  * @param out       Where the units go; 0 but for TORVYN_OK.

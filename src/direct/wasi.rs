@@ -84,7 +84,7 @@ pub enum WasiResource {
 
 fn is(interface: &str, base: &str) -> bool {
     let (name, version) = names::split(interface);
-    name == base && version.is_some_and(|version| version.starts_with("0.2."))
+    name == base && version.is_some_and(|version| names::compatible(version, "0.2.0"))
 }
 
 /// Interfaces all of whose resources nobody can have without a grant.

@@ -2,6 +2,8 @@
 
 use wasmtime::{InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
+use super::instance::InstanceOptions;
+use super::log::Log;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which way a component's code is run.
@@ -61,6 +63,7 @@ pub struct EngineConfig {
     pub pooling: Option<Pooling>,
     pub path: PathChoice,
     pub wasi_threads: u32,
+    pub log: Option<Log>,
 }
 
 /// What the compiler optimises for.
@@ -98,6 +101,7 @@ impl Default for EngineConfig {
             pooling: None,
             path: PathChoice::Auto,
             wasi_threads: 1,
+            log: None,
         }
     }
 }
@@ -112,23 +116,9 @@ impl EngineConfig {
         if !(10_000..=1_000_000_000).contains(&self.tick_ns) {
             return Err(bad("tick_ns", format!("{} is not within 10 µs and 1 s", self.tick_ns)));
         }
-        if self.timeout_ns < self.tick_ns {
-            return Err(bad("timeout_ns", format!("{} is less than one tick ({})", self.timeout_ns, self.tick_ns)));
-        }
+        InstanceOptions::of(self).check(self).map_err(|(name, reason)| bad(name, reason))?;
         if self.guest_stack < 16 << 10 || self.guest_stack > 64 << 20 {
             return Err(bad("guest_stack", format!("{} is not within 16 KiB and 64 MiB", self.guest_stack)));
-        }
-        if self.memory_limit != 0 && !(64 << 10..=4 << 30).contains(&self.memory_limit) {
-            return Err(bad("memory_limit", format!("{} is not within 64 KiB and 4 GiB", self.memory_limit)));
-        }
-        if self.max_handles < 4 {
-            return Err(bad("max_handles", format!("{} is less than 4", self.max_handles)));
-        }
-        if self.buffer_limit < 4 << 10 {
-            return Err(bad("buffer_limit", format!("{} is less than 4 KiB", self.buffer_limit)));
-        }
-        if self.instance_limit == 0 || self.instance_limit > 10_000 {
-            return Err(bad("instance_limit", format!("{} is not within 1 and 10000", self.instance_limit)));
         }
         if self.wasi_threads == 0 || self.wasi_threads > 64 {
             return Err(bad("wasi_threads", format!("{} is not within 1 and 64", self.wasi_threads)));
@@ -142,6 +132,11 @@ impl EngineConfig {
             return Err(bad("pool_instances", format!("{} is not within 1 and 100000", pooling.instances)));
         }
         Ok(())
+    }
+
+    /// Bytes of linear memory that a slot of the pool holds.
+    pub fn slot_bytes(&self) -> u64 {
+        if self.memory_limit == 0 { 64 << 20 } else { self.memory_limit }
     }
 
     /// Wasmtime's configuration for this one.
@@ -181,7 +176,7 @@ impl EngineConfig {
                 .total_memories(pooling.instances)
                 .total_tables(cores)
                 .total_stacks(pooling.instances)
-                .max_memory_size(if self.memory_limit == 0 { 64 << 20 } else { self.memory_limit as usize })
+                .max_memory_size(self.slot_bytes() as usize)
                 .table_elements(usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000))
                 .linear_memory_keep_resident(pooling.keep_resident)
                 .table_keep_resident(4 << 10);

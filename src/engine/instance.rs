@@ -1,6 +1,7 @@
 //! Instances: what one is made of, how it is made and made anew.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::{Store, UpdateDeadline};
 
@@ -10,6 +11,7 @@ use super::control::{Control, State};
 use super::fault::{self, Stop};
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
+use super::log::Level;
 use super::traits::MemoryUsage;
 use crate::contract::host::{Handles, Host};
 use crate::contract::lent::Loan;
@@ -52,6 +54,33 @@ impl InstanceOptions {
             refuse_growth: config.refuse_growth,
             timing: false,
         }
+    }
+
+    /// Checks each limit on its own: the name of the first that is out of its range in an engine of
+    /// `config`, and what that is.
+    pub fn check(&self, config: &EngineConfig) -> std::result::Result<(), (&'static str, String)> {
+        let Self { timeout_ns, memory_limit, max_handles, buffer_limit, instance_limit, .. } = *self;
+        if timeout_ns < config.tick_ns {
+            return Err(("timeout_ns", format!("{timeout_ns} is less than one tick ({})", config.tick_ns)));
+        }
+        if memory_limit != 0 && !(64 << 10..=4 << 30).contains(&memory_limit) {
+            return Err(("memory_limit", format!("{memory_limit} is not within 64 KiB and 4 GiB")));
+        }
+        if config.pooling.is_some() && memory_limit > config.slot_bytes() {
+            let slot = config.slot_bytes();
+            let reason = format!("{memory_limit} is more than a slot of the engine's pool holds ({slot})");
+            return Err(("memory_limit", reason));
+        }
+        if max_handles < 4 {
+            return Err(("max_handles", format!("{max_handles} is less than 4")));
+        }
+        if buffer_limit < 4 << 10 {
+            return Err(("buffer_limit", format!("{buffer_limit} is less than 4 KiB")));
+        }
+        if !(1..=10_000).contains(&instance_limit) {
+            return Err(("instance_limit", format!("{instance_limit} is not within 1 and 10000")));
+        }
+        Ok(())
     }
 }
 
@@ -96,6 +125,8 @@ pub struct ComponentInstance {
     pub(super) timeout_ticks: u64,
     /// The fuel at the start of the running call.
     pub(super) fuel_before: u64,
+    /// When the running call began, where calls are timed.
+    pub(super) started: Option<Instant>,
     ticket: usize,
     linked: LinkedComponent,
 }
@@ -107,9 +138,13 @@ impl Drop for ComponentInstance {
 }
 
 impl ComponentInstance {
-    /// Instantiates. Fails with `Instantiation`, `Memory`, or with what stopped a start function.
+    /// Instantiates. Fails with `Argument`, `Instantiation`, `Memory`, or with what stopped a start
+    /// function.
     pub fn new(linked: &LinkedComponent, id: ComponentId, options: &InstanceOptions) -> Result<Self> {
         let engine = linked.engine();
+        options.check(engine.config()).map_err(|(name, reason)| {
+            Error::new(ErrorKind::Argument, format!("`options.{name}`: {reason}")).at(id, None)
+        })?;
         let control = Arc::new(Control::new(State::New));
         let ticket = engine.clock().register(control.clone());
         let timeout_ticks = match options.timeout_ns {
@@ -124,6 +159,7 @@ impl ComponentInstance {
             options: options.clone(),
             timeout_ticks,
             fuel_before: 0,
+            started: None,
             ticket,
             linked: linked.clone(),
         };
@@ -157,10 +193,12 @@ impl ComponentInstance {
     /// A fresh store under the same handle, id and options. The caller has begun a call. On failure
     /// the instance stays poisoned.
     pub fn reset(&mut self) -> Result<()> {
+        let was = self.control.state();
+        self.linked.engine().log(Level::Info, Some(self.id), None, format_args!("reset in state {}", was.name()));
         self.control.set_state(State::Poisoned);
         self.running = Running::Gone; // first, so that a pooling engine has a slot
         self.control.counters.resets.add(1);
-        self.make()
+        self.make().map_err(Error::fatal)
     }
 
     fn make(&mut self) -> Result<()> {

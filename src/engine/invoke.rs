@@ -1,12 +1,15 @@
 //! The invoker: what surrounds every call — role, state, cancel, budgets before it; counters, state
 //! and the error value after it — and the choice of the path.
 
+use std::time::Instant;
+
 use super::Engine;
 use super::compile::CompiledComponent;
 use super::control::State;
 use super::fault::{self, Fault, Outcome};
 use super::instance::{ComponentInstance, InstanceOptions, NONE, Running};
 use super::link::{ImportBindings, LinkedComponent};
+use super::log::Level;
 use super::traits::{ComponentInvoker, MemoryUsage, WasmEngine};
 use crate::contract::{
     BackpressureSignal, ComponentId, Function, OutputElement, ProcessErrorKind, ProcessResult, Role, StreamElement,
@@ -48,18 +51,23 @@ impl WasmEngine for Engine {
 
     fn set_fuel(&self, instance: &mut ComponentInstance, fuel: u64) -> Result<()> {
         let id = instance.id;
-        let off = || {
-            let message = "fuel is off in this engine; set `fuel` in its configuration";
-            Error::new(ErrorKind::FuelDisabled, message).at(id, None)
+        let refuse = |kind, message| Err(Error::new(kind, message).at(id, None));
+        if !self.config().fuel {
+            return refuse(ErrorKind::FuelDisabled, "fuel is off in this engine; set `fuel` in its configuration");
+        }
+        let Some(store) = instance.running.store_mut() else {
+            return refuse(ErrorKind::State, "the latest reset failed, so there is nothing to fuel; reset it again");
         };
-        let store = instance.running.store_mut().ok_or_else(off)?;
-        store.set_fuel(fuel).map_err(|_| off())?;
+        if store.set_fuel(fuel).is_err() {
+            return refuse(ErrorKind::Internal, "the fuel was not set");
+        }
         instance.options.fuel = NONE;
         Ok(())
     }
 
     fn fuel_remaining(&self, instance: &ComponentInstance) -> Option<u64> {
-        instance.running.store()?.get_fuel().ok()
+        // Where a reset failed nothing is left.
+        self.config().fuel.then(|| instance.running.store().map_or(0, |store| store.get_fuel().unwrap_or(0)))
     }
 
     fn memory_usage(&self, instance: &ComponentInstance) -> MemoryUsage {
@@ -155,6 +163,9 @@ impl ComponentInstance {
             self.fuel_before = before.unwrap_or(0);
         }
         self.control.counters.calls.add(1);
+        if self.options.timing {
+            self.started = Some(Instant::now());
+        }
         Ok(())
     }
 
@@ -162,6 +173,11 @@ impl ComponentInstance {
     #[inline(always)]
     fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
         let counters = &self.control.counters;
+        if self.options.timing
+            && let Some(started) = self.started.take()
+        {
+            counters.time_ns.add(started.elapsed().as_nanos() as u64);
+        }
         if let Some(store) = self.running.store() {
             let host = store.data();
             let held = host.handles.held();
@@ -186,10 +202,12 @@ impl ComponentInstance {
         match fault {
             Fault::Guest(error) => {
                 counters.guest_errors.add(1);
+                let value = Error::new(ErrorKind::Guest(error.kind), error.text).at(self.id, Some(function));
                 if error.kind == ProcessErrorKind::Fatal || function == Function::Init {
                     self.control.set_state(State::Failed);
+                    return value.fatal();
                 }
-                Error::new(ErrorKind::Guest(error.kind), error.text).at(self.id, Some(function))
+                value
             }
             Fault::Stopped(error) => {
                 self.control.set_state(State::Poisoned);
@@ -202,9 +220,23 @@ impl ComponentInstance {
                     ErrorKind::Memory => counters.memory_limits.add(1),
                     _ => counters.traps.add(1),
                 }
-                error.at(self.id, Some(function))
+                let error = error.at(self.id, Some(function)).fatal();
+                if function != Function::Teardown {
+                    self.log_failure(Level::Debug, &error);
+                }
+                error
             }
         }
+    }
+
+    /// A failure of a call in the program's log.
+    #[cold]
+    fn log_failure(&self, level: Level, error: &Error) {
+        let message = std::fmt::from_fn(|f| {
+            f.write_str(&error.what())?;
+            error.backtrace.iter().try_for_each(|frame| write!(f, ", in {frame}"))
+        });
+        self.linked().engine().log(level, Some(self.id), error.function, message);
     }
 
     /// A call with an element.
@@ -243,11 +275,15 @@ impl ComponentInvoker for Invoker {
         if matches!(state, State::Poisoned | State::TornDown) {
             return Err(instance.wrong_state(Function::Teardown));
         }
-        if instance.roles.has(Role::Lifecycle) && state != State::New && instance.budget(Function::Teardown, 0).is_ok()
-        {
-            let outcome = on_path!(instance, teardown());
+        if instance.roles.has(Role::Lifecycle) && state != State::New {
+            let ended = instance.budget(Function::Teardown, 0).and_then(|()| {
+                let outcome = on_path!(instance, teardown());
+                instance.settle(Function::Teardown, outcome)
+            });
             // Never stops a shutdown.
-            let _ = instance.settle(Function::Teardown, outcome);
+            if let Err(error) = ended {
+                instance.log_failure(Level::Error, &error);
+            }
         }
         instance.control.set_state(State::TornDown);
         Ok(())
@@ -336,5 +372,62 @@ impl ComponentInvoker for Invoker {
         let elements = instance.settle(Function::Flush, outcome)?;
         instance.count_out(elements.len());
         Ok(elements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::EngineConfig;
+
+    fn instance(config: EngineConfig, options: impl FnOnce(&mut InstanceOptions)) -> Result<ComponentInstance> {
+        let engine = Engine::new(config)?;
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/upper-case.wasm");
+        let compiled = engine.compile_component(&std::fs::read(path).unwrap())?;
+        let linked = engine.link(&compiled, &ImportBindings::new(&engine))?;
+        let mut given = InstanceOptions::of(engine.config());
+        options(&mut given);
+        engine.instantiate(&linked, ComponentId(7), &given)
+    }
+
+    #[test]
+    fn after_a_reset_that_failed_fuel_is_on_and_none_is_left() {
+        let mut instance = instance(EngineConfig { fuel: true, ..Default::default() }, |_| ()).unwrap();
+        let engine = instance.linked().engine().clone();
+        engine.set_fuel(&mut instance, 9).unwrap();
+        assert_eq!(engine.fuel_remaining(&instance), Some(9));
+        instance.running = Running::Gone;
+        assert_eq!(engine.fuel_remaining(&instance), Some(0));
+        assert_eq!(engine.set_fuel(&mut instance, 1).unwrap_err().kind, ErrorKind::State);
+    }
+
+    #[test]
+    fn an_option_out_of_its_range_is_named() {
+        type Case = (fn(&mut InstanceOptions), &'static str);
+        let cases: [Case; 5] = [
+            (|o| o.timeout_ns = 5, "timeout_ns"),
+            (|o| o.memory_limit = 1, "memory_limit"),
+            (|o| o.max_handles = 1, "max_handles"),
+            (|o| o.buffer_limit = 1, "buffer_limit"),
+            (|o| o.instance_limit = 10_001, "instance_limit"),
+        ];
+        for (set, name) in cases {
+            let error = instance(EngineConfig::default(), set).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Argument);
+            assert!(error.message.contains(&format!("`options.{name}`")), "{}", error.message);
+        }
+        let pooling = Some(super::super::config::Pooling { instances: 1, keep_resident: 0 });
+        let error = instance(EngineConfig { pooling, ..Default::default() }, |o| o.memory_limit = 1 << 30).unwrap_err();
+        assert!(error.message.contains("slot"), "{}", error.message);
+    }
+
+    #[test]
+    fn time_is_counted_where_it_is_asked_for() {
+        for timing in [true, false] {
+            let mut instance = instance(EngineConfig::default(), |o| o.timing = timing).unwrap();
+            assert!(instance.control().begin());
+            Invoker.invoke_process(&mut instance, &StreamElement { payload: b"x", ..Default::default() }).unwrap();
+            assert_eq!(instance.control().counters.read().time_ns > 0, timing);
+        }
     }
 }

@@ -121,13 +121,14 @@ impl LinkedComponent {
             return Err(Error::new(ErrorKind::WrongEngine, "the component and the imports are of different engines"));
         }
         let analysis = component.analysis();
-        let served = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
-        let missing: Vec<_> = analysis
-            .imports
-            .iter()
-            .filter(|import| !(served && import.name.starts_with("wasi:")))
-            .filter_map(unresolved)
-            .collect();
+        // What the plan of an eligible component uses of WASI, the direct path answers.
+        let direct = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
+        let served = |import: &&ImportItem| {
+            let (base, version) = names::split(&import.name);
+            base.starts_with("wasi:") && version.is_some_and(|version| names::compatible(version, "0.2.0"))
+        };
+        let imports_left = analysis.imports.iter().filter(|import| !(direct && served(import)));
+        let missing: Vec<_> = imports_left.filter_map(unresolved).collect();
         if !missing.is_empty() {
             let message = format!("nothing provides the component's import {}", missing.join("; nor "));
             return Err(Error::new(ErrorKind::UnresolvedImport, message));

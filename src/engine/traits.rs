@@ -47,8 +47,8 @@ pub trait WasmEngine {
     /// Binds a component to its imports. Cold. Fails with `UnresolvedImport`, `TypeMismatch`.
     fn link(&self, compiled: &Self::Compiled, imports: &Self::Imports) -> Result<Self::Linked>;
 
-    /// Makes an instance, exports resolved. Cold. Fails with `Instantiation`, or with what stopped
-    /// the guest's start function.
+    /// Makes an instance, exports resolved. Cold. Fails with `Argument` where an option is out of
+    /// its range, with `Instantiation`, or with what stopped the guest's start function.
     fn instantiate(
         &self,
         linked: &Self::Linked,
@@ -56,7 +56,8 @@ pub trait WasmEngine {
         options: &super::instance::InstanceOptions,
     ) -> Result<Self::Instance>;
 
-    /// Sets the fuel that is left. Warm. Fails with `FuelDisabled`.
+    /// Sets the fuel that is left. Warm. Fails with `FuelDisabled`, or with `State` after a reset
+    /// that failed.
     fn set_fuel(&self, instance: &mut Self::Instance, fuel: u64) -> Result<()>;
 
     /// The fuel that is left; none where fuel is off. Hot.

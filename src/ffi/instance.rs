@@ -17,7 +17,9 @@ use crate::engine::control;
 use crate::engine::traits::WasmEngine as _;
 use crate::error::Result;
 
-/// What an instance may take and do. Zero in a field means the engine's default.
+/// What an instance may take and do. Zero in a field means the engine's default;
+/// each has the range that it has in torvyn_engine_config_t, and within a pool's
+/// slots `memory_limit` is at most the engine's.
 ///
 /// In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
 /// In C++:  torvyn_instance_options_t options{};

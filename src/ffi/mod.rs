@@ -24,6 +24,7 @@ pub mod filtering;
 pub mod imports;
 pub mod instance;
 pub mod linked;
+pub mod log;
 pub mod plain;
 pub mod status;
 pub mod streaming;

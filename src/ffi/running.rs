@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
+use super::guard;
 use super::plain::{Element, Str};
 use crate::contract::{ComponentId, Function, Roles, StreamElement};
 use crate::engine::control::{Control, State};
@@ -58,6 +59,7 @@ impl Held {
 /// The instance's one running call.
 struct Running {
     at: NonNull<Held>,
+    function: Option<Function>,
     /// Set once the work returned; where it is not, it panicked.
     returned: bool,
     /// Whether the call runs no guest code: a cancel waits for one that does.
@@ -75,7 +77,7 @@ impl Running {
         if !held.control.begin() {
             return Err(busy(held.id, function));
         }
-        Ok(Self { at, returned: false, aside })
+        Ok(Self { at, function, returned: false, aside })
     }
 }
 
@@ -92,6 +94,7 @@ impl Drop for Running {
         let held = unsafe { self.at.as_ref() };
         if !self.returned {
             held.control.set_state(State::Poisoned);
+            guard::ended(held.id, self.function);
         }
         if held.doomed.load(Relaxed) {
             bury(self.at);

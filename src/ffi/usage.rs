@@ -119,6 +119,7 @@ impl From<control::Stats> for Stats {
 /// @retval TORVYN_OK                   Set.
 /// @retval TORVYN_ERROR_FUEL_DISABLED  The engine does not count fuel; set
 ///                                     `fuel` of torvyn_engine_config_t.
+/// @retval TORVYN_ERROR_STATE          The latest reset failed: reset it again.
 /// @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
@@ -142,7 +143,8 @@ pub unsafe extern "C" fn torvyn_instance_set_fuel(
     })
 }
 
-/// The fuel that is left: after a call, what that call left over.
+/// The fuel that is left: after a call, what that call left over; after a reset
+/// that failed, none.
 ///
 /// @param instance  Used by no other call meanwhile.
 /// @param out       Where the units go; 0 but for TORVYN_OK.

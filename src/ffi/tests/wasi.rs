@@ -9,9 +9,27 @@ use std::time::{Duration, Instant};
 
 use super::super::cancel::*;
 use super::super::imports::*;
+use super::super::log::{LogLevel, LogLine};
 use super::super::wasi::*;
 use super::*;
-use crate::engine::log::LINES;
+
+thread_local! {
+    /// What this thread's calls logged.
+    static LINES: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+unsafe extern "C" fn line(_: *mut std::ffi::c_void, line: *const LogLine) {
+    let line = unsafe { &*line };
+    let level = match line.level {
+        LogLevel::TORVYN_LOG_WARN => "Warn",
+        LogLevel::TORVYN_LOG_INFO => "Info",
+        other => panic!("{other:?}"),
+    };
+    let id = unsafe { line.component_id.as_ref() }.map_or_else(String::new, |id| format!(" {id}"));
+    let text = unsafe { line.message.text("") }.unwrap().to_owned();
+    // Thread-locals may be gone while a thread ends.
+    let _ = LINES.try_with(|lines| lines.borrow_mut().push(format!("{level}{id}: {text}")));
+}
 
 /// An engine and its components, compiled once for all tests.
 struct Shared {
@@ -26,7 +44,7 @@ unsafe impl Sync for Shared {}
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let engine = engine(&config());
+        let engine = engine(&EngineConfig { log: Some(line), ..config() });
         Shared {
             engine,
             stdio: compiled(engine, &guest("wasi-stdio")),
