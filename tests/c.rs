@@ -245,6 +245,7 @@ programs! {
     verdicts: Asan Valgrind;
     budgets: Asan Tsan;
     memory: Asan Valgrind;
+    log: Asan Tsan Valgrind;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;

@@ -266,7 +266,7 @@ static void deadlines(void) {
   torvyn_engine_free(engine);
 
   part("deadline: each element of a batch has its own");
-  enum { MANY = 8 };
+  enum { MANY = 16 };
   torvyn_element_t e[MANY];
   torvyn_output_t outs[MANY];
   char spin[32];
@@ -274,19 +274,23 @@ static void deadlines(void) {
   size_t done;
   c = config();
   engine = engine_with(&c);
-  o.timeout_ns = 200 * MS;
+  o.timeout_ns = 400 * MS;
   instance = ready(engine, "misbehave", "", &o);
   for (; took < 40 * MS; rounds *= 2) {
+    took = UINT64_MAX;
     snprintf(spin, sizeof spin, "spin:%" PRIu64, rounds);
-    took = now_ns();
-    emits(instance, spin, "spun");
-    took = now_ns() - took;
+    for (int i = 0; i < 3; i++) { /* the least is what the work takes */
+      uint64_t began = now_ns();
+      emits(instance, spin, "spun");
+      began = now_ns() - began;
+      took = began < took ? began : took;
+    }
   }
   for (int i = 0; i < MANY; i++) e[i] = element(spin);
   took = now_ns();
   OK(torvyn_process_batch(instance, e, MANY, outs, &done, &err));
   took = now_ns() - took;
-  CHECK(done == MANY && took > 200 * MS);
+  CHECK(done == MANY && took > 400 * MS);
   for (int i = 0; i < MANY; i++) torvyn_output_release(&outs[i]);
   torvyn_instance_free(instance);
   torvyn_engine_free(engine);

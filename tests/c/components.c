@@ -395,6 +395,23 @@ static int lists(const torvyn_component_t *c, const char *name, int exports) {
   return 0;
 }
 
+/* Each import and export has a type; those of importer's own interface are known. */
+static void types(const torvyn_component_t *c) {
+  size_t imports = torvyn_component_import_count(c), exports = torvyn_component_export_count(c);
+  for (size_t i = 0; i <= imports; i++) {
+    torvyn_str_t name = torvyn_component_import(c, i), type = torvyn_component_import_type(c, i);
+    CHECK(type.data != NULL && type.data[type.len] == '\0' && (i < imports || type.len == 0));
+    if (str_is(name, "acme:db/lookup@1.0.0")) CHECK(str_is(type, "get: func(key: string) -> option<string>"));
+    if (strstr(name.data, "torvyn:streaming/types")) CHECK(strstr(type.data, "resource buffer") != NULL);
+  }
+  for (size_t i = 0; i <= exports; i++) {
+    torvyn_str_t name = torvyn_component_export(c, i), type = torvyn_component_export_type(c, i);
+    CHECK(type.data != NULL && type.data[type.len] == '\0' && (i < exports || type.len == 0));
+    if (strstr(name.data, "/processor")) CHECK(strstr(type.data, "process: func(") != NULL);
+    if (strstr(name.data, "/sink")) CHECK(strstr(type.data, "complete: func()") != NULL);
+  }
+}
+
 static void describes(const torvyn_engine_t *engine, torvyn_path_t path) {
   static const struct {
     const char *guest;
@@ -425,6 +442,7 @@ static void describes(const torvyn_engine_t *engine, torvyn_path_t path) {
     CHECK(lists(c, table[i].export, 1) && !lists(c, "torvyn:streaming/nothing@0.1.0", 1));
     CHECK(table[i].import == NULL || lists(c, table[i].import, 0));
     CHECK(str_is(torvyn_component_export(c, SIZE_MAX), "") && str_is(torvyn_component_import(c, SIZE_MAX), ""));
+    types(c);
     reason = torvyn_component_path_reason(c);
     CHECK(reason.data != NULL && reason.data[reason.len] == '\0');
     if (!strcmp(table[i].guest, "importer")) {

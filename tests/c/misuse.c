@@ -55,7 +55,9 @@ static void numbers(void) {
   BAD(guest_stack, (16 << 10) - 1);
   BAD(guest_stack, (64 << 20) + 1);
   BAD(pool_instances, 100001);
-  BAD(reserved, 1);
+  BAD(wasi_threads, 65);
+  BAD(log_level, (torvyn_log_level_t)5);
+  BAD(log_level, (torvyn_log_level_t)-1);
   memset(&c, 0, sizeof c);
   c.struct_size = sizeof c;
   c.simd = TORVYN_OFF, c.relaxed_simd = TORVYN_ON;
@@ -430,6 +432,47 @@ static void any_order(void) {
   torvyn_blob_free(artifact);
 }
 
+/* Grants that are none. */
+static void grants(void) {
+  torvyn_imports_t *i = NULL;
+  torvyn_str_t nul = {"a\0b", 3}, none = {NULL, 0};
+  static const char *const addresses[] = {"", "localhost", "1.2.3", "1.2.3.4/33", "::1/129", "10.0.0.0/", "1.2.3.4:80",
+                                          "*.example.org", "\xff"};
+  part("grants that are none");
+  OK(torvyn_imports_new(engine, &i, &err));
+  EXPECT(TORVYN_ERROR_WASI, torvyn_imports_wasi_args(i, &nul, 1, &err));
+  nul.data = "a\xff";
+  nul.len = 2;
+  EXPECT(TORVYN_ERROR_UTF8, torvyn_imports_wasi_args(i, &nul, 1, &err));
+  EXPECT(TORVYN_ERROR_UTF8, torvyn_imports_wasi_env(i, nul, none, &err));
+  EXPECT(TORVYN_ERROR_UTF8, torvyn_imports_wasi_env(i, str("A"), nul, &err));
+  EXPECT(TORVYN_ERROR_WASI, torvyn_imports_wasi_env(i, none, none, &err));
+  EXPECT(TORVYN_ERROR_WASI, torvyn_imports_wasi_env(i, str("A=B"), none, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_wasi_args(i, &none, SIZE_MAX, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_wasi_stdin(i, (torvyn_bytes_t){(const uint8_t *)"x", SIZE_MAX}, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_wasi_inherit_output(i, (torvyn_stream_t)0, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_wasi_inherit_output(i, (torvyn_stream_t)3, &err));
+  EXPECT(TORVYN_ERROR_WASI, torvyn_imports_wasi_preopen(i, "/no/such/place", str("/x"), TORVYN_ACCESS_READ, &err));
+  EXPECT(TORVYN_ERROR_WASI,
+         torvyn_imports_wasi_preopen(i, guest_path("README.md"), str("/x"), TORVYN_ACCESS_READ, &err));
+  EXPECT(TORVYN_ERROR_WASI, torvyn_imports_wasi_preopen(i, check_guests, none, TORVYN_ACCESS_READ, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_wasi_preopen(i, check_guests, str("/x"), (torvyn_access_t)0, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_wasi_preopen(i, check_guests, str("/x"), (torvyn_access_t)3, &err));
+  EXPECT(TORVYN_ERROR_UTF8, torvyn_imports_wasi_preopen(i, check_guests, nul, TORVYN_ACCESS_READ, &err));
+  OK(torvyn_imports_wasi_preopen(i, check_guests, str("/x"), TORVYN_ACCESS_READ, &err));
+  EXPECT(TORVYN_ERROR_WASI, torvyn_imports_wasi_preopen(i, check_guests, str("/x"), TORVYN_ACCESS_READ, &err));
+  for (size_t k = 0; k < sizeof addresses / sizeof *addresses; k++) {
+    int status = torvyn_imports_wasi_socket(i, TORVYN_SOCKET_TCP_CONNECT, str(addresses[k]), 0, 0, NULL);
+    CHECK(status == (addresses[k][0] == '\xff' ? TORVYN_ERROR_UTF8 : TORVYN_ERROR_WASI));
+  }
+  EXPECT(TORVYN_ERROR_WASI, torvyn_imports_wasi_socket(i, TORVYN_SOCKET_UDP_LISTEN, str("*"), 9, 8, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_wasi_socket(i, (torvyn_socket_use_t)5, str("*"), 0, 0, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_wasi_socket(i, (torvyn_socket_use_t)0, str("*"), 0, 0, &err));
+  OK(torvyn_imports_wasi_socket(i, TORVYN_SOCKET_TCP_CONNECT, str("10.0.0.0/8"), 1, 65535, &err));
+  OK(torvyn_imports_wasi_socket(i, TORVYN_SOCKET_TCP_LISTEN, str("::1"), 0, 0, &err));
+  torvyn_imports_free(i);
+}
+
 static void wrong_engine(void) {
   torvyn_imports_t *imports = NULL;
   torvyn_linked_t *l = STALE;
@@ -452,6 +495,7 @@ int main(int argc, char **argv) {
   too_much();
   busy();
   any_order();
+  grants();
   wrong_engine();
   torvyn_linked_free(linked);
   torvyn_component_free(component);

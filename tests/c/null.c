@@ -31,6 +31,7 @@ static void null_neutral(void) {
   CHECK(torvyn_component_roles(NULL) == 0);
   CHECK(torvyn_component_import_count(NULL) == 0 && str_is(torvyn_component_import(NULL, 0), ""));
   CHECK(torvyn_component_export_count(NULL) == 0 && str_is(torvyn_component_export(NULL, 0), ""));
+  CHECK(str_is(torvyn_component_import_type(NULL, 0), "") && str_is(torvyn_component_export_type(NULL, 0), ""));
   CHECK(torvyn_component_path(NULL) == TORVYN_PATH_AUTO && str_is(torvyn_component_path_reason(NULL), ""));
   CHECK(torvyn_linked_path(NULL) == TORVYN_PATH_AUTO && str_is(torvyn_linked_path_reason(NULL), ""));
   CHECK(torvyn_instance_id(NULL) == 0 && torvyn_instance_roles(NULL) == 0);
@@ -108,6 +109,65 @@ static void null_making(void) {
   CHECK(torvyn_linked_new(NULL, NULL, NULL, NULL) == TORVYN_ERROR_NULL);
   CHECK(torvyn_instance_new(NULL, 1, NULL, NULL, NULL) == TORVYN_ERROR_NULL);
   CHECK(torvyn_instance_reset(NULL, NULL) == TORVYN_ERROR_NULL);
+}
+
+static int ended;
+
+static void write_nothing(void *user, uint64_t id, torvyn_bytes_t bytes) {
+  (void)user, (void)id, (void)bytes;
+}
+
+static void end(void *user) {
+  CHECK(user == &ended);
+  ended++;
+}
+
+static void null_grants(void) {
+  torvyn_imports_t *i = NULL;
+  torvyn_str_t none = {NULL, 0}, null = {NULL, 3};
+  torvyn_bytes_t no_bytes = {NULL, 0}, null_bytes = {NULL, 3};
+
+  part("NULL: grants");
+  OK(torvyn_imports_new(engine, &i, &err));
+  NULL_IS("imports", torvyn_imports_wasi_args(NULL, &none, 1, &err));
+  NULL_IS("args", torvyn_imports_wasi_args(i, NULL, 1, &err));
+  EXPECT(TORVYN_ERROR_NULL, torvyn_imports_wasi_args(i, &null, 1, &err));
+  OK(torvyn_imports_wasi_args(i, NULL, 0, &err));
+  OK(torvyn_imports_wasi_args(i, &none, 1, &err));
+  NULL_IS("imports", torvyn_imports_wasi_env(NULL, str("NAME"), none, &err));
+  NULL_IS("name", torvyn_imports_wasi_env(i, null, none, &err));
+  NULL_IS("value", torvyn_imports_wasi_env(i, str("NAME"), null, &err));
+  OK(torvyn_imports_wasi_env(i, str("NAME"), none, &err));
+  NULL_IS("imports", torvyn_imports_wasi_stdin(NULL, no_bytes, &err));
+  NULL_IS("bytes", torvyn_imports_wasi_stdin(i, null_bytes, &err));
+  OK(torvyn_imports_wasi_stdin(i, no_bytes, &err));
+  NULL_IS("imports", torvyn_imports_wasi_output(NULL, TORVYN_STREAM_STDOUT, write_nothing, &ended, end, &err));
+  CHECK(ended == 1); /* where it fails, at once */
+  NULL_IS("write", torvyn_imports_wasi_output(i, TORVYN_STREAM_STDOUT, NULL, &ended, end, &err));
+  CHECK(ended == 2);
+  EXPECT(TORVYN_ERROR_NULL, torvyn_imports_wasi_output(NULL, TORVYN_STREAM_STDOUT, NULL, NULL, NULL, &err));
+  OK(torvyn_imports_wasi_output(i, TORVYN_STREAM_STDERR, write_nothing, NULL, NULL, &err));
+  OK(torvyn_imports_wasi_output(i, TORVYN_STREAM_STDOUT, write_nothing, &ended, end, &err));
+  CHECK(ended == 2);
+  NULL_IS("imports", torvyn_imports_wasi_inherit_output(NULL, TORVYN_STREAM_STDOUT, &err));
+  NULL_IS("imports", torvyn_imports_wasi_preopen(NULL, "/", str("/x"), TORVYN_ACCESS_READ, &err));
+  NULL_IS("host_path", torvyn_imports_wasi_preopen(i, NULL, str("/x"), TORVYN_ACCESS_READ, &err));
+  NULL_IS("guest_path", torvyn_imports_wasi_preopen(i, "/", null, TORVYN_ACCESS_READ, &err));
+  NULL_IS("imports", torvyn_imports_wasi_socket(NULL, TORVYN_SOCKET_TCP_CONNECT, str("*"), 0, 0, &err));
+  NULL_IS("address", torvyn_imports_wasi_socket(i, TORVYN_SOCKET_TCP_CONNECT, null, 0, 0, &err));
+  NULL_IS("imports", torvyn_imports_wasi_name_lookup(NULL, &err));
+  NULL_IS("imports", torvyn_imports_wasi_fixed_clock(NULL, 0, 0, &err));
+  NULL_IS("imports", torvyn_imports_wasi_random_seed(NULL, 1, &err));
+  CHECK(torvyn_imports_wasi_args(NULL, NULL, 1, NULL) < 0 && torvyn_imports_wasi_env(NULL, null, null, NULL) < 0);
+  CHECK(torvyn_imports_wasi_stdin(NULL, null_bytes, NULL) < 0);
+  CHECK(torvyn_imports_wasi_output(NULL, (torvyn_stream_t)9, NULL, NULL, NULL, NULL) < 0);
+  CHECK(torvyn_imports_wasi_inherit_output(NULL, (torvyn_stream_t)9, NULL) < 0);
+  CHECK(torvyn_imports_wasi_preopen(NULL, NULL, null, (torvyn_access_t)9, NULL) < 0);
+  CHECK(torvyn_imports_wasi_socket(NULL, (torvyn_socket_use_t)9, null, 0, 0, NULL) < 0);
+  CHECK(torvyn_imports_wasi_name_lookup(NULL, NULL) < 0 && torvyn_imports_wasi_fixed_clock(NULL, 0, 0, NULL) < 0);
+  CHECK(torvyn_imports_wasi_random_seed(NULL, 0, NULL) < 0);
+  torvyn_imports_free(i);
+  CHECK(ended == 3); /* when nothing can call back any more */
 }
 
 static void null_calls(void) {
@@ -229,6 +289,7 @@ int main(int argc, char **argv) {
   OK(torvyn_linked_new(component, NULL, &linked, &err));
   null_neutral();
   null_making();
+  null_grants();
   null_calls();
   torvyn_linked_free(linked);
   torvyn_component_free(component);
