@@ -9,6 +9,7 @@ use crate::contract::names;
 use crate::direct::plan::ImportItem;
 use crate::direct::shapes::{ALLOCATOR, CAPABILITIES, Import, TYPES};
 use crate::error::{Error, ErrorKind, Result};
+use crate::native::NativeComponent;
 use crate::{direct, general};
 
 /// What a component's imports are bound to besides the contract's own host side, which is always
@@ -37,12 +38,15 @@ pub enum Path {
     Direct,
     /// Wasmtime's component runtime.
     General,
+    /// The program's own functions.
+    Native,
 }
 
 #[derive(Debug)]
 pub(super) enum Code {
     Direct(Arc<direct::run::Linked>),
     General(Arc<general::run::Linked>),
+    Native(Arc<dyn NativeComponent>),
 }
 
 #[derive(Debug)]
@@ -91,6 +95,10 @@ impl LinkedComponent {
         if !engine.same(imports.engine()) {
             return Err(Error::new(ErrorKind::WrongEngine, "the component and the imports are of different engines"));
         }
+        if let Some(native) = component.native() {
+            let code = Code::Native(native.clone());
+            return Ok(Self(Arc::new(Inner { component: component.clone(), code })));
+        }
         let analysis = component.analysis();
         let served = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
         let missing: Vec<_> = analysis
@@ -134,6 +142,7 @@ impl LinkedComponent {
         match self.0.code {
             Code::Direct(_) => Path::Direct,
             Code::General(_) => Path::General,
+            Code::Native(_) => Path::Native,
         }
     }
 

@@ -31,7 +31,8 @@ pub trait WasmEngine {
     /// to `Compilation`.
     fn compile_component(&self, bytes: &[u8]) -> Result<Self::Compiled>;
 
-    /// The compiled component as an artifact. Cold. Fails with `Internal`.
+    /// The compiled component as an artifact. Cold. Fails with `Internal`, or with `Unsupported`
+    /// for a native one.
     fn serialize_component(&self, compiled: &Self::Compiled) -> Result<Vec<u8>>;
 
     /// A component from an artifact; none where the artifact is sound but made by another version

@@ -186,6 +186,7 @@ impl EngineConfig {
                 0 => PathChoice::Auto,
                 1 => PathChoice::Direct,
                 2 => PathChoice::General,
+                3 => return Err(bad("path", "TORVYN_PATH_NATIVE is an answer, not a setting")),
                 other => return Err(bad("path", format_args!("{other} is no torvyn_path_t"))),
             },
             log: None,

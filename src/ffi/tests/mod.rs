@@ -6,6 +6,7 @@ mod calls;
 mod handles;
 mod log;
 mod manner;
+mod native;
 
 use std::ptr::{null, null_mut};
 
