@@ -63,12 +63,13 @@
  *            behaviour. The finalizer of `user` runs exactly once: when nothing
  *            can call back any more, or at once where the function that was
  *            given it fails.
- * Process    The library writes nothing to stdout or stderr (there is `log` of
- *            torvyn_engine_config_t), reads no environment, never exits, and
- *            lets no panic out. It starts a thread for its clock unless
- *            `host_ticks` is on, threads for compilation unless
- *            `parallel_compilation` is off, and installs handlers for memory
- *            faults unless `explicit_traps` is on.
+ * Process    The library writes nothing to stdout or stderr unless a component
+ *            is granted that (there is `log` of torvyn_engine_config_t), reads
+ *            no environment, never exits, and lets no panic out. It starts a
+ *            thread for its clock unless `host_ticks` is on, threads for
+ *            compilation unless `parallel_compilation` is off, and threads for
+ *            components that may wait in WASI (`wasi_threads`). It installs
+ *            handlers for memory faults unless `explicit_traps` is on.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -588,6 +589,14 @@ typedef struct torvyn_ports {
   size_t len;
 } torvyn_ports_t;
 
+/**
+ * Ends what a callback's `user` points to. It runs exactly once: when the last
+ * handle that could still call the callback is gone, or at once where the
+ * function that was given the callback fails. On whichever thread that happens;
+ * it must not call the library.
+ */
+typedef void (*torvyn_finalizer_t)(void *user);
+
 /* ------------------------------------------------------------------- Errors */
 
 /**
@@ -967,6 +976,12 @@ typedef struct torvyn_engine_config {
    */
   uint32_t pool_instances;
   /**
+   * Threads that wait for what components granted WASI do: files, sockets,
+   * sleeps. They start with the first instance that needs them. From 1 to 64.
+   * Default: 1.
+   */
+  uint32_t wasi_threads;
+  /**
    * With `log`: lines that matter less than this are left out.
    * Default: TORVYN_LOG_INFO.
    */
@@ -987,7 +1002,7 @@ typedef struct torvyn_engine_config {
    * that was made from it, or within torvyn_engine_new() where that fails or
    * `log` is NULL.
    */
-  void (*log_finalizer)(void *user);
+  torvyn_finalizer_t log_finalizer;
 } torvyn_engine_config_t;
 
 /**
@@ -1331,6 +1346,26 @@ torvyn_str_t torvyn_component_import(const torvyn_component_t *component,
                                      size_t index);
 
 /**
+ * The WIT type of an import as text: of a function, e.g. "func(key: string) ->
+ * option<string>"; of an interface, a line for each of its functions, e.g.
+ * "get: func(key: string) -> option<string>", for each of its types, e.g.
+ * "type level = enum { low, high }", and for each resource, "resource file".
+ *
+ * @param component  Borrowed for the call; NULL gives "".
+ * @param index      From 0 to torvyn_component_import_count() - 1; others give
+ *                   "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; lines end with a newline but for
+ *          the last; valid until torvyn_component_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_component_import_type(const torvyn_component_t *component,
+                                          size_t index);
+
+/**
  * The number of the component's exports, those outside of the contract
  * included.
  *
@@ -1361,6 +1396,27 @@ size_t torvyn_component_export_count(const torvyn_component_t *component);
  */
 torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
                                      size_t index);
+
+/**
+ * The WIT type of an export as text: of a function, e.g. "func(key: string) ->
+ * option<string>"; of an interface, a line for each of its functions, e.g.
+ * "get: func(key: string) -> option<string>", for each of its types, e.g.
+ * "type level = enum { low, high }", and for each resource, "resource file".
+ *
+ * @param component  Borrowed for the call; NULL gives "".
+ * @param index      From 0 to torvyn_component_export_count() - 1; others give
+ *                   "".
+ *
+ * @return  UTF-8, NUL-terminated, never NULL; lines end with a newline but for
+ *          the last; empty for a native component; valid until
+ *          torvyn_component_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_str_t torvyn_component_export_type(const torvyn_component_t *component,
+                                          size_t index);
 
 /**
  * The way in which the component will run where nothing is granted to it.
@@ -1394,10 +1450,28 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
 /* ------------------------------------------------------------------ Imports */
 
 /**
- * What a component gets besides the contract: nothing yet in this version. The
- * contract's own host side (buffers, flow context, allocator) is always there
- * and needs no entry. Reference counted; torvyn_linked_new() takes NULL for
- * none.
+ * What a component gets besides the contract, whose own host side (buffers,
+ * flow context, allocator) is always there and needs no entry. Reference
+ * counted; torvyn_linked_new() takes NULL for an empty set. What is added to a
+ * set counts for what is linked with it from then on.
+ *
+ * WASI 0.2 is denied until it is granted. With an empty set, a component that
+ * imports WASI links and runs with no arguments, no environment, no directory
+ * and no socket; its standard input is at its end, and what it writes to
+ * standard output and standard error goes to the log line by line. It has the
+ * clocks and the randomness of the machine. What is refused to it is an
+ * ordinary WASI error inside the component, and a line in the log.
+ * `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
+ * that waits in WASI ends at its deadline or by a cancel like any other. Where
+ * imports may wait, components and the callbacks that they reach run on a stack
+ * of the library's, which leaves a callback at least 1 MiB.
+ *
+ * `torvyn:capabilities/capability-query#has-capability` answers from the same
+ * set. The names: "args"; "env", "env:NAME"; "stdin"; "stdout", "stderr"
+ * (always); "filesystem", "filesystem:GUEST-PATH",
+ * "filesystem-write:GUEST-PATH"; "sockets", "tcp", "udp"; "name-lookup";
+ * "wall-clock", "monotonic-clock", "random" (always). Any other is answered
+ * with false.
  */
 typedef struct torvyn_imports torvyn_imports_t;
 
@@ -1447,6 +1521,298 @@ torvyn_imports_t *torvyn_imports_clone(const torvyn_imports_t *imports);
  * Since:  0.1
  */
 void torvyn_imports_free(torvyn_imports_t *imports);
+
+/* --------------------------------------------------- Imports: WASI by grant */
+
+/** One of a component's two output streams. */
+typedef enum torvyn_stream {
+  /** Standard output. */
+  TORVYN_STREAM_STDOUT = 1,
+  /** Standard error. */
+  TORVYN_STREAM_STDERR = 2,
+} torvyn_stream_t;
+
+/** What a component may do in a directory. */
+typedef enum torvyn_access {
+  /** See names, read files. */
+  TORVYN_ACCESS_READ = 1,
+  /** Also make, change and delete files and directories. */
+  TORVYN_ACCESS_READ_WRITE = 2,
+} torvyn_access_t;
+
+/** What a rule allows of sockets. */
+typedef enum torvyn_socket_use {
+  /** Connections by TCP to the address. */
+  TORVYN_SOCKET_TCP_CONNECT = 1,
+  /** Listening for TCP on the local address; whoever connects is let in. */
+  TORVYN_SOCKET_TCP_LISTEN = 2,
+  /** Datagrams to the address and from it. */
+  TORVYN_SOCKET_UDP_EXCHANGE = 3,
+  /**
+   * A UDP socket on the local address, and datagrams from anywhere. To answer
+   * them needs TORVYN_SOCKET_UDP_EXCHANGE too.
+   */
+  TORVYN_SOCKET_UDP_LISTEN = 4,
+} torvyn_socket_use_t;
+
+/**
+ * Takes what a component writes: `bytes`, borrowed for the call and as they
+ * come, not by line, from the instance that torvyn_instance_new() gave
+ * `component_id`. It runs on the thread that calls the instance, within that
+ * call, perhaps on several threads at once; it must not call the instance.
+ */
+typedef void (*torvyn_write_t)(void *user,
+                               uint64_t component_id,
+                               torvyn_bytes_t bytes);
+
+/**
+ * Grants the arguments that a component sees, in place of those granted before.
+ *
+ * @param imports  Changed for what is linked with it from now on.
+ * @param args     The arguments, the program's name first where there is to be
+ *                 one; borrowed for the call; NULL where `count` is 0.
+ * @param count    Number of arguments.
+ * @param err      Where detail goes on a negative status, owned by the caller
+ *                 (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK            They are granted.
+ * @retval TORVYN_ERROR_UTF8    An argument is not valid UTF-8.
+ * @retval TORVYN_ERROR_WASI    An argument holds a NUL.
+ * @retval TORVYN_ERROR_NULL, _ARGUMENT Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC   A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_args(torvyn_imports_t *imports,
+                                         const torvyn_str_t *args,
+                                         size_t count,
+                                         torvyn_error_t **err);
+
+/**
+ * Grants one variable of the environment, in place of one of the same name.
+ *
+ * @param imports  Changed for what is linked with it from now on.
+ * @param name     UTF-8, not empty, without `=`; borrowed for the call.
+ * @param value    UTF-8; borrowed for the call; may be empty.
+ * @param err      Where detail goes on a negative status, owned by the caller
+ *                 (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK            It is granted.
+ * @retval TORVYN_ERROR_WASI    The name is empty or holds `=`, or one of them
+ *                              holds a NUL.
+ * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC   A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_env(torvyn_imports_t *imports,
+                                        torvyn_str_t name,
+                                        torvyn_str_t value,
+                                        torvyn_error_t **err);
+
+/**
+ * Grants what standard input holds. Each instance reads it from its beginning.
+ * Without this grant, standard input is at its end.
+ *
+ * @param imports  Changed for what is linked with it from now on.
+ * @param bytes    Copied.
+ * @param err      Where detail goes on a negative status, owned by the caller
+ *                 (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK            It is granted.
+ * @retval TORVYN_ERROR_NULL, _ARGUMENT Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC   A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_stdin(torvyn_imports_t *imports,
+                                          torvyn_bytes_t bytes,
+                                          torvyn_error_t **err);
+
+/**
+ * Sends an output stream to the program. Without this grant it goes to the log,
+ * line by line.
+ *
+ * @param imports    Changed for what is linked with it from now on.
+ * @param stream     Which one.
+ * @param write      Called with what is written.
+ * @param user       Given to `write` and `finalizer`; any thread may use it.
+ * @param finalizer  Called once with `user` when `write` cannot be called any
+ *                   more, also where this function fails; may be NULL.
+ * @param err        Where detail goes on a negative status, owned by the caller
+ *                   (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              It is granted.
+ * @retval TORVYN_ERROR_ARGUMENT  `stream` is no stream.
+ * @retval TORVYN_ERROR_NULL      `imports` or `write` is NULL.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_output(torvyn_imports_t *imports,
+                                           torvyn_stream_t stream,
+                                           torvyn_write_t write,
+                                           void *user,
+                                           torvyn_finalizer_t finalizer,
+                                           torvyn_error_t **err);
+
+/**
+ * Sends an output stream to the process's own.
+ *
+ * @param imports  Changed for what is linked with it from now on.
+ * @param stream   Which one.
+ * @param err      Where detail goes on a negative status, owned by the caller
+ *                 (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              It is granted.
+ * @retval TORVYN_ERROR_ARGUMENT  `stream` is no stream.
+ * @retval TORVYN_ERROR_NULL      `imports` is NULL.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_inherit_output(torvyn_imports_t *imports,
+                                                   torvyn_stream_t stream,
+                                                   torvyn_error_t **err);
+
+/**
+ * Grants a directory and all that is in it. The component sees it under a name
+ * of its own and gets no further: neither by `..`, nor by absolute paths, nor
+ * by symbolic links that lead elsewhere.
+ *
+ * @param imports     Changed for what is linked with it from now on.
+ * @param host_path   A directory, NUL-terminated, in the system's encoding;
+ *                    borrowed for the call. A relative one is made absolute
+ *                    now. It is opened anew for each instance.
+ * @param guest_path  What the component knows it as, e.g. "/data"; UTF-8;
+ *                    borrowed for the call.
+ * @param access      What may be done in it.
+ * @param err         Where detail goes on a negative status, owned by the
+ *                    caller (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              It is granted.
+ * @retval TORVYN_ERROR_WASI      There is no such directory, or `guest_path` is
+ *                                empty or taken.
+ * @retval TORVYN_ERROR_ARGUMENT  `access` is no access.
+ * @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: for the look at the directory.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_preopen(torvyn_imports_t *imports,
+                                            const char *host_path,
+                                            torvyn_str_t guest_path,
+                                            torvyn_access_t access,
+                                            torvyn_error_t **err);
+
+/**
+ * Adds a rule that allows a use of sockets. What no rule allows is refused.
+ *
+ * @param imports     Changed for what is linked with it from now on.
+ * @param allows      What is allowed.
+ * @param address     For which addresses: one ("127.0.0.1", "::1"), a network
+ *                    ("10.0.0.0/8"), or all ("*"); borrowed for the call.
+ * @param first_port  The first port that is allowed; 0 for every port.
+ * @param last_port   The last one; 0 for `first_port` alone.
+ * @param err         Where detail goes on a negative status, owned by the
+ *                    caller (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              It is granted.
+ * @retval TORVYN_ERROR_WASI      `address` is no address, or the last port
+ *                                comes before the first.
+ * @retval TORVYN_ERROR_ARGUMENT  `allows` is no such use.
+ * @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_socket(torvyn_imports_t *imports,
+                                           torvyn_socket_use_t allows,
+                                           torvyn_str_t address,
+                                           uint16_t first_port,
+                                           uint16_t last_port,
+                                           torvyn_error_t **err);
+
+/**
+ * Grants the look-up of host names. It tells a component addresses and allows
+ * no connection to them.
+ *
+ * @param imports  Changed for what is linked with it from now on.
+ * @param err      Where detail goes on a negative status, owned by the caller
+ *                 (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK           It is granted.
+ * @retval TORVYN_ERROR_NULL   `imports` is NULL.
+ * @retval TORVYN_ERROR_PANIC  A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_name_lookup(torvyn_imports_t *imports,
+                                                torvyn_error_t **err);
+
+/**
+ * Puts clocks that are the same in every run in place of the machine's. They
+ * begin anew in each instance, and time passes by reading them. Sleeps still
+ * take their time.
+ *
+ * @param imports   Changed for what is linked with it from now on.
+ * @param start_ns  What the wall clock says first, in nanoseconds since the
+ *                  Unix epoch. The monotonic clock begins at 0.
+ * @param step_ns   Nanoseconds that a clock moves on each time that it is read;
+ *                  0 for clocks that stand still, on which a component may wait
+ *                  for ever.
+ * @param err       Where detail goes on a negative status, owned by the caller
+ *                  (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK           They are.
+ * @retval TORVYN_ERROR_NULL   `imports` is NULL.
+ * @retval TORVYN_ERROR_PANIC  A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_fixed_clock(torvyn_imports_t *imports,
+                                                uint64_t start_ns,
+                                                uint64_t step_ns,
+                                                torvyn_error_t **err);
+
+/**
+ * Puts random numbers that are the same in every run, and in each instance, in
+ * place of the machine's. Not for anything that must stay secret.
+ *
+ * @param imports  Changed for what is linked with it from now on.
+ * @param seed     Any number; another one gives others.
+ * @param err      Where detail goes on a negative status, owned by the caller
+ *                 (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK           They are.
+ * @retval TORVYN_ERROR_NULL   `imports` is NULL.
+ * @retval TORVYN_ERROR_PANIC  A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_wasi_random_seed(torvyn_imports_t *imports,
+                                                uint64_t seed,
+                                                torvyn_error_t **err);
 
 /* ------------------------------------- Linked: a component with its imports */
 
@@ -1624,7 +1990,7 @@ typedef struct torvyn_native {
    * all that was made from it, or within torvyn_component_native() where that
    * fails.
    */
-  void (*finalizer)(void *user);
+  torvyn_finalizer_t finalizer;
   /**
    * Makes the state of a new instance, which its other callbacks are given as
    * `state`: within torvyn_instance_new() and torvyn_instance_reset(). `*state`
@@ -2045,6 +2411,7 @@ typedef struct torvyn_instance_options {
  *                                     address space is left, the component is
  *                                     larger than a slot, or `instance_new` of
  *                                     a native one refused.
+ * @retval TORVYN_ERROR_WASI           A granted directory does not open.
  * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
  *                            function was stopped.
  * @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
@@ -2074,6 +2441,8 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  * @retval TORVYN_OK                   The instance is as new.
  * @retval TORVYN_ERROR_INSTANTIATION  It could not be made; POISONED, and may
  *                                     be reset again.
+ * @retval TORVYN_ERROR_WASI           A granted directory does not open;
+ *                                     POISONED, and may be reset again.
  * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
  *                            component's start function was stopped; POISONED,
  *                            and may be reset again.

@@ -4,6 +4,7 @@
 //! - [`engine`]: configuration, compilation, linking, instances, calls, limits, the clock. Its
 //!   `traits` are the seam.
 //! - [`direct`], [`general`] and [`native`]: the ways in which a component runs.
+//! - [`wasi`]: what components are granted of WASI.
 //! - [`ffi`]: the C ABI; `include/torvyn.h` is generated from it.
 //! - [`error`]: errors as values.
 #![deny(unsafe_code)]
@@ -16,3 +17,5 @@ pub mod error;
 pub mod ffi;
 pub mod general;
 pub mod native;
+#[cfg(feature = "wasi")]
+pub mod wasi;

@@ -9,6 +9,7 @@ use super::lent::Loan;
 use crate::direct::wasi::{Stdio, WasiResource};
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
+use crate::engine::grants::Grants;
 use crate::engine::limits::Limits;
 
 /// A breach of the canonical ABI or of a resource's rules: the guest is trapped.
@@ -336,6 +337,11 @@ pub struct Host {
     pub born: Instant,
     /// What the direct path keeps.
     pub canon: crate::direct::canon::Canon,
+    /// What was granted when linking.
+    pub grants: Arc<Grants>,
+    /// What the instance has of WASI.
+    #[cfg(feature = "wasi")]
+    pub wasi: Option<Box<crate::wasi::State>>,
 }
 
 impl Host {
@@ -400,9 +406,9 @@ impl Host {
     /// Takes what a guest prints.
     pub fn print(&mut self, _stdio: Stdio, _bytes: &[u8]) {}
 
-    /// `capability-query.has-capability`: what was granted when linking; nothing can be, so far.
-    pub fn has_capability(&self, _name: &str) -> bool {
-        false
+    /// `capability-query.has-capability`: what was granted when linking.
+    pub fn has_capability(&self, name: &str) -> bool {
+        self.grants.has(name)
     }
 
     /// `[method]flow-context.deadline-ns`: what is left now, at least 1 while the call runs; 0

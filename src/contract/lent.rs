@@ -65,7 +65,7 @@ impl Loan {
     /// Lends `element` to whatever `run` does with `holder`, whose loan `find` gives.
     ///
     /// The loan is empty again when this returns or unwinds, so that no span outlives its borrow.
-    #[inline]
+    #[inline(always)]
     pub fn during<H, R>(
         holder: &mut H,
         find: fn(&mut H) -> &mut Loan,

@@ -31,13 +31,18 @@ fn track(version: &str) -> Option<&str> {
     })
 }
 
+/// Whether what was built against one version runs with the other.
+pub fn compatible(a: &str, b: &str) -> bool {
+    a == b || (track(a).is_some() && track(a) == track(b))
+}
+
 /// Whether a component that names `interface` means the contract's interface `base`.
 pub fn matches(interface: &str, base: &str) -> bool {
     let (name, version) = split(interface);
     name == base
         && match version {
             None => true,
-            Some(v) => v == VERSION || (track(v).is_some() && track(v) == track(VERSION)),
+            Some(v) => compatible(v, VERSION),
         }
 }
 

@@ -100,6 +100,8 @@ pub struct Analysis {
     pub mismatch: Option<String>,
     /// Bytes of linear memory that its core modules start with.
     pub initial_memory: u64,
+    /// The types of its imports and exports, as text.
+    pub surface: crate::engine::surface::Surface,
     /// How to run it directly, or why not.
     pub plan: Result<Plan, String>,
 }
@@ -177,6 +179,7 @@ mod translate {
                 exports: component.exports.raw_iter().map(|(name, _)| name.to_string()).collect(),
                 mismatch: None,
                 initial_memory: self.modules.iter().map(|(_, module)| initial_memory(&module.module)).sum(),
+                surface: Default::default(),
                 plan: Err(String::new()),
             };
             for role in Role::ALL {
@@ -397,6 +400,9 @@ mod translate {
                     GlobalInitializer::Resource(_) => return Err("defines resources".into()),
                     other => return Err(format!("needs a step that only the general path has: {other:?}")),
                 }
+            }
+            if !plan.steps.iter().any(|step| matches!(step, Step::Memory(_))) {
+                return Err("has no memory".into());
             }
             for function in Function::ALL.into_iter().filter(|f| analysis.roles.has(f.role())) {
                 let interface = analysis.interfaces[function.role() as usize].as_deref().unwrap_or_default();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::{Caller, Linker};
 
 use super::canon::{self, Source};
-use super::imports::{MODULE, Trapped, begin, entered, entered_both};
+use super::imports::{MODULE, Trapped, begin, both};
 use crate::contract::host::{Breach, Host};
 use crate::contract::names;
 
@@ -84,7 +84,7 @@ pub enum WasiResource {
 
 fn is(interface: &str, base: &str) -> bool {
     let (name, version) = names::split(interface);
-    name == base && version.is_some_and(|version| version.starts_with("0.2."))
+    name == base && version.is_some_and(|version| names::compatible(version, "0.2.0"))
 }
 
 /// Interfaces all of whose resources nobody can have without a grant.
@@ -161,7 +161,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
         let name = format!("{interface}#{item}");
         match (core, joined) {
             (_, true) => l.func_wrap(MODULE, &name, |mut c: Guest<'_>, len: u64| -> Trapped<u32> {
-                let host = entered(&mut c)?;
+                let host = c.data_mut();
                 // More than any memory holds, and realloc refuses.
                 let len = usize::try_from(len).ok().filter(|len| *len <= u32::MAX as usize).ok_or(Breach::Realloc)?;
                 Ok(begin(host, Source::Random(len), len))
@@ -173,11 +173,11 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     _ => Stdio::Err,
                 };
                 l.func_wrap(MODULE, &name, move |mut c: Guest<'_>| -> Trapped<u32> {
-                    Ok(entered(&mut c)?.handles.open_stdio(stdio)?)
+                    Ok(c.data_mut().handles.open_stdio(stdio)?)
                 })?
             }
             ("(result i64)", _) => l.func_wrap(MODULE, &name, move |mut c: Guest<'_>| -> Trapped<u64> {
-                let host = entered(&mut c)?;
+                let host = c.data_mut();
                 Ok(match item {
                     "now" => host.born.elapsed().as_nanos() as u64,
                     "resolution" => 1,
@@ -185,13 +185,10 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                 })
             })?,
             ("(param i32)", _) if item.starts_with("exit") => {
-                l.func_wrap(MODULE, &name, |mut c: Guest<'_>, status: u32| -> Trapped<()> {
-                    entered(&mut c)?;
-                    Err(Exit(status).into())
-                })?
+                l.func_wrap(MODULE, &name, |_: Guest<'_>, status: u32| -> Trapped<()> { Err(Exit(status).into()) })?
             }
             ("(param i32)", _) => l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, ret: u32| -> Trapped<()> {
-                let (memory, _) = entered_both(&mut c)?;
+                let (memory, _) = both(&mut c)?;
                 match item {
                     // An empty list: a pointer that is aligned and never followed, no elements.
                     "get-environment" | "get-arguments" | "get-directories" => {
@@ -211,7 +208,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
             })?,
             ("(param i32 i64 i32)", _) => {
                 l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, h: u32, _: u64, ret: u32| -> Trapped<()> {
-                    let (memory, host) = entered_both(&mut c)?;
+                    let (memory, host) = both(&mut c)?;
                     host.handles.stdio(h, WasiResource::Input)?;
                     // result<T, stream-error>, `err(closed)`: the error lies where the alignment of
                     // T puts it, which is u64 for `skip` and a list for `read`.
@@ -222,7 +219,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
             }
             ("(param i32 i32)", _) => {
                 l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, h: u32, ret: u32| -> Trapped<()> {
-                    let (memory, host) = entered_both(&mut c)?;
+                    let (memory, host) = both(&mut c)?;
                     host.handles.stdio(h, WasiResource::Output)?;
                     if item.ends_with("check-write") {
                         store(memory, ret, 8, &[0])?;
@@ -233,7 +230,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
             }
             _ => {
                 l.func_wrap(MODULE, &name, |mut c: Guest<'_>, h: u32, at: u32, len: u32, ret: u32| -> Trapped<()> {
-                    let (memory, host) = entered_both(&mut c)?;
+                    let (memory, host) = both(&mut c)?;
                     let stdio = host.handles.stdio(h, WasiResource::Output)?;
                     host.print(stdio, canon::slice(memory, at, len)?);
                     Ok(store(memory, ret, 4, &[0])?)
@@ -243,7 +240,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
     }
     for resource in [WasiResource::Input, WasiResource::Output] {
         l.func_wrap(MODULE, resource.drop_function(), move |mut c: Guest<'_>, h: u32| -> Trapped<()> {
-            Ok(entered(&mut c)?.handles.drop_stdio(h, resource)?)
+            Ok(c.data_mut().handles.drop_stdio(h, resource)?)
         })?;
     }
     Ok(())

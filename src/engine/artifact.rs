@@ -34,7 +34,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// What an artifact begins with.
 pub const MAGIC: [u8; 8] = *b"TORVYN\x00\x1a";
 /// Raised whenever the header, the index or the meaning of the images changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEADER: usize = 128;
 /// Images begin at multiples of this: the largest page of the supported machines.
 const PAGE: usize = 64 << 10;
@@ -64,7 +64,15 @@ fn fingerprint(engine: &Engine) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
+/// A build without the compiler loads artifacts and makes none.
+#[cfg(not(feature = "compiler"))]
+pub(super) fn write(_: &CompiledComponent) -> Result<Vec<u8>> {
+    let message = "this build of libtorvyn has no compiler and makes no artifacts: copy the one that was loaded";
+    Err(Error::new(ErrorKind::Unsupported, message))
+}
+
 /// Serializes what was compiled.
+#[cfg(feature = "compiler")]
 pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
     let failed = |e: wasmtime::Error| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e:#}"));
     let Some(digest) = component.digest() else {

@@ -84,6 +84,7 @@ impl CompiledComponent {
                 imports: Vec::new(),
                 mismatch: None,
                 initial_memory: 0,
+                surface: Default::default(),
                 plan: Err("is native".into()),
             },
             imports: Vec::new(),
@@ -211,6 +212,7 @@ mod with_compiler {
     use super::*;
     use crate::direct::{glue, plan};
     use crate::engine::config::PathChoice;
+    use crate::engine::surface::Surface;
 
     fn failed(e: &wasmtime::Error) -> Box<Error> {
         Error::new(ErrorKind::Compilation, format!("the component does not compile: {e:#}").replace('\n', " "))
@@ -278,15 +280,19 @@ mod with_compiler {
     /// Compiles for the path that the engine's configuration and the component's shape give.
     pub(in crate::engine) fn compile(engine: &Engine, bytes: &[u8]) -> Result<CompiledComponent> {
         let wasm = binary(bytes)?;
-        let translated = plan::analyse(&wasm, WasmFeatures::default() | WasmFeatures::COMPONENT_MODEL)
+        let features = WasmFeatures::default() | WasmFeatures::COMPONENT_MODEL;
+        let translated = plan::analyse(&wasm, features)
             .map_err(|e| Error::new(ErrorKind::Malformed, format!("the component is not valid: {e}")))?;
-        let analysis = translated.analysis;
+        let mut analysis = translated.analysis;
         if let Some(mismatch) = &analysis.mismatch {
             return Err(Error::new(ErrorKind::TypeMismatch, format!("the component exports {mismatch}")));
         }
         if analysis.roles == crate::contract::Roles::default() {
             return Err(Error::new(ErrorKind::NoRole, no_role(&analysis.exports)));
         }
+        let names: Vec<_> = analysis.imports.iter().map(|import| import.name.as_str()).collect();
+        let exports: Vec<_> = analysis.exports.iter().map(String::as_str).collect();
+        analysis.surface = Surface::read(&wasm, features, &names, &exports);
         let digest = Sha256::digest(&wasm).into();
         let source = Source { wasm: wasm.into_owned(), modules: translated.modules };
         let (mut direct, mut general) = (None, None);

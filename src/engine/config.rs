@@ -62,6 +62,7 @@ pub struct EngineConfig {
     pub memory_reservation: Option<u64>,
     pub pooling: Option<Pooling>,
     pub path: PathChoice,
+    pub wasi_threads: u32,
     pub log: Option<Log>,
 }
 
@@ -99,6 +100,7 @@ impl Default for EngineConfig {
             memory_reservation: None,
             pooling: None,
             path: PathChoice::Auto,
+            wasi_threads: 1,
             log: None,
         }
     }
@@ -117,6 +119,9 @@ impl EngineConfig {
         InstanceOptions::of(self).check(self).map_err(|(name, reason)| bad(name, reason))?;
         if self.guest_stack < 16 << 10 || self.guest_stack > 64 << 20 {
             return Err(bad("guest_stack", format!("{} is not within 16 KiB and 64 MiB", self.guest_stack)));
+        }
+        if self.wasi_threads == 0 || self.wasi_threads > 64 {
+            return Err(bad("wasi_threads", format!("{} is not within 1 and 64", self.wasi_threads)));
         }
         if self.relaxed_simd && !self.simd {
             return Err(bad("relaxed_simd", "needs `simd`"));
@@ -170,6 +175,7 @@ impl EngineConfig {
                 .total_core_instances(cores)
                 .total_memories(pooling.instances)
                 .total_tables(cores)
+                .total_stacks(pooling.instances)
                 .max_memory_size(self.slot_bytes() as usize)
                 .table_elements(usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000))
                 .linear_memory_keep_resident(pooling.keep_resident)

@@ -76,6 +76,17 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         .collect()
 }
 
+/// The status that a guest gave to `wasi:cli/exit`, which ends the call and not the program.
+#[cfg(feature = "wasi")]
+fn exit(error: &wasmtime::Error) -> Option<i32> {
+    error.downcast_ref::<wasmtime_wasi::I32Exit>().map(|exit| exit.0)
+}
+
+#[cfg(not(feature = "wasi"))]
+fn exit(_: &wasmtime::Error) -> Option<i32> {
+    None
+}
+
 /// The error value for what stopped a guest.
 #[cold]
 pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
@@ -97,6 +108,8 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }
+    } else if let Some(status) = exit(error) {
+        (ErrorKind::Trap, Some(TrapCode::Other), format!("the component exited with status {status}"))
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         match trap_code(*trap) {
             TrapCode::OutOfFuel => (ErrorKind::Fuel, None, "all fuel was used; raise the budget".into()),

@@ -213,9 +213,10 @@ impl ComponentInstance {
 
     fn make(&mut self) -> Result<()> {
         let made = match self.linked.code() {
-            Code::Direct(linked) => linked.instantiate(self.store()).map(Running::Direct),
+            Code::Direct(linked) => linked.instantiate(self.store()?).map(Running::Direct),
             Code::General(linked) => {
-                linked.instantiate(self.store()).map(|running| Running::General(Box::new(running)))
+                let (store, waiter) = (self.store()?, self.linked.waiter()?);
+                linked.instantiate(store, waiter).map(|running| Running::General(Box::new(running)))
             }
             Code::Native(component) => Ok(self.native(component.clone())?),
         };
@@ -234,7 +235,7 @@ impl ComponentInstance {
     }
 
     /// A fresh store, its budgets armed.
-    fn store(&self) -> Store<Host> {
+    fn store(&self) -> Result<Store<Host>> {
         let engine = self.linked.engine();
         let began = engine.clock().begin();
         let o = &self.options;
@@ -253,8 +254,11 @@ impl ComponentInstance {
             fuel: engine.config().fuel,
             born: std::time::Instant::now(),
             canon: Default::default(),
+            grants: self.linked.grants().clone(),
+            #[cfg(feature = "wasi")]
+            wasi: self.linked.wasi_state(self.id, o.max_handles)?,
         };
-        store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel })
+        Ok(store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel }))
     }
 
     /// Whether it has fuel: where the engine counts it, and the instance is not native.

@@ -141,7 +141,7 @@ impl ComponentInstance {
     }
 
     /// Checks role and state of a call that needs `READY`, and arms the budgets.
-    #[inline]
+    #[inline(always)]
     fn arm(&mut self, function: Function, flow_ns: u64) -> Result<()> {
         if !self.roles.has(function.role()) {
             return Err(self.not_exported(function));
@@ -152,7 +152,7 @@ impl ComponentInstance {
         self.budget(function, flow_ns)
     }
 
-    #[inline]
+    #[inline(always)]
     fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
         if self.control.is_cancelled() {
             self.control.counters.cancels.add(1);
@@ -184,7 +184,7 @@ impl ComponentInstance {
     }
 
     /// Keeps the books of a call that ran, and makes an error value of what it failed with.
-    #[inline]
+    #[inline(always)]
     fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
         let counters = &self.control.counters;
         if self.options.timing
@@ -255,14 +255,14 @@ impl ComponentInstance {
     }
 
     /// A call with an element.
-    #[inline]
+    #[inline(always)]
     fn arm_element(&mut self, function: Function, element: &StreamElement<'_>) -> Result<()> {
         self.arm(function, element.flow.map_or(0, |flow| flow.deadline_ns))?;
         self.control.counters.elements_in.add(1);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_out(&self, n: usize) {
         self.control.counters.elements_out.add(n as u64);
     }
@@ -304,7 +304,7 @@ impl ComponentInvoker for Invoker {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_pull(&self, instance: &mut ComponentInstance) -> Result<Option<OutputElement>> {
         instance.arm(Function::Pull, 0)?;
         let outcome = on_path!(instance, pull());
@@ -319,7 +319,7 @@ impl ComponentInvoker for Invoker {
         instance.settle(Function::NotifyBackpressure, outcome)
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_process(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<ProcessResult> {
         instance.arm_element(Function::Process, element)?;
         let outcome = on_path!(instance, process(element));
@@ -332,7 +332,7 @@ impl ComponentInvoker for Invoker {
         Ok(result)
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_push(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<BackpressureSignal> {
         instance.arm_element(Function::Push, element)?;
         let outcome = on_path!(instance, push(element));
@@ -345,14 +345,14 @@ impl ComponentInvoker for Invoker {
         instance.settle(Function::Complete, outcome)
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_evaluate(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<bool> {
         instance.arm_element(Function::Evaluate, element)?;
         let outcome = on_path!(instance, evaluate(element));
         instance.settle(Function::Evaluate, outcome)
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_route<'i>(
         &self,
         instance: &'i mut ComponentInstance,
@@ -365,7 +365,7 @@ impl ComponentInvoker for Invoker {
         Ok(&ports[..count.min(ports.len())])
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_ingest(
         &self,
         instance: &mut ComponentInstance,

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
+
 use super::Engine;
 use super::compile::CompiledComponent;
 use super::config::PathChoice;
+use super::grants::Grants;
+use crate::contract::host::Host;
 use crate::contract::names;
 use crate::direct::plan::ImportItem;
 use crate::direct::shapes::{ALLOCATOR, CAPABILITIES, Import, TYPES};
@@ -14,15 +18,21 @@ use crate::{direct, general};
 
 /// What a component's imports are bound to besides the contract's own host side, which is always
 /// there.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ImportBindings {
     engine: Engine,
+    grants: Mutex<Grants>,
 }
 
 impl ImportBindings {
     /// The contract's host side and nothing else.
     pub fn new(engine: &Engine) -> Self {
-        Self { engine: engine.clone() }
+        Self { engine: engine.clone(), grants: Mutex::default() }
+    }
+
+    /// What is granted of WASI. What was linked before keeps what it had then.
+    pub fn grants(&self) -> MutexGuard<'_, Grants> {
+        self.grants.lock()
     }
 
     /// The engine that it is for.
@@ -53,6 +63,9 @@ pub(super) enum Code {
 struct Inner {
     component: CompiledComponent,
     code: Code,
+    grants: Arc<Grants>,
+    /// Why not on the direct path, where the link is to blame and not the component.
+    reason: &'static str,
 }
 
 /// A component bound to its imports; instances of it are cheap. Cheap to clone.
@@ -62,6 +75,17 @@ pub struct LinkedComponent(Arc<Inner>);
 /// Which of the contract's interfaces an import names.
 fn contract(name: &str) -> bool {
     [TYPES, ALLOCATOR, CAPABILITIES].into_iter().any(|interface| names::matches(name, interface))
+}
+
+/// Whether an import is of a WASI interface that is provided.
+fn is_wasi(import: &ImportItem) -> bool {
+    #[cfg(feature = "wasi")]
+    return crate::wasi::provides(&import.name);
+    #[cfg(not(feature = "wasi"))]
+    return {
+        let _ = import;
+        false
+    };
 }
 
 /// What is wrong with an import, where something is.
@@ -74,10 +98,15 @@ fn unresolved(import: &ImportItem) -> Option<String> {
         let item = import.items.iter().find(|item| !known(item))?;
         return Some(format!("{}#{item}, which the contract does not have", import.name));
     }
+    if is_wasi(import) {
+        return None;
+    }
     let item = import.items.first()?;
     let (base, version) = names::split(&import.name);
     let ours = [TYPES, ALLOCATOR, CAPABILITIES].contains(&base);
     let hint = match version {
+        _ if base.starts_with("wasi:") && !cfg!(feature = "wasi") => " (this build of libtorvyn has no WASI)".into(),
+        _ if base.starts_with("wasi:") => " (WASI is provided at 0.2, without http, config and keyvalue)".into(),
         Some(version) if ours => {
             format!(" (the host has @{}, which @{version} is not compatible with)", names::VERSION)
         }
@@ -96,17 +125,18 @@ impl LinkedComponent {
             return Err(Error::new(ErrorKind::WrongEngine, "the component and the imports are of different engines"));
         }
         if let Some(native) = component.native() {
-            let code = Code::Native(native.clone());
-            return Ok(Self(Arc::new(Inner { component: component.clone(), code })));
+            let (code, grants) = (Code::Native(native.clone()), Arc::new(imports.grants().clone()));
+            return Ok(Self(Arc::new(Inner { component: component.clone(), code, grants, reason: "" })));
         }
         let analysis = component.analysis();
-        let served = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
-        let missing: Vec<_> = analysis
-            .imports
-            .iter()
-            .filter(|import| !(served && import.name.starts_with("wasi:")))
-            .filter_map(unresolved)
-            .collect();
+        // What the plan of an eligible component uses of WASI, the direct path answers.
+        let direct = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
+        let served = |import: &&ImportItem| {
+            let (base, version) = names::split(&import.name);
+            base.starts_with("wasi:") && version.is_some_and(|version| names::compatible(version, "0.2.0"))
+        };
+        let imports_left = analysis.imports.iter().filter(|import| !(direct && served(import)));
+        let missing: Vec<_> = imports_left.filter_map(unresolved).collect();
         if !missing.is_empty() {
             let message = format!("nothing provides the component's import {}", missing.join("; nor "));
             return Err(Error::new(ErrorKind::UnresolvedImport, message));
@@ -114,17 +144,72 @@ impl LinkedComponent {
         if let Some(mismatch) = analysis.imports.iter().find_map(|import| import.mismatch.as_deref()) {
             return Err(Error::new(ErrorKind::TypeMismatch, format!("the component imports {mismatch}")));
         }
-        let code = match (&analysis.plan, engine.config().path) {
-            (Ok(plan), PathChoice::Auto | PathChoice::Direct) => {
-                Code::Direct(direct::run::Linked::new(engine, plan, component.direct()?)?)
-            }
-            (Err(why), PathChoice::Direct) => {
+        let grants = Arc::new(imports.grants().clone());
+        let wasi = analysis.imports.iter().any(is_wasi);
+        // What decides the path: the engine's wish, the component's shape, then the link's needs.
+        let reason = if wasi && !grants.is_empty() { "runs with WASI that was granted to it" } else { "" };
+        let direct = match (&analysis.plan, engine.config().path) {
+            (_, PathChoice::General) => None,
+            (Ok(plan), _) if reason.is_empty() => Some(plan),
+            (plan, PathChoice::Direct) => {
+                let why = plan.as_ref().err().map_or(reason, String::as_str);
                 let message = format!("the direct path was asked for, but the component {why}");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
-            _ => Code::General(Arc::new(general::run::Linked::new(engine, analysis, &component.general()?)?)),
+            _ => None,
         };
-        Ok(Self(Arc::new(Inner { component: component.clone(), code })))
+        let code = match direct {
+            Some(plan) => Code::Direct(direct::run::Linked::new(engine, plan, component.direct()?)?),
+            None => {
+                let linker = Self::linker(engine, wasi)?;
+                let linked = general::run::Linked::new(linker, analysis, &component.general()?)?;
+                Code::General(Arc::new(linked))
+            }
+        };
+        Ok(Self(Arc::new(Inner { component: component.clone(), code, grants, reason })))
+    }
+
+    #[cfg(feature = "wasi")]
+    fn linker(engine: &Engine, wasi: bool) -> Result<&wasmtime::component::Linker<Host>> {
+        if !wasi {
+            return Ok(engine.general_linker());
+        }
+        let failed = |e| Error::new(ErrorKind::Internal, format!("WASI was not provided: {e:#}"));
+        engine.wasi().linker(engine).map_err(failed)
+    }
+
+    #[cfg(not(feature = "wasi"))]
+    fn linker(engine: &Engine, _: bool) -> Result<&wasmtime::component::Linker<Host>> {
+        Ok(engine.general_linker())
+    }
+
+    /// What runs the calls of an instance that may wait in its imports.
+    pub(super) fn waiter(&self) -> Result<Option<general::run::Waiter>> {
+        #[cfg(feature = "wasi")]
+        if crate::wasi::waits(&self.component().analysis().imports) {
+            let engine = self.engine();
+            let runtime = engine.wasi().runtime.get(engine.config().wasi_threads)?;
+            return Ok(Some(general::run::Waiter::new(runtime)));
+        }
+        Ok(None)
+    }
+
+    /// What a new instance has of WASI.
+    #[cfg(feature = "wasi")]
+    pub(super) fn wasi_state(
+        &self,
+        id: crate::contract::ComponentId,
+        max_handles: u32,
+    ) -> Result<Option<Box<crate::wasi::State>>> {
+        if self.path() == Path::Direct || !self.component().analysis().imports.iter().any(is_wasi) {
+            return Ok(None);
+        }
+        crate::wasi::State::new(self.engine(), &self.0.grants, id, max_handles).map(|state| Some(Box::new(state)))
+    }
+
+    /// What was granted.
+    pub fn grants(&self) -> &Arc<Grants> {
+        &self.0.grants
     }
 
     /// Its engine.
@@ -148,7 +233,11 @@ impl LinkedComponent {
 
     /// Why not on the direct path; "" where they do.
     pub fn path_reason(&self) -> &str {
-        if self.path() == Path::Direct { "" } else { self.component().path_reason() }
+        match self.path() {
+            Path::Direct => "",
+            Path::General if self.component().path_reason().is_empty() => self.0.reason,
+            Path::General | Path::Native => self.component().path_reason(),
+        }
     }
 
     pub(super) fn code(&self) -> &Code {

@@ -6,14 +6,17 @@ pub mod compile;
 pub mod config;
 pub mod control;
 pub mod fault;
+pub mod grants;
 pub mod instance;
 pub mod invoke;
 pub mod limits;
 pub mod link;
 pub mod log;
+#[cfg_attr(not(feature = "compiler"), allow(dead_code))]
+pub mod surface;
 pub mod traits;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use clock::Clock;
 use config::EngineConfig;
@@ -25,6 +28,17 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 pub struct Engine(Arc<Inner>);
 
+/// An engine that may be gone.
+#[derive(Clone, Debug, Default)]
+pub struct WeakEngine(Weak<Inner>);
+
+impl WeakEngine {
+    /// The engine, where it is still there.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(Engine)
+    }
+}
+
 struct Inner {
     wasmtime: wasmtime::Engine,
     config: EngineConfig,
@@ -33,6 +47,8 @@ struct Inner {
     direct: wasmtime::Linker<crate::contract::host::Host>,
     /// Host functions of the general path, defined once.
     general: wasmtime::component::Linker<crate::contract::host::Host>,
+    #[cfg(feature = "wasi")]
+    wasi: crate::wasi::Shared,
 }
 
 impl std::fmt::Debug for Inner {
@@ -43,6 +59,8 @@ impl std::fmt::Debug for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        #[cfg(feature = "wasi")]
+        self.wasi.runtime.stop();
         self.clock.stop();
     }
 }
@@ -57,7 +75,15 @@ impl Engine {
         let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks, config.log.clone());
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
-        Ok(Self(Arc::new(Inner { wasmtime, config, clock, direct, general })))
+        Ok(Self(Arc::new(Inner {
+            wasmtime,
+            config,
+            clock,
+            direct,
+            general,
+            #[cfg(feature = "wasi")]
+            wasi: Default::default(),
+        })))
     }
 
     /// Wasmtime's engine.
@@ -83,6 +109,17 @@ impl Engine {
     /// The contract's host side for the general path.
     pub fn general_linker(&self) -> &wasmtime::component::Linker<crate::contract::host::Host> {
         &self.0.general
+    }
+
+    /// What it has for components that use WASI.
+    #[cfg(feature = "wasi")]
+    pub fn wasi(&self) -> &crate::wasi::Shared {
+        &self.0.wasi
+    }
+
+    /// The engine without a hold on it.
+    pub fn downgrade(&self) -> WeakEngine {
+        WeakEngine(Arc::downgrade(&self.0))
     }
 
     /// Writes a line to the program's log, where there is one that wants it. A test and no more

@@ -71,6 +71,11 @@ pub(super) fn slot<T>(at: *mut T, name: &'static str) -> Result<Slot<T>> {
     NonNull::new(at).map(Slot).ok_or_else(|| null(name))
 }
 
+/// A required function.
+pub(super) fn callback<F>(given: Option<F>, name: &'static str) -> Result<F> {
+    given.ok_or_else(|| null(name))
+}
+
 /// A required handle.
 ///
 /// # Safety

@@ -1,25 +1,27 @@
-//! What callbacks of the program share: the pointer that comes with them, and its end.
+//! What a callback has beside its function: the program's pointer and its end.
 
 use std::ffi::c_void;
 
-/// A callback that ends what `user` points to.
+/// Ends what a callback's `user` points to. It runs exactly once: when the last
+/// handle that could still call the callback is gone, or at once where the
+/// function that was given the callback fails. On whichever thread that happens;
+/// it must not call the library.
 pub type Finalizer = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-/// The program's pointer for its callbacks. The finalizer runs when this is dropped: once.
+/// The program's pointer; its finalizer runs when this is dropped.
 #[derive(Debug)]
 pub struct User {
     at: *mut c_void,
     finalizer: Finalizer,
 }
 
-// SAFETY: the library never looks at what the pointer points to; the header requires callbacks and
-// finalizers that any thread may call with it.
+// SAFETY: the header requires of a callback's `user` that any thread may use it.
 unsafe impl Send for User {}
 // SAFETY: as above.
 unsafe impl Sync for User {}
 
 impl User {
-    /// Takes the pointer and its finalizer: from here on that runs, whatever fails.
+    /// Takes over what C gave.
     pub fn new(at: *mut c_void, finalizer: Finalizer) -> Self {
         Self { at, finalizer }
     }
@@ -34,7 +36,7 @@ impl User {
 impl Drop for User {
     fn drop(&mut self) {
         if let Some(finalizer) = self.finalizer {
-            // SAFETY: the header requires a function that takes the pointer; nothing else has it.
+            // SAFETY: the header requires a function that takes this pointer once.
             unsafe { finalizer(self.at) }
         }
     }

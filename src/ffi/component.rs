@@ -25,6 +25,8 @@ pub struct Component {
     pub compiled: CompiledComponent,
     imports: Vec<Text>,
     exports: Vec<Text>,
+    import_types: Vec<Text>,
+    export_types: Vec<Text>,
     reason: Text,
 }
 
@@ -40,6 +42,8 @@ impl ComponentHandle {
         handle::give::<Self>(Arc::new(Component {
             imports: texts(compiled.imports()),
             exports: texts(compiled.exports()),
+            import_types: texts(&compiled.analysis().surface.imports),
+            export_types: texts(&compiled.analysis().surface.exports),
             reason: Text::new(compiled.path_reason()),
             compiled,
         }))
@@ -389,6 +393,26 @@ pub unsafe extern "C" fn torvyn_component_import(component: *const ComponentHand
     ffi!(neutral: Str::EMPTY, handle: [component] => component.imports.get(index).map_or(Str::EMPTY, Text::view))
 }
 
+/// The WIT type of an import as text: of a function, e.g. "func(key: string) ->
+/// option<string>"; of an interface, a line for each of its functions, e.g.
+/// "get: func(key: string) -> option<string>", for each of its types, e.g.
+/// "type level = enum { low, high }", and for each resource, "resource file".
+///
+/// @param component  Borrowed for the call; NULL gives "".
+/// @param index      From 0 to torvyn_component_import_count() - 1; others give
+///                   "".
+///
+/// @return  UTF-8, NUL-terminated, never NULL; lines end with a newline but for
+///          the last; valid until torvyn_component_free().
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_component_import_type(component: *const ComponentHandle, index: usize) -> Str {
+    ffi!(neutral: Str::EMPTY, handle: [component] => component.import_types.get(index).map_or(Str::EMPTY, Text::view))
+}
+
 /// The number of the component's exports, those outside of the contract
 /// included.
 ///
@@ -420,6 +444,27 @@ pub unsafe extern "C" fn torvyn_component_export_count(component: *const Compone
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_component_export(component: *const ComponentHandle, index: usize) -> Str {
     ffi!(neutral: Str::EMPTY, handle: [component] => component.exports.get(index).map_or(Str::EMPTY, Text::view))
+}
+
+/// The WIT type of an export as text: of a function, e.g. "func(key: string) ->
+/// option<string>"; of an interface, a line for each of its functions, e.g.
+/// "get: func(key: string) -> option<string>", for each of its types, e.g.
+/// "type level = enum { low, high }", and for each resource, "resource file".
+///
+/// @param component  Borrowed for the call; NULL gives "".
+/// @param index      From 0 to torvyn_component_export_count() - 1; others give
+///                   "".
+///
+/// @return  UTF-8, NUL-terminated, never NULL; lines end with a newline but for
+///          the last; empty for a native component; valid until
+///          torvyn_component_free().
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_component_export_type(component: *const ComponentHandle, index: usize) -> Str {
+    ffi!(neutral: Str::EMPTY, handle: [component] => component.export_types.get(index).map_or(Str::EMPTY, Text::view))
 }
 
 /// The way in which the component will run where nothing is granted to it.

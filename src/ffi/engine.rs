@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use super::args::null;
-use super::callback::User;
+use super::callback::{Finalizer, User};
 use super::error::ErrorHandle;
 use super::guard;
 use super::handle::{self, Counted, Handle};
@@ -122,6 +122,10 @@ pub struct EngineConfig {
     /// TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
     /// the system for each instance.
     pub pool_instances: u32,
+    /// Threads that wait for what components granted WASI do: files, sockets,
+    /// sleeps. They start with the first instance that needs them. From 1 to 64.
+    /// Default: 1.
+    pub wasi_threads: u32,
     /// With `log`: lines that matter less than this are left out.
     /// Default: TORVYN_LOG_INFO.
     pub log_level: MaybeUninit<LogLevel>,
@@ -135,7 +139,7 @@ pub struct EngineConfig {
     /// `log` any more: on the thread that frees the last of the engine and of all
     /// that was made from it, or within torvyn_engine_new() where that fails or
     /// `log` is NULL.
-    pub log_finalizer: Option<unsafe extern "C" fn(user: *mut c_void)>,
+    pub log_finalizer: Finalizer,
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, ends with a pointer, all fields may be zero.
@@ -189,6 +193,7 @@ impl EngineConfig {
                 3 => return Err(bad("path", "TORVYN_PATH_NATIVE is an answer, not a setting")),
                 other => return Err(bad("path", format_args!("{other} is no torvyn_path_t"))),
             },
+            wasi_threads: if self.wasi_threads == 0 { default.wasi_threads } else { self.wasi_threads },
             log: None,
         })
     }
@@ -351,6 +356,7 @@ mod tests {
             guest_stack: 8,
             memory_reservation: 9,
             pool_instances: 10,
+            wasi_threads: 12,
             log_level: MaybeUninit::new(LogLevel::TORVYN_LOG_DEFAULT),
             pool_keep_resident: 11,
             log: None,
@@ -379,6 +385,7 @@ mod tests {
             memory_reservation: Some(9),
             pooling: Some(Pooling { instances: 10, keep_resident: 11 }),
             path: PathChoice::General,
+            wasi_threads: 12,
             log: None,
         };
         assert_eq!(format!("{:?}", given.read().unwrap()), format!("{wanted:?}"));

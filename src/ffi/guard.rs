@@ -121,7 +121,7 @@ unsafe fn fail(err: *mut *mut ErrorHandle, error: Box<Error>) -> Status {
 /// # Safety
 ///
 /// `err` is NULL or a place for a pointer.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn status(err: *mut *mut ErrorHandle, run: impl FnOnce() -> Result<Status>) -> Status {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(status)) => {
@@ -139,7 +139,7 @@ pub(super) unsafe fn status(err: *mut *mut ErrorHandle, run: impl FnOnce() -> Re
 }
 
 /// Runs a body that cannot fail: its answer, or the neutral one.
-#[inline]
+#[inline(always)]
 pub(super) fn answer<R>(neutral: R, run: impl FnOnce() -> Result<R>) -> R {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(answer)) => answer,

@@ -8,10 +8,28 @@ use super::handle::{self, Counted, Handle};
 use super::status::Status;
 use crate::engine::link::ImportBindings;
 
-/// What a component gets besides the contract: nothing yet in this version. The
-/// contract's own host side (buffers, flow context, allocator) is always there
-/// and needs no entry. Reference counted; torvyn_linked_new() takes NULL for
-/// none.
+/// What a component gets besides the contract, whose own host side (buffers,
+/// flow context, allocator) is always there and needs no entry. Reference
+/// counted; torvyn_linked_new() takes NULL for an empty set. What is added to a
+/// set counts for what is linked with it from then on.
+///
+/// WASI 0.2 is denied until it is granted. With an empty set, a component that
+/// imports WASI links and runs with no arguments, no environment, no directory
+/// and no socket; its standard input is at its end, and what it writes to
+/// standard output and standard error goes to the log line by line. It has the
+/// clocks and the randomness of the machine. What is refused to it is an
+/// ordinary WASI error inside the component, and a line in the log.
+/// `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
+/// that waits in WASI ends at its deadline or by a cancel like any other. Where
+/// imports may wait, components and the callbacks that they reach run on a stack
+/// of the library's, which leaves a callback at least 1 MiB.
+///
+/// `torvyn:capabilities/capability-query#has-capability` answers from the same
+/// set. The names: "args"; "env", "env:NAME"; "stdin"; "stdout", "stderr"
+/// (always); "filesystem", "filesystem:GUEST-PATH",
+/// "filesystem-write:GUEST-PATH"; "sockets", "tcp", "udp"; "name-lookup";
+/// "wall-clock", "monotonic-clock", "random" (always). Any other is answered
+/// with false.
 pub struct ImportsHandle(());
 
 impl Handle for ImportsHandle {

@@ -149,6 +149,7 @@ impl Handle for InstanceHandle {
 ///                                     address space is left, the component is
 ///                                     larger than a slot, or `instance_new` of
 ///                                     a native one refused.
+/// @retval TORVYN_ERROR_WASI           A granted directory does not open.
 /// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
 ///                            function was stopped.
 /// @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
@@ -188,6 +189,8 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// @retval TORVYN_OK                   The instance is as new.
 /// @retval TORVYN_ERROR_INSTANTIATION  It could not be made; POISONED, and may
 ///                                     be reset again.
+/// @retval TORVYN_ERROR_WASI           A granted directory does not open;
+///                                     POISONED, and may be reset again.
 /// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
 ///                            component's start function was stopped; POISONED,
 ///                            and may be reset again.

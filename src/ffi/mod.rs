@@ -10,12 +10,12 @@
 #[macro_use]
 mod guard;
 mod args;
-mod callback;
 mod handle;
 mod running;
 mod sized;
 
 pub mod buffer;
+pub mod callback;
 pub mod cancel;
 pub mod component;
 pub mod engine;
@@ -32,6 +32,7 @@ pub mod status;
 pub mod streaming;
 pub mod usage;
 pub mod version;
+pub mod wasi;
 
 #[cfg(test)]
 mod tests;

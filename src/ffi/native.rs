@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use super::args::{bad, null};
-use super::callback::User;
+use super::callback::{Finalizer, User};
 use super::component::ComponentHandle;
 use super::engine::EngineHandle;
 use super::error::ErrorHandle;
@@ -91,7 +91,7 @@ pub struct Native {
     /// called any more: on the thread that frees the last of the component and of
     /// all that was made from it, or within torvyn_component_native() where that
     /// fails.
-    pub finalizer: Option<unsafe extern "C" fn(user: *mut c_void)>,
+    pub finalizer: Finalizer,
     /// Makes the state of a new instance, which its other callbacks are given as
     /// `state`: within torvyn_instance_new() and torvyn_instance_reset(). `*state`
     /// is NULL before. Answers TORVYN_OK; anything else, and there is no instance

@@ -70,7 +70,7 @@ impl Running {
     /// # Safety
     ///
     /// `at` is an instance that is not freed before this call of C's returns, but for `free`.
-    #[inline]
+    #[inline(always)]
     unsafe fn begin(at: NonNull<Held>, function: Option<Function>, aside: bool) -> Result<Self> {
         // SAFETY: the caller's promise.
         let held = unsafe { at.as_ref() };
@@ -88,7 +88,7 @@ fn busy(id: ComponentId, function: Option<Function>) -> Box<Error> {
 }
 
 impl Drop for Running {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: only `bury` ends the instance while a call runs.
         let held = unsafe { self.at.as_ref() };
@@ -112,7 +112,7 @@ impl Drop for Running {
 /// # Safety
 ///
 /// `at` came from [`Held::new`] through a handle that C has not freed.
-#[inline]
+#[inline(always)]
 pub unsafe fn call<R>(at: NonNull<Held>, function: Function, work: impl FnOnce(&mut Parts) -> Result<R>) -> Result<R> {
     // SAFETY: the caller's promise.
     unsafe { run(at, Some(function), false, work) }
@@ -124,7 +124,7 @@ pub unsafe fn call<R>(at: NonNull<Held>, function: Function, work: impl FnOnce(&
 /// # Safety
 ///
 /// As for [`call`].
-#[inline]
+#[inline(always)]
 pub unsafe fn run<R>(
     at: NonNull<Held>,
     function: Option<Function>,
@@ -157,7 +157,7 @@ fn placed(held: &Held, function: Option<Function>, error: Box<Error>) -> Box<Err
 /// # Safety
 ///
 /// As for [`call`], and what the element points to stays as it is until this returns.
-#[inline]
+#[inline(always)]
 pub unsafe fn lend<R>(
     at: NonNull<Held>,
     function: Function,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use wasmtime::Store;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower, Resource, TypedFunc,
+    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker, Lower, Resource,
+    TypedFunc,
 };
 
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
@@ -12,9 +13,32 @@ use crate::contract::host::{Host, LENT};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
-use crate::engine::Engine;
 use crate::engine::fault::{Fault, Outcome};
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "wasi")]
+pub use crate::wasi::runtime::{Limit, Waiter};
+
+/// Without WASI nothing waits.
+#[cfg(not(feature = "wasi"))]
+#[derive(Clone, Debug)]
+pub enum Waiter {}
+
+#[cfg(not(feature = "wasi"))]
+struct Limit;
+
+#[cfg(not(feature = "wasi"))]
+impl Limit {
+    fn of(_: &Host) -> Self {
+        Self
+    }
+}
+
+#[cfg(not(feature = "wasi"))]
+impl Waiter {
+    fn run<T>(&self, _: &Limit, _: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+        match *self {}
+    }
+}
 
 /// A component whose imports are bound and whose exports are found.
 pub struct Linked {
@@ -29,9 +53,9 @@ impl std::fmt::Debug for Linked {
 }
 
 impl Linked {
-    /// Binds the contract's host side and looks up every export.
-    pub fn new(engine: &Engine, analysis: &Analysis, component: &Component) -> Result<Self> {
-        let pre = engine.general_linker().instantiate_pre(component).map_err(|e| {
+    /// Binds what `linker` has and looks up every export.
+    pub fn new(linker: &Linker<Host>, analysis: &Analysis, component: &Component) -> Result<Self> {
+        let pre = linker.instantiate_pre(component).map_err(|e| {
             let message = format!("the component's imports do not fit the host's: {e:#}").replace('\n', " ");
             Error::new(ErrorKind::TypeMismatch, message)
         })?;
@@ -46,14 +70,17 @@ impl Linked {
         Ok(Self { pre, functions })
     }
 
-    /// Instantiates in `store`.
-    pub fn instantiate(&self, mut store: Store<Host>) -> wasmtime::Result<Running> {
-        let instance = self.pre.instantiate(&mut store)?;
+    /// Instantiates in `store`. A component that may wait in its imports needs a waiter.
+    pub fn instantiate(&self, mut store: Store<Host>, waiter: Option<Waiter>) -> wasmtime::Result<Running> {
+        let instance = match &waiter {
+            None => self.pre.instantiate(&mut store)?,
+            Some(waiter) => waiter.run(&Limit::of(store.data()), self.pre.instantiate_async(&mut store))?,
+        };
         let mut functions = Functions::default();
         for (function, index) in &self.functions {
             functions.set(*function, &instance, index, &mut store)?;
         }
-        Ok(Running { store, functions, content_type: Arc::from("") })
+        Ok(Running { store, waiter, functions, content_type: Arc::from("") })
     }
 }
 
@@ -116,6 +143,7 @@ impl Functions {
 pub struct Running {
     /// The store; its data is the host side.
     pub store: Store<Host>,
+    waiter: Option<Waiter>,
     functions: Functions,
     /// The last element's content type: most streams have but one.
     content_type: Arc<str>,
@@ -128,13 +156,18 @@ impl std::fmt::Debug for Running {
 }
 
 /// Calls `func`; none where the role is absent, which is refused before it gets here.
-fn call<P, R>(store: &mut Store<Host>, func: Option<&TypedFunc<P, R>>, params: P) -> Outcome<R>
+fn call<P, R>(store: &mut Store<Host>, waiter: Option<&Waiter>, func: Option<&TypedFunc<P, R>>, params: P) -> Outcome<R>
 where
     P: ComponentNamedList + Lower,
-    R: ComponentNamedList + Lift,
+    R: ComponentNamedList + Lift + 'static,
 {
     let absent = || Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"));
-    func.ok_or_else(absent)?.call(store, params).map_err(Fault::Stopped)
+    let func = func.ok_or_else(absent)?;
+    let result = match waiter {
+        None => func.call(store, params),
+        Some(waiter) => waiter.run(&Limit::of(store.data()), func.call_async(store, params)),
+    };
+    result.map_err(Fault::Stopped)
 }
 
 fn answer<T>((result,): Answer<T>) -> Outcome<T> {
@@ -153,7 +186,7 @@ impl Running {
     /// A call that lends an element.
     fn lend<T>(&mut self, find: fn(&Functions) -> &ElementFunc<T>, element: &StreamElement<'_>) -> Outcome<T>
     where
-        Answer<T>: ComponentNamedList + Lift,
+        Answer<T>: ComponentNamedList + Lift + 'static,
     {
         if *self.content_type != *element.content_type {
             self.content_type = Arc::from(element.content_type);
@@ -167,34 +200,34 @@ impl Running {
             payload: Resource::new_borrow(LENT),
             context: Resource::new_borrow(LENT),
         };
-        let func = find(&self.functions).as_ref();
+        let (func, waiter) = (find(&self.functions).as_ref(), self.waiter.as_ref());
         Loan::during(
             &mut self.store,
             |store| &mut store.data_mut().loan,
             element,
-            |store| answer(call(store, func, (params,))?),
+            |store| answer(call(store, waiter, func, (params,))?),
         )
     }
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.
     pub fn init(&mut self, config: &str) -> Outcome<()> {
-        answer(call(&mut self.store, self.functions.init.as_ref(), (config.to_owned(),))?)
+        answer(call(&mut self.store, self.waiter.as_ref(), self.functions.init.as_ref(), (config.to_owned(),))?)
     }
 
     /// `teardown`.
     pub fn teardown(&mut self) -> Outcome<()> {
-        call(&mut self.store, self.functions.teardown.as_ref(), ())
+        call(&mut self.store, self.waiter.as_ref(), self.functions.teardown.as_ref(), ())
     }
 
     /// `pull`.
     pub fn pull(&mut self) -> Outcome<Option<OutputElement>> {
-        let out = answer(call(&mut self.store, self.functions.pull.as_ref(), ())?)?;
+        let out = answer(call(&mut self.store, self.waiter.as_ref(), self.functions.pull.as_ref(), ())?)?;
         out.map(|out| taken(&mut self.store, out)).transpose()
     }
 
     /// `notify-backpressure`.
     pub fn notify_backpressure(&mut self, signal: BackpressureSignal) -> Outcome<()> {
-        call(&mut self.store, self.functions.notify.as_ref(), (signal.into(),))
+        call(&mut self.store, self.waiter.as_ref(), self.functions.notify.as_ref(), (signal.into(),))
     }
 
     /// `process`.
@@ -212,7 +245,7 @@ impl Running {
 
     /// `complete`.
     pub fn complete(&mut self) -> Outcome<()> {
-        answer(call(&mut self.store, self.functions.complete.as_ref(), ())?)
+        answer(call(&mut self.store, self.waiter.as_ref(), self.functions.complete.as_ref(), ())?)
     }
 
     /// `evaluate`.
@@ -236,7 +269,7 @@ impl Running {
 
     /// `flush`.
     pub fn flush(&mut self) -> Outcome<Vec<OutputElement>> {
-        let outs = answer(call(&mut self.store, self.functions.flush.as_ref(), ())?)?;
+        let outs = answer(call(&mut self.store, self.waiter.as_ref(), self.functions.flush.as_ref(), ())?)?;
         outs.into_iter().map(|out| taken(&mut self.store, out)).collect()
     }
 }

@@ -25,7 +25,7 @@ static const char *check_doing = "";    /* what the main thread is at */
 
 /* ---- assertions ---------------------------------------------------------- */
 
-static inline void check_failed(const char *file, int line, const char *what) {
+__attribute__((noreturn)) static inline void check_failed(const char *file, int line, const char *what) {
   fflush(stdout);
   fprintf(stderr, "%s:%d: %s: does not hold: %s\n", file, line, check_doing, what);
   fflush(stderr);
@@ -141,7 +141,7 @@ static inline const char *guest_path(const char *name) {
 static inline uint8_t *load(const char *name, size_t *len) {
   FILE *file = fopen(guest_path(name), "rb");
   uint8_t *bytes;
-  long size;
+  long size = -1;
   CHECK(file != NULL);
   CHECK(fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 && fseek(file, 0, SEEK_SET) == 0);
   bytes = malloc((size_t)size + 1);

@@ -72,6 +72,23 @@ core importer transform
 wasm-tools component embed importer.wit "$tmp/importer.core.wasm" -o "$tmp/importer.core.wasm"
 component importer
 
+core wasi-sockets transform
+wasm-tools component embed wasi-sockets.wit "$tmp/wasi-sockets.core.wasm" -o "$tmp/wasi-sockets.core.wasm"
+component wasi-sockets
+
+# The C library's WASI is preview 1; the adapter makes 0.2 of it. It is in the crate
+# wasi-preview1-component-adapter-provider 50.0.1, which Cargo unpacks (cargo fetch).
+adapter=${ADAPTER-$(ls "${CARGO_HOME-$HOME/.cargo}"/registry/src/*/wasi-preview1-component-adapter-provider-50.0.1/artefacts/wasi_snapshot_preview1.reactor.wasm 2>/dev/null || :)}
+if [ -n "$adapter" ]; then
+    core wasi-stdio transform
+    wasm-tools component embed wasi-stdio.wit "$tmp/wasi-stdio.core.wasm" -o "$tmp/wasi-stdio.core.wasm"
+    wasm-tools component new "$tmp/wasi-stdio.core.wasm" --adapt "wasi_snapshot_preview1=$adapter" |
+        wasm-tools strip -o "$out/wasi-stdio.wasm"
+else
+    echo "wasi-stdio is left as it is: no adapter (set ADAPTER to wasi_snapshot_preview1.reactor.wasm)" >&2
+    cp wasi-stdio.wasm "$out"
+fi
+
 version upper-case-0.1.7 @0.1.7
 version upper-case-0.2.0 @0.2.0
 version upper-case-noversion ""

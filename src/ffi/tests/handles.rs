@@ -310,3 +310,38 @@ fn null_is_no_handle_anywhere() {
         assert_eq!(torvyn_engine_new(null(), null_mut(), null_mut()), TORVYN_ERROR_NULL);
     }
 }
+
+#[test]
+fn imports_and_exports_have_types() {
+    let bytes = guest("importer");
+    let mut component = null_mut();
+    unsafe {
+        let engine = engine(&config());
+        let status = torvyn_component_compile(engine, bytes.as_ptr(), bytes.len(), &raw mut component, null_mut());
+        assert_eq!(status, TORVYN_OK);
+        let count = torvyn_component_import_count(component);
+        let import = |i| (torvyn_component_import(component, i), torvyn_component_import_type(component, i));
+        let of = |name: &str| {
+            let (_, ty) = (0..count).map(import).find(|(found, _)| found.text("").unwrap() == name).unwrap();
+            ty.text("").unwrap()
+        };
+        assert_eq!(of("acme:db/lookup@1.0.0"), "get: func(key: string) -> option<string>");
+        let types = of("torvyn:streaming/types@0.1.0");
+        for line in [
+            "resource buffer",
+            "[method]buffer.read-all: func(self: borrow<buffer>) -> list<u8>",
+            "type element-meta = record { sequence: u64, timestamp-ns: u64, content-type: string }",
+            "[method]mutable-buffer.append: func(self: borrow<mutable-buffer>, bytes: list<u8>) -> result<_, buffer-error>",
+        ] {
+            assert!(types.lines().any(|found| found == line), "{line}\n{types}");
+        }
+        assert_eq!(torvyn_component_export(component, 0).text("").unwrap(), "torvyn:streaming/processor@0.1.0");
+        let processor = torvyn_component_export_type(component, 0).text("").unwrap();
+        let line = "process: func(input: stream-element) -> result<process-result, process-error>";
+        assert!(processor.lines().any(|found| found == line), "{processor}");
+        assert_eq!(torvyn_component_import_type(component, count).len, 0);
+        assert_eq!(torvyn_component_export_type(null(), 0).len, 0);
+        torvyn_component_free(component);
+        torvyn_engine_free(engine);
+    }
+}

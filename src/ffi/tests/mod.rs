@@ -7,6 +7,8 @@ mod handles;
 mod log;
 mod manner;
 mod native;
+#[cfg(feature = "wasi")]
+mod wasi;
 
 use std::ptr::{null, null_mut};
 

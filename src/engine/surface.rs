@@ -1,0 +1,240 @@
+//! What a component imports and exports, with WIT types as text.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId,
+    ComponentValType,
+};
+use wasmparser::types::Types;
+use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
+
+/// A component may describe types of any size in a few bytes; the text ends there.
+const LONGEST: usize = 256 << 10;
+
+/// The types of a component's imports and exports, in their order, as text.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Surface {
+    /// See [`Surface`].
+    pub imports: Vec<String>,
+    /// See [`Surface`].
+    pub exports: Vec<String>,
+}
+
+impl Surface {
+    /// Reads a component that was found valid; function bodies are not looked at again.
+    pub fn read(wasm: &[u8], features: WasmFeatures, imports: &[&str], exports: &[&str]) -> Self {
+        let Some(types) = types(wasm, features) else { return Self::default() };
+        let types = &types;
+        let text = |item: Option<&wasmparser::component_types::ComponentItem>| {
+            item.map_or_else(String::new, |item| {
+                Writer { types, out: String::new(), names: HashMap::new() }.item(&item.ty)
+            })
+        };
+        Self {
+            imports: imports.iter().map(|name| text(types.component_item_for_import(name))).collect(),
+            exports: exports.iter().map(|name| text(types.component_item_for_export(name))).collect(),
+        }
+    }
+
+    /// The line of `function` in the text of an interface, without its name.
+    pub fn function<'t>(text: &'t str, function: &str) -> Option<&'t str> {
+        text.lines().find_map(|line| line.strip_prefix(function)?.strip_prefix(": "))
+    }
+}
+
+fn types(wasm: &[u8], features: WasmFeatures) -> Option<Types> {
+    let mut validator = Validator::new_with_features(features);
+    let mut last = None;
+    for payload in Parser::new(0).parse_all(wasm) {
+        if let ValidPayload::End(types) = validator.payload(&payload.ok()?).ok()? {
+            last = Some(types);
+        }
+    }
+    last
+}
+
+/// What a type is called where it is used.
+#[derive(PartialEq, Eq, Hash)]
+enum Id {
+    Resource(wasmparser::component_types::ResourceId),
+    Defined(ComponentDefinedTypeId),
+}
+
+struct Writer<'t> {
+    types: &'t Types,
+    out: String,
+    names: HashMap<Id, &'t str>,
+}
+
+impl<'t> Writer<'t> {
+    fn item(mut self, ty: &ComponentEntityType) -> String {
+        match ty {
+            ComponentEntityType::Func(func) => self.func(*func),
+            ComponentEntityType::Instance(instance) => {
+                let types = self.types;
+                let exports = &types[*instance].exports;
+                for (name, item) in exports {
+                    let ComponentEntityType::Type { created, .. } = &item.ty else { continue };
+                    match created {
+                        ComponentAnyTypeId::Resource(id) => self.names.insert(Id::Resource(id.resource()), name),
+                        ComponentAnyTypeId::Defined(id) => self.names.insert(Id::Defined(*id), name),
+                        _ => None,
+                    };
+                }
+                for (name, item) in exports {
+                    let line = self.out.len();
+                    self.member(name, &item.ty);
+                    if self.out.len() > line {
+                        self.out.push('\n');
+                    }
+                }
+                self.out.truncate(self.out.trim_end().len());
+            }
+            ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(_), .. } => self.out.push_str("resource"),
+            ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. } => self.written_out(*id),
+            ComponentEntityType::Type { .. } => self.out.push_str("type"),
+            ComponentEntityType::Module(_) => self.out.push_str("module"),
+            ComponentEntityType::Component(_) => self.out.push_str("component"),
+            ComponentEntityType::Value(ty) => self.val(ty),
+        }
+        self.out
+    }
+
+    fn member(&mut self, name: &str, ty: &ComponentEntityType) {
+        match ty {
+            ComponentEntityType::Func(func) => {
+                self.put(format_args!("{name}: "));
+                self.func(*func);
+            }
+            ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(_), .. } => {
+                self.put(format_args!("resource {name}"));
+            }
+            ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. } => {
+                self.put(format_args!("type {name} = "));
+                self.written_out(*id);
+            }
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        if self.out.len() < LONGEST {
+            let _ = self.out.write_fmt(text);
+            if self.out.len() >= LONGEST {
+                self.out.push_str("...");
+            }
+        }
+    }
+
+    fn func(&mut self, id: ComponentFuncTypeId) {
+        let types = self.types;
+        let func = &types[id];
+        self.put(format_args!("{}func(", if func.async_ { "async " } else { "" }));
+        for (i, (name, ty)) in func.params.iter().enumerate() {
+            self.put(format_args!("{}{name}: ", if i == 0 { "" } else { ", " }));
+            self.val(ty);
+        }
+        self.put(format_args!(")"));
+        if let Some(result) = &func.result {
+            self.put(format_args!(" -> "));
+            self.val(result);
+        }
+    }
+
+    fn val(&mut self, ty: &ComponentValType) {
+        match ty {
+            ComponentValType::Primitive(primitive) => self.put(format_args!("{primitive}")),
+            ComponentValType::Type(id) => match self.names.get(&Id::Defined(*id)).copied() {
+                Some(name) => self.put(format_args!("{name}")),
+                None => self.written_out(*id),
+            },
+        }
+    }
+
+    fn written_out(&mut self, id: ComponentDefinedTypeId) {
+        if self.out.len() >= LONGEST {
+            return;
+        }
+        let types = self.types;
+        match &types[id] {
+            ComponentDefinedType::Primitive(primitive) => self.put(format_args!("{primitive}")),
+            ComponentDefinedType::Record(record) => {
+                let fields = record.fields.iter().map(|(name, ty)| (Some(name.as_str()), Some(ty)));
+                self.list("record { ", fields, " }");
+            }
+            ComponentDefinedType::Variant(variant) => {
+                self.put(format_args!("variant {{ "));
+                for (i, (name, case)) in variant.cases.iter().enumerate() {
+                    self.put(format_args!("{}{name}", if i == 0 { "" } else { ", " }));
+                    if let Some(ty) = &case.ty {
+                        self.list("(", [(None, Some(ty))], ")");
+                    }
+                }
+                self.put(format_args!(" }}"));
+            }
+            ComponentDefinedType::List { element, .. } => self.list("list<", [(None, Some(element))], ">"),
+            ComponentDefinedType::Map { key, value, .. } => {
+                self.list("map<", [(None, Some(key)), (None, Some(value))], ">");
+            }
+            ComponentDefinedType::FixedLengthList { element, length, .. } => {
+                self.put(format_args!("list<"));
+                self.val(element);
+                self.put(format_args!(", {length}>"));
+            }
+            ComponentDefinedType::Tuple(tuple) => self.list("tuple<", tuple.types.iter().map(|t| (None, Some(t))), ">"),
+            ComponentDefinedType::Flags(names) => {
+                self.list("flags { ", names.iter().map(|n| (Some(n.as_str()), None)), " }");
+            }
+            ComponentDefinedType::Enum(names) => {
+                self.list("enum { ", names.iter().map(|n| (Some(n.as_str()), None)), " }");
+            }
+            ComponentDefinedType::Option { ty, .. } => self.list("option<", [(None, Some(ty))], ">"),
+            ComponentDefinedType::Result { ok, err, .. } => match (ok, err) {
+                (None, None) => self.put(format_args!("result")),
+                (Some(ok), None) => self.list("result<", [(None, Some(ok))], ">"),
+                (None, Some(err)) => self.list("result<_, ", [(None, Some(err))], ">"),
+                (Some(ok), Some(err)) => self.list("result<", [(None, Some(ok)), (None, Some(err))], ">"),
+            },
+            // In WIT an owned handle is written as the resource's name alone.
+            ComponentDefinedType::Own(id) => match self.names.get(&Id::Resource(id.resource())).copied() {
+                Some(name) => self.put(format_args!("{name}")),
+                None => self.put(format_args!("own<resource>")),
+            },
+            ComponentDefinedType::Borrow(id) => {
+                let name = self.names.get(&Id::Resource(id.resource())).copied().unwrap_or("resource");
+                self.put(format_args!("borrow<{name}>"));
+            }
+            ComponentDefinedType::Future { ty, .. } => match ty {
+                Some(ty) => self.list("future<", [(None, Some(ty))], ">"),
+                None => self.put(format_args!("future")),
+            },
+            ComponentDefinedType::Stream { ty, .. } => match ty {
+                Some(ty) => self.list("stream<", [(None, Some(ty))], ">"),
+                None => self.put(format_args!("stream")),
+            },
+        }
+    }
+
+    fn list<'a>(
+        &mut self,
+        open: &str,
+        items: impl IntoIterator<Item = (Option<&'a str>, Option<&'a ComponentValType>)>,
+        close: &str,
+    ) {
+        self.put(format_args!("{open}"));
+        for (i, (name, ty)) in items.into_iter().enumerate() {
+            if i > 0 {
+                self.put(format_args!(", "));
+            }
+            if let Some(name) = name {
+                self.put(format_args!("{name}{}", if ty.is_some() { ": " } else { "" }));
+            }
+            if let Some(ty) = ty {
+                self.val(ty);
+            }
+        }
+        self.put(format_args!("{close}"));
+    }
+}

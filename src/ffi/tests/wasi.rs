@@ -1,0 +1,592 @@
+//! WASI by grant: what guests of the C library and of raw sockets get, and what they do not.
+
+use std::ffi::{CString, c_void};
+use std::mem::MaybeUninit;
+use std::os::unix::fs::symlink;
+use std::path::{Path as File, PathBuf};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::super::cancel::*;
+use super::super::imports::*;
+use super::super::log::{LogLevel, LogLine};
+use super::super::wasi::*;
+use super::*;
+
+thread_local! {
+    /// What this thread's calls logged.
+    static LINES: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+unsafe extern "C" fn line(_: *mut std::ffi::c_void, line: *const LogLine) {
+    let line = unsafe { &*line };
+    let level = match line.level {
+        LogLevel::TORVYN_LOG_WARN => "Warn",
+        LogLevel::TORVYN_LOG_INFO => "Info",
+        other => panic!("{other:?}"),
+    };
+    let id = unsafe { line.component_id.as_ref() }.map_or_else(String::new, |id| format!(" {id}"));
+    let text = unsafe { line.message.text("") }.unwrap().to_owned();
+    // Thread-locals may be gone while a thread ends.
+    let _ = LINES.try_with(|lines| lines.borrow_mut().push(format!("{level}{id}: {text}")));
+}
+
+/// An engine and its components, compiled once for all tests.
+struct Shared {
+    engine: *mut EngineHandle,
+    stdio: *mut ComponentHandle,
+    sockets: *mut ComponentHandle,
+}
+
+unsafe impl Send for Shared {}
+unsafe impl Sync for Shared {}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let engine = engine(&EngineConfig { log: Some(line), ..config() });
+        Shared {
+            engine,
+            stdio: compiled(engine, &guest("wasi-stdio")),
+            sockets: compiled(engine, &guest("wasi-sockets")),
+        }
+    })
+}
+
+fn compiled(engine: *const EngineHandle, bytes: &[u8]) -> *mut ComponentHandle {
+    let (mut component, mut err) = (null_mut(), null_mut());
+    let status =
+        unsafe { torvyn_component_compile(engine, bytes.as_ptr(), bytes.len(), &raw mut component, &raw mut err) };
+    assert_eq!(status, TORVYN_OK, "{}", detail(status, err));
+    component
+}
+
+fn imports() -> *mut ImportsHandle {
+    let mut out = null_mut();
+    assert_eq!(unsafe { torvyn_imports_new(shared().engine, &raw mut out, null_mut()) }, TORVYN_OK);
+    out
+}
+
+/// An instance with these imports, which are freed.
+fn linked_instance(
+    component: *const ComponentHandle,
+    imports: *mut ImportsHandle,
+    options: *const InstanceOptions,
+) -> *mut InstanceHandle {
+    let (mut linked, mut instance, mut err) = (null_mut(), null_mut(), null_mut());
+    unsafe {
+        let status = torvyn_linked_new(component, imports, &raw mut linked, &raw mut err);
+        assert_eq!(status, TORVYN_OK, "{}", detail(status, err));
+        let status = torvyn_instance_new(linked, 7, options, &raw mut instance, &raw mut err);
+        assert_eq!(status, TORVYN_OK, "{}", detail(status, err));
+        torvyn_linked_free(linked);
+        torvyn_imports_free(imports);
+    }
+    instance
+}
+
+fn stdio(imports: *mut ImportsHandle) -> *mut InstanceHandle {
+    linked_instance(shared().stdio, imports, null())
+}
+
+fn ask(instance: *mut InstanceHandle, command: &str) -> String {
+    let (status, said, output) = process(instance, command.as_bytes());
+    assert_eq!(status, TORVYN_OK, "{command}: {said}");
+    String::from_utf8(output.unwrap()).unwrap()
+}
+
+fn logged() -> Vec<String> {
+    LINES.with(|lines| std::mem::take(&mut *lines.borrow_mut()))
+}
+
+fn access(access: Access) -> MaybeUninit<Access> {
+    MaybeUninit::new(access)
+}
+
+/// A folder of its own with a secret beside what is granted.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("torvyn-wasi-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(path.join("granted/sub")).unwrap();
+        std::fs::write(path.join("secret"), "the secret").unwrap();
+        std::fs::write(path.join("granted/inside"), "inside").unwrap();
+        Self(path)
+    }
+
+    fn granted(&self) -> PathBuf {
+        self.0.join("granted")
+    }
+
+    fn grant(&self, imports: *mut ImportsHandle, what: Access) -> Status {
+        let path = CString::new(self.granted().to_str().unwrap()).unwrap();
+        unsafe { torvyn_imports_wasi_preopen(imports, path.as_ptr(), Str::of("/data"), access(what), null_mut()) }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn an_empty_grant_runs_and_gives_nothing() {
+    for imports in [null_mut(), imports()] {
+        logged();
+        let instance = stdio(imports);
+        assert_eq!(ask(instance, "args"), "");
+        assert_eq!(ask(instance, "env:PATH"), "(none)");
+        assert_eq!(ask(instance, "stdin"), "");
+        assert!(ask(instance, "read:/etc/passwd").starts_with("error: "));
+        assert!(ask(instance, "raw:etc/passwd").starts_with("error: "));
+        assert!(ask(instance, "write:/tmp/torvyn-never").starts_with("error: "));
+        assert!(!File::new("/tmp/torvyn-never").exists());
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+        assert!(ask(instance, "clock:wall").parse::<u64>().unwrap().abs_diff(now) < 10_000_000_000);
+        assert_ne!(ask(instance, "random"), ask(instance, "random"));
+        for (name, answer) in [("env", "no"), ("filesystem", "no"), ("sockets", "no"), ("random", "yes"), ("x", "no")] {
+            assert_eq!(ask(instance, &format!("capability:{name}")), answer, "{name}");
+        }
+        assert!(logged().is_empty());
+        ask(instance, "print:one\ntwo");
+        assert_eq!(logged(), ["Info 7: one"]);
+        ask(instance, "print: and a half\r\n\n");
+        ask(instance, "eprint:oh\nno");
+        assert_eq!(logged(), ["Info 7: two and a half", "Info 7: ", "Warn 7: oh"]);
+        unsafe { torvyn_instance_free(instance) };
+        assert_eq!(logged(), ["Warn 7: no"], "the rest at the end");
+    }
+}
+
+#[test]
+fn arguments_environment_and_input() {
+    let imports = imports();
+    unsafe {
+        let args = [Str::of("prog"), Str::of("-v")];
+        assert_eq!(torvyn_imports_wasi_args(imports, args.as_ptr(), 2, null_mut()), TORVYN_OK);
+        for value in ["old", "new"] {
+            assert_eq!(torvyn_imports_wasi_env(imports, Str::of("WHO"), Str::of(value), null_mut()), TORVYN_OK);
+        }
+        assert_eq!(torvyn_imports_wasi_stdin(imports, Bytes::of(b"some input"), null_mut()), TORVYN_OK);
+        let mut err = null_mut();
+        let status = torvyn_imports_wasi_env(imports, Str::of("A=B"), Str::of(""), &raw mut err);
+        assert_eq!(status, TORVYN_ERROR_WASI);
+        assert!(detail(status, err).contains("A=B"));
+        let nul = [Str::of("a\0b")];
+        assert_eq!(torvyn_imports_wasi_args(imports, nul.as_ptr(), 1, null_mut()), TORVYN_ERROR_WASI);
+        assert_eq!(torvyn_imports_wasi_args(null_mut(), null(), 0, null_mut()), TORVYN_ERROR_NULL);
+        let another = torvyn_imports_clone(imports);
+        for instance in [stdio(imports), stdio(another)] {
+            assert_eq!(ask(instance, "args"), "prog,-v");
+            assert_eq!(ask(instance, "env:WHO"), "new");
+            assert_eq!(ask(instance, "env:HOME"), "(none)");
+            assert_eq!(ask(instance, "stdin"), "some input");
+            for (name, answer) in [("args", "yes"), ("env:WHO", "yes"), ("env:HOME", "no"), ("stdin", "yes")] {
+                assert_eq!(ask(instance, &format!("capability:{name}")), answer, "{name}");
+            }
+            torvyn_instance_free(instance);
+        }
+    }
+}
+
+#[test]
+fn output_goes_to_the_program() {
+    struct Seen {
+        text: Mutex<Vec<(u64, Vec<u8>)>>,
+        ended: Mutex<u32>,
+    }
+    unsafe extern "C" fn write(user: *mut c_void, id: u64, bytes: Bytes) {
+        let bytes = unsafe { std::slice::from_raw_parts(bytes.data, bytes.len) }.to_vec();
+        unsafe { &*user.cast::<Seen>() }.text.lock().unwrap().push((id, bytes));
+    }
+    unsafe extern "C" fn end(user: *mut c_void) {
+        *unsafe { &*user.cast::<Seen>() }.ended.lock().unwrap() += 1;
+    }
+    let seen = Seen { text: Mutex::default(), ended: Mutex::default() };
+    let user = (&raw const seen).cast_mut().cast();
+    let stream = MaybeUninit::new;
+    let imports = imports();
+    unsafe {
+        let out = Stream::TORVYN_STREAM_STDOUT;
+        assert_eq!(
+            torvyn_imports_wasi_output(imports, stream(out), Some(write), user, Some(end), null_mut()),
+            TORVYN_OK
+        );
+        let instance = stdio(imports);
+        ask(instance, "print:half a line");
+        assert_eq!(*seen.ended.lock().unwrap(), 0);
+        torvyn_instance_free(instance);
+        assert_eq!(*seen.text.lock().unwrap(), [(7, b"half a line".to_vec())]);
+        assert_eq!(*seen.ended.lock().unwrap(), 1, "with its last user");
+
+        let refused = torvyn_imports_wasi_output(null_mut(), stream(out), Some(write), user, Some(end), null_mut());
+        assert_eq!((refused, *seen.ended.lock().unwrap()), (TORVYN_ERROR_NULL, 2));
+        let refused = torvyn_imports_wasi_output(null_mut(), stream(out), None, user, None, null_mut());
+        assert_eq!(refused, TORVYN_ERROR_NULL);
+    }
+}
+
+#[test]
+fn a_directory_is_seen_and_nothing_beyond_it() {
+    let folder = Folder::new("beyond");
+    let granted = folder.granted();
+    symlink(folder.0.join("secret"), granted.join("absolute-link")).unwrap();
+    symlink("../secret", granted.join("relative-link")).unwrap();
+    symlink("..", granted.join("up")).unwrap();
+    symlink("/", granted.join("root")).unwrap();
+    symlink("inside", granted.join("fine")).unwrap();
+    let imports = imports();
+    assert_eq!(folder.grant(imports, Access::TORVYN_ACCESS_READ_WRITE), TORVYN_OK);
+    assert_eq!(folder.grant(imports, Access::TORVYN_ACCESS_READ), TORVYN_ERROR_WASI, "taken");
+    let instance = stdio(imports);
+    assert_eq!(ask(instance, "read:/data/inside"), "inside");
+    assert_eq!(ask(instance, "read:/data/sub/../inside"), "inside");
+    assert_eq!(ask(instance, "read:/data/fine"), "inside");
+    assert_eq!(ask(instance, "capability:filesystem-write:/data"), "yes");
+    logged();
+    let secret = folder.0.join("secret");
+    let outside = [
+        "../secret",
+        "sub/../../secret",
+        "sub/../../../../../../../../etc/passwd",
+        "/etc/passwd",
+        secret.to_str().unwrap(),
+        "absolute-link",
+        "relative-link",
+        "up/secret",
+        "root/etc/passwd",
+        "./.././secret",
+    ];
+    for path in outside {
+        let said = ask(instance, &format!("raw:{path}"));
+        assert!(said.starts_with("error: "), "{path}: {said}");
+        let log = logged();
+        assert!(log.len() == 1 && log[0].contains("WASI refused") && log[0].contains(path), "{path}: {log:?}");
+        let said = ask(instance, &format!("read:/data/{path}"));
+        assert!(said.starts_with("error: "), "{path}: {said}");
+        logged();
+    }
+    for target in ["../secret", secret.to_str().unwrap()] {
+        let said = ask(instance, &format!("raw-link:{target}"));
+        assert!(said.starts_with("error: "), "{target}: {said}");
+        let _ = std::fs::remove_file(granted.join("made"));
+    }
+    assert!(ask(instance, "raw-rename:../moved").starts_with("error: "));
+    assert!(!folder.0.join("moved").exists());
+    assert!(ask(instance, "remove:/data/../secret").starts_with("error: "));
+    assert!(ask(instance, "write:/data/../secret").starts_with("error: "));
+    assert_eq!(std::fs::read(&secret).unwrap(), b"the secret");
+    assert_eq!(ask(instance, "write:/data/new"), "ok");
+    assert_eq!(std::fs::read(granted.join("new")).unwrap(), b"written by the guest");
+    unsafe { torvyn_instance_free(instance) };
+}
+
+#[test]
+fn a_directory_may_be_for_reading_alone() {
+    let folder = Folder::new("reading");
+    let imports = imports();
+    assert_eq!(folder.grant(imports, Access::TORVYN_ACCESS_READ), TORVYN_OK);
+    let instance = stdio(imports);
+    assert_eq!(ask(instance, "read:/data/inside"), "inside");
+    assert_eq!(ask(instance, "list:/data"), "4", "with . and ..");
+    logged();
+    for command in ["write:/data/new", "write:/data/inside", "remove:/data/inside", "raw-rename:moved"] {
+        let said = ask(instance, command);
+        assert!(said.starts_with("error: "), "{command}: {said}");
+        let log = logged();
+        assert!(log.iter().any(|line| line.starts_with("Warn 7: WASI refused")), "{command}: {log:?}");
+    }
+    assert!(ask(instance, "raw-link:inside").starts_with("error: "));
+    assert_eq!(std::fs::read(folder.granted().join("inside")).unwrap(), b"inside");
+    assert_eq!(std::fs::read_dir(folder.granted()).unwrap().count(), 2);
+    assert_eq!(ask(instance, "capability:filesystem-write:/data"), "no");
+    unsafe { torvyn_instance_free(instance) };
+}
+
+#[test]
+fn a_directory_that_is_gone_fails_the_instance() {
+    let folder = Folder::new("gone");
+    let imports = imports();
+    assert_eq!(folder.grant(imports, Access::TORVYN_ACCESS_READ), TORVYN_OK);
+    let instance = stdio(imports);
+    std::fs::remove_dir_all(folder.granted()).unwrap();
+    let mut err = null_mut();
+    unsafe {
+        let status = torvyn_instance_reset(instance, &raw mut err);
+        assert_eq!(status, TORVYN_ERROR_WASI);
+        assert!(detail(status, err).contains("granted"));
+        assert_eq!(torvyn_instance_state(instance), State::TORVYN_STATE_POISONED);
+        std::fs::create_dir_all(folder.granted()).unwrap();
+        assert_eq!(torvyn_instance_reset(instance, null_mut()), TORVYN_OK);
+        assert_eq!(ask(instance, "list:/data"), "2");
+        torvyn_instance_free(instance);
+    }
+}
+
+#[test]
+fn runs_can_be_the_same() {
+    let answers: Vec<Vec<String>> = [1, 1, 2]
+        .into_iter()
+        .map(|seed| {
+            let imports = imports();
+            unsafe {
+                assert_eq!(torvyn_imports_wasi_random_seed(imports, seed, null_mut()), TORVYN_OK);
+                assert_eq!(torvyn_imports_wasi_fixed_clock(imports, 1_000_000, 10, null_mut()), TORVYN_OK);
+            }
+            let instance = stdio(imports);
+            let answers = ["random", "clock:wall", "clock:wall", "clock:monotonic", "random", "sleep:1"];
+            let answers = answers.map(|command| ask(instance, command)).to_vec();
+            unsafe { torvyn_instance_free(instance) };
+            answers
+        })
+        .collect();
+    assert_eq!(answers[0], answers[1]);
+    assert_ne!(answers[0][0], answers[2][0]);
+    assert_eq!(answers[0][1..4], ["1000000", "1000010", "0"]);
+}
+
+#[test]
+fn exit_ends_the_call_alone() {
+    let instance = stdio(null_mut());
+    for (command, wanted) in [("exit:3", "status 1"), ("exit:0", "status 0")] {
+        let (status, said, _) = process(instance, command.as_bytes());
+        assert_eq!(status, TORVYN_ERROR_TRAP);
+        assert!(said.contains("the component exited with ") && said.contains(wanted), "{said}");
+        unsafe {
+            assert_eq!(torvyn_instance_state(instance), State::TORVYN_STATE_POISONED);
+            assert_eq!(torvyn_instance_reset(instance, null_mut()), TORVYN_OK);
+        }
+    }
+    assert_eq!(ask(instance, "nothing"), "");
+    unsafe { torvyn_instance_free(instance) };
+}
+
+fn short(timeout_ms: u64) -> InstanceOptions {
+    let struct_size = size_of::<InstanceOptions>() as u32;
+    InstanceOptions { struct_size, timeout_ns: timeout_ms * 1_000_000, ..InstanceOptions::zeroed() }
+}
+
+/// How long the call took until `wanted` ended it.
+fn stopped(instance: *mut InstanceHandle, command: &str, wanted: Status) -> Duration {
+    let began = Instant::now();
+    let (status, said, _) = process(instance, command.as_bytes());
+    let took = began.elapsed();
+    assert_eq!(status, wanted, "{command}: {said}");
+    assert_eq!(unsafe { torvyn_instance_state(instance) }, State::TORVYN_STATE_POISONED);
+    took
+}
+
+/// A machine that runs other things too may stop the test's thread for a while: the best of some.
+fn at_best(mut one: impl FnMut() -> Duration) -> Duration {
+    (0..5).map(|_| one()).min().unwrap()
+}
+
+#[test]
+fn a_deadline_ends_a_sleep() {
+    let instance = linked_instance(shared().stdio, null_mut(), &short(50));
+    assert_eq!(ask(instance, "sleep:20"), "slept");
+    let took = at_best(|| {
+        let took = stopped(instance, "sleep:10000", TORVYN_ERROR_DEADLINE);
+        assert_eq!(unsafe { torvyn_instance_reset(instance, null_mut()) }, TORVYN_OK);
+        took
+    });
+    assert!(took >= Duration::from_millis(50) && took < Duration::from_millis(60), "{took:?}");
+    assert_eq!(ask(instance, "sleep:1"), "slept");
+    unsafe { torvyn_instance_free(instance) };
+}
+
+#[test]
+fn a_cancel_ends_a_sleep() {
+    let instance = stdio(null_mut());
+    let took = at_best(|| {
+        let cancel = super::super::cancel::torvyn_instance_cancel_handle;
+        let cancel = SentCancel(unsafe { cancel(instance) });
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(30));
+            let at = Instant::now();
+            let cancel = cancel;
+            unsafe {
+                torvyn_cancel(cancel.0);
+                torvyn_cancel_free(cancel.0);
+            }
+            at
+        });
+        let status = process(instance, b"sleep:10000").0;
+        let ended = Instant::now();
+        assert_eq!(status, TORVYN_ERROR_CANCELLED);
+        assert_eq!(unsafe { torvyn_instance_reset(instance, null_mut()) }, TORVYN_OK);
+        ended - thread.join().unwrap()
+    });
+    assert!(took < Duration::from_millis(3), "{took:?}");
+    unsafe { torvyn_instance_free(instance) };
+}
+
+struct SentCancel(*mut CancelHandle);
+
+unsafe impl Send for SentCancel {}
+
+#[test]
+fn a_deadline_ends_a_read_from_a_silent_pipe() {
+    let folder = Folder::new("pipe");
+    let path = CString::new(folder.granted().join("pipe").to_str().unwrap()).unwrap();
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    let imports = imports();
+    folder.grant(imports, Access::TORVYN_ACCESS_READ);
+    let instance = linked_instance(shared().stdio, imports, &short(50));
+    let took = stopped(instance, "read:/data/pipe", TORVYN_ERROR_DEADLINE);
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    unsafe { torvyn_instance_free(instance) };
+    // Lets go of the thread that opens the pipe.
+    drop(std::fs::OpenOptions::new().write(true).read(true).open(folder.granted().join("pipe")));
+}
+
+fn allow(imports: *mut ImportsHandle, usage: SocketUse, address: &str, port: u16) -> Status {
+    unsafe { torvyn_imports_wasi_socket(imports, MaybeUninit::new(usage), Str::of(address), port, 0, null_mut()) }
+}
+
+#[test]
+fn sockets_are_refused() {
+    logged();
+    let instance = linked_instance(shared().sockets, null_mut(), null());
+    assert_eq!(ask(instance, "connect:1"), "create: 1");
+    assert_eq!(ask(instance, "udp"), "create: 1");
+    assert_eq!(ask(instance, "lookup"), "lookup: 20");
+    let log = logged();
+    assert!(
+        log.len() == 3 && log[0].contains("TCP") && log[1].contains("UDP") && log[2].contains("localhost"),
+        "{log:?}"
+    );
+    unsafe { torvyn_instance_free(instance) };
+}
+
+#[test]
+fn sockets_by_rule() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 5];
+        stream.read_exact(&mut hello).unwrap();
+        stream.write_all(b"welcome").unwrap();
+        // The second one stays silent.
+        let (silent, _) = listener.accept().unwrap();
+        std::thread::sleep(Duration::from_millis(600));
+        drop(silent);
+        hello
+    });
+    let imports = imports();
+    assert_eq!(allow(imports, SocketUse::TORVYN_SOCKET_TCP_CONNECT, "nonsense", 1), TORVYN_ERROR_WASI);
+    assert_eq!(allow(imports, SocketUse::TORVYN_SOCKET_TCP_CONNECT, "127.0.0.0/8", port), TORVYN_OK);
+    unsafe { torvyn_imports_wasi_name_lookup(imports, null_mut()) };
+    let instance = linked_instance(shared().sockets, imports, &short(200));
+    logged();
+    assert_eq!(ask(instance, "lookup"), "ok");
+    assert_eq!(ask(instance, &format!("connect:{port}")), "welcome");
+    assert!(logged().is_empty());
+    assert_eq!(ask(instance, &format!("connect:{}", port ^ 1)), "finish: 1", "access-denied");
+    assert!(logged()[0].contains(&format!("TCP connect to 127.0.0.1:{}", port ^ 1)));
+    assert_eq!(ask(instance, &format!("bind:{port}")), "bind: 1");
+    assert_eq!(ask(instance, "udp"), "create: 1");
+    let took = stopped(instance, &format!("connect:{port}"), TORVYN_ERROR_DEADLINE);
+    assert!(took < Duration::from_millis(400), "{took:?}");
+    unsafe { torvyn_instance_free(instance) };
+    assert_eq!(&server.join().unwrap(), b"hello");
+}
+
+#[test]
+fn an_instance_has_handles_of_its_own() {
+    let folder = Folder::new("own");
+    let granted = imports();
+    folder.grant(granted, Access::TORVYN_ACCESS_READ);
+    let (with, without) = (stdio(granted), stdio(null_mut()));
+    assert_eq!(ask(with, "raw:inside"), "inside");
+    assert!(ask(without, "raw:inside").starts_with("error: "));
+    unsafe {
+        torvyn_instance_free(with);
+        torvyn_instance_free(without);
+    }
+}
+
+/// A component of `lifecycle` alone, which imports one interface at some version.
+fn versioned(version: &str) -> String {
+    format!(
+        r#"(component
+  (import "wasi:random/random@{version}" (instance $random (export "get-random-u64" (func (result u64)))))
+  (core func $get (canon lower (func $random "get-random-u64")))
+  (core module $m
+    (import "" "get" (func $get (result i64)))
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+    (func (export "init") (param i32 i32) (result i32) (drop (call $get)) i32.const 0)
+    (func (export "teardown")))
+  (core instance $i (instantiate $m (with "" (instance (export "get" (func $get))))))
+  (type $error' (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
+    (case "deadline-exceeded") (case "fatal" string)))
+  (export $error "process-error" (type $error'))
+  (func $init (param "config" string) (result (result (error $error)))
+    (canon lift (core func $i "init") (memory (core memory $i "memory"))
+      (realloc (core func $i "realloc"))))
+  (func $teardown (canon lift (core func $i "teardown")))
+  (component $lifecycle
+    (import "error" (type $error (eq $error')))
+    (import "init" (func $init (param "config" string) (result (result (error $error)))))
+    (import "teardown" (func $teardown))
+    (export $e "process-error" (type $error))
+    (export "init" (func $init) (func (param "config" string) (result (result (error $e)))))
+    (export "teardown" (func $teardown)))
+  (instance $lifecycle (instantiate $lifecycle (with "error" (type $error)) (with "init" (func $init))
+    (with "teardown" (func $teardown))))
+  (export "torvyn:streaming/lifecycle@0.1.0" (instance $lifecycle)))"#
+    )
+}
+
+#[test]
+fn every_version_of_wasi_0_2_links_and_no_other() {
+    for patch in 0..=13 {
+        let component = compiled(shared().engine, versioned(&format!("0.2.{patch}")).as_bytes());
+        let instance = linked_instance(component, null_mut(), null());
+        unsafe {
+            assert_eq!(torvyn_init(instance, Str::of(""), null_mut()), TORVYN_OK);
+            torvyn_instance_free(instance);
+            torvyn_component_free(component);
+        }
+    }
+    for version in ["0.3.0", "0.1.0", "0.2.0-rc-2023-11-10", "1.2.0"] {
+        let component = compiled(shared().engine, versioned(version).as_bytes());
+        let (mut linked, mut err) = (null_mut(), null_mut());
+        unsafe {
+            let status = torvyn_linked_new(component, null(), &raw mut linked, &raw mut err);
+            assert_eq!(status, TORVYN_ERROR_UNRESOLVED_IMPORT, "{version}");
+            let said = detail(status, err);
+            assert!(said.contains(&format!("wasi:random/random@{version}")) && said.contains("0.2"), "{said}");
+            torvyn_component_free(component);
+        }
+    }
+}
+
+#[test]
+fn the_runtime_is_there_when_it_is_needed_and_ends_with_the_engine() {
+    let engine = engine(&config());
+    let held = unsafe { super::super::handle::lend(engine.cast_const()) }.unwrap().clone();
+    let quick = compiled(engine, versioned("0.2.0").as_bytes());
+    let instance = linked_instance(quick, null_mut(), null());
+    assert!(!held.wasi().runtime.is_there(), "nothing waits in random");
+    unsafe {
+        torvyn_instance_free(instance);
+        torvyn_component_free(quick);
+        let sockets = compiled(engine, &guest("wasi-sockets"));
+        assert!(!held.wasi().runtime.is_there());
+        let instance = linked_instance(sockets, null_mut(), null());
+        assert!(held.wasi().runtime.is_there());
+        torvyn_instance_free(instance);
+        torvyn_component_free(sockets);
+        torvyn_engine_free(engine);
+    }
+    let gone = held.downgrade();
+    drop(held);
+    assert!(gone.upgrade().is_none());
+}

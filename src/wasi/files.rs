@@ -1,0 +1,138 @@
+//! Files: `wasmtime-wasi`'s functions, each with a line in the log where it was refused.
+
+use wasmtime::component::{HasData, Resource};
+use wasmtime_wasi::filesystem::{WasiFilesystemCtxView, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    self, Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream,
+    ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags,
+    PathFlags,
+};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
+
+use super::Watch;
+use crate::contract::host::Host;
+
+/// For Wasmtime: what the functions here work on.
+pub struct Has;
+
+impl HasData for Has {
+    type Data<'a> = Files<'a>;
+}
+
+/// `wasmtime-wasi`'s view, watched.
+pub struct Files<'a> {
+    inner: WasiFilesystemCtxView<'a>,
+    watch: Watch,
+}
+
+/// The view of a store.
+pub fn view(host: &mut Host) -> Files<'_> {
+    let watch = super::watch(host);
+    Files { watch, inner: host.filesystem() }
+}
+
+impl Files<'_> {
+    /// Passes a result on, with a line in the log where a granted directory did not allow it.
+    fn pass<T>(&self, result: FsResult<T>, function: &str, path: Option<&str>) -> FsResult<T> {
+        if let Err(error) = &result
+            && let Some(code) = error.downcast_ref()
+            && matches!(code, ErrorCode::NotPermitted | ErrorCode::Access | ErrorCode::ReadOnly)
+        {
+            let path = path.map_or_else(String::new, |path| format!(" `{path}`"));
+            self.watch.refused(&format!("the file operation {function}{path}: {code:?}"));
+        }
+        result
+    }
+}
+
+type Fd = Resource<Descriptor>;
+
+/// Methods of `descriptor` that are `wasmtime-wasi`'s own, watched. `at` marks the path that says
+/// what it was about.
+macro_rules! watched {
+    ($($wit:literal: fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty $(, at $path:ident)?;)*) => {$(
+        async fn $name(&mut self, $($arg: $type),*) -> FsResult<$result> {
+            let path: Option<String> = None $(.or(Some($path.clone())))?;
+            let result = self.inner.$name($($arg),*).await;
+            self.pass(result, $wit, path.as_deref())
+        }
+    )*};
+}
+
+impl types::Host for Files<'_> {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
+        self.inner.convert_error_code(error)
+    }
+
+    fn filesystem_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+        self.inner.filesystem_error_code(error)
+    }
+}
+
+impl HostDescriptor for Files<'_> {
+    watched! {
+        "advise": fn advise(fd: Fd, offset: Filesize, len: Filesize, advice: Advice) -> ();
+        "sync-data": fn sync_data(fd: Fd) -> ();
+        "get-flags": fn get_flags(fd: Fd) -> DescriptorFlags;
+        "get-type": fn get_type(fd: Fd) -> DescriptorType;
+        "set-size": fn set_size(fd: Fd, size: Filesize) -> ();
+        "set-times": fn set_times(fd: Fd, access: NewTimestamp, modification: NewTimestamp) -> ();
+        "read": fn read(fd: Fd, len: Filesize, offset: Filesize) -> (Vec<u8>, bool);
+        "write": fn write(fd: Fd, bytes: Vec<u8>, offset: Filesize) -> Filesize;
+        "read-directory": fn read_directory(fd: Fd) -> Resource<DirectoryEntryStream>;
+        "sync": fn sync(fd: Fd) -> ();
+        "create-directory-at": fn create_directory_at(fd: Fd, path: String) -> (), at path;
+        "stat": fn stat(fd: Fd) -> DescriptorStat;
+        "stat-at": fn stat_at(fd: Fd, flags: PathFlags, path: String) -> DescriptorStat, at path;
+        "set-times-at": fn set_times_at(
+            fd: Fd, flags: PathFlags, path: String, access: NewTimestamp, modification: NewTimestamp
+        ) -> (), at path;
+        "link-at": fn link_at(fd: Fd, flags: PathFlags, path: String, new: Fd, new_path: String) -> (), at path;
+        "open-at": fn open_at(
+            fd: Fd, flags: PathFlags, path: String, open: OpenFlags, descriptor: DescriptorFlags
+        ) -> Fd, at path;
+        "readlink-at": fn readlink_at(fd: Fd, path: String) -> String, at path;
+        "remove-directory-at": fn remove_directory_at(fd: Fd, path: String) -> (), at path;
+        "rename-at": fn rename_at(fd: Fd, path: String, new: Fd, new_path: String) -> (), at path;
+        "symlink-at": fn symlink_at(fd: Fd, old_path: String, path: String) -> (), at path;
+        "unlink-file-at": fn unlink_file_at(fd: Fd, path: String) -> (), at path;
+        "metadata-hash": fn metadata_hash(fd: Fd) -> MetadataHashValue;
+        "metadata-hash-at": fn metadata_hash_at(fd: Fd, flags: PathFlags, path: String) -> MetadataHashValue, at path;
+    }
+
+    fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
+        let result = self.inner.read_via_stream(fd, offset);
+        self.pass(result, "read-via-stream", None)
+    }
+
+    fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
+        let result = self.inner.write_via_stream(fd, offset);
+        self.pass(result, "write-via-stream", None)
+    }
+
+    fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
+        let result = self.inner.append_via_stream(fd);
+        self.pass(result, "append-via-stream", None)
+    }
+
+    async fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {
+        self.inner.is_same_object(a, b).await
+    }
+
+    fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
+        HostDescriptor::drop(&mut self.inner, fd)
+    }
+}
+
+impl HostDirectoryEntryStream for Files<'_> {
+    async fn read_directory_entry(
+        &mut self,
+        stream: Resource<DirectoryEntryStream>,
+    ) -> FsResult<Option<DirectoryEntry>> {
+        self.inner.read_directory_entry(stream).await
+    }
+
+    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        HostDirectoryEntryStream::drop(&mut self.inner, stream)
+    }
+}

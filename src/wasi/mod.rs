@@ -1,0 +1,237 @@
+//! WASI 0.2 by grant, through `wasmtime-wasi`: what a component's imports are linked with, and the
+//! context that each instance gets.
+//!
+//! [`runtime`] waits, [`stdio`] is the standard streams, [`files`] and [`sockets`] say in the log
+//! what was refused.
+
+pub mod files;
+pub mod runtime;
+pub mod sockets;
+pub mod stdio;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::p2::bindings;
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+
+use crate::contract::host::Host;
+use crate::contract::{ComponentId, names};
+use crate::direct::plan::ImportItem;
+use crate::engine::grants::{FixedClock, Grants};
+use crate::engine::log::Level;
+use crate::engine::{Engine, WeakEngine};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What an engine has for its components that use WASI.
+#[derive(Default)]
+pub struct Shared {
+    linker: OnceLock<Linker<Host>>,
+    /// What waits for them.
+    pub runtime: runtime::Lazy,
+}
+
+/// The interfaces that are provided, at every version 0.2.
+const INTERFACES: [&str; 27] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// Whether an import of this name is provided.
+pub fn provides(name: &str) -> bool {
+    let (base, version) = names::split(name);
+    INTERFACES.contains(&base) && version.is_some_and(|version| names::compatible(version, "0.2.0"))
+}
+
+/// Whether a component with these imports may wait in one of them, or starts work in the background.
+pub fn waits(imports: &[ImportItem]) -> bool {
+    imports.iter().any(|import| {
+        let base = names::split(&import.name).0;
+        let waiting = ["wasi:io/poll", "wasi:io/streams", "wasi:filesystem/types"].contains(&base);
+        (waiting || base.starts_with("wasi:sockets/")) && !import.items.is_empty()
+    })
+}
+
+impl Shared {
+    /// The linker of `engine` with WASI added.
+    pub fn linker(&self, engine: &Engine) -> wasmtime::Result<&Linker<Host>> {
+        if let Some(linker) = self.linker.get() {
+            return Ok(linker);
+        }
+        let mut linker = engine.general_linker().clone();
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        // What may be refused, again, with the refusal logged.
+        linker.allow_shadowing(true);
+        bindings::filesystem::types::add_to_linker::<_, files::Has>(&mut linker, files::view)?;
+        bindings::sockets::tcp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
+        bindings::sockets::udp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
+        bindings::sockets::ip_name_lookup::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
+        linker.allow_shadowing(false);
+        Ok(self.linker.get_or_init(|| linker))
+    }
+}
+
+/// Says in the log what an instance does or is refused.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Weak, since background work may hold it, and the engine must not end on a thread of its own.
+    engine: WeakEngine,
+    id: ComponentId,
+}
+
+impl Watch {
+    fn say(&self, level: Level, text: &str) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.log(level, Some(self.id), None, text);
+        }
+    }
+
+    /// A refused capability.
+    fn refused(&self, what: &str) {
+        let mut text = String::from("WASI refused ");
+        for c in what.chars().take(1000) {
+            if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+        }
+        self.say(Level::Warn, &text);
+    }
+}
+
+/// What one instance has of WASI.
+pub struct State {
+    ctx: WasiCtx,
+    table: ResourceTable,
+    watch: Watch,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("wasi::State").finish_non_exhaustive()
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let State { ctx, table, .. } = &mut **self.wasi.get_or_insert_with(|| Box::new(State::denied()));
+        WasiCtxView { ctx, table }
+    }
+}
+
+/// Who watches the store's instance.
+fn watch(host: &mut Host) -> Watch {
+    host.wasi.get_or_insert_with(|| Box::new(State::denied())).watch.clone()
+}
+
+impl State {
+    /// Nothing at all: for a store that no WASI is linked with, so never seen.
+    fn denied() -> Self {
+        let watch = Watch { engine: WeakEngine::default(), id: ComponentId(0) };
+        Self { ctx: WasiCtx::default(), table: ResourceTable::new(), watch }
+    }
+
+    /// What `grants` give to instance `id`. Fails with `Wasi` where a directory is gone.
+    pub fn new(engine: &Engine, grants: &Grants, id: ComponentId, max_handles: u32) -> Result<Self> {
+        let watch = Watch { engine: engine.downgrade(), id };
+        let mut builder = WasiCtx::builder();
+        builder.args(&grants.args).envs(&grants.env);
+        if let Some(bytes) = &grants.stdin {
+            builder.stdin(wasmtime_wasi::p2::pipe::MemoryInputPipe::new(bytes.to_vec()));
+        }
+        builder.stdout(stdio::Stream::new(&grants.stdout, &watch, Level::Info));
+        builder.stderr(stdio::Stream::new(&grants.stderr, &watch, Level::Warn));
+        for dir in &grants.preopens {
+            let perms = if dir.write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            builder.preopened_dir(&dir.host, &dir.guest, perms).map_err(|e| {
+                let message = format!("the granted directory {} does not open: {e:#}", dir.host.display());
+                Error::new(ErrorKind::Wasi, message).at(id, None)
+            })?;
+        }
+        builder.allow_tcp(grants.has("tcp")).allow_udp(grants.has("udp"));
+        if !grants.sockets.is_empty() {
+            let (rules, watch) = (grants.sockets.clone(), watch.clone());
+            builder.socket_addr_check(move |address, usage| {
+                let allowed = sockets::allowed(&rules, address, usage);
+                if !allowed {
+                    watch.refused(&format!("{} {address}: no rule allows it", sockets::name(usage)));
+                }
+                Box::pin(std::future::ready(allowed))
+            });
+        }
+        builder.allow_ip_name_lookup(grants.name_lookup);
+        if let Some(clock) = grants.clock {
+            builder.wall_clock(Steps::new(clock.start_ns, clock)).monotonic_clock(Steps::new(0, clock));
+        }
+        if let Some(seed) = grants.seed {
+            builder
+                .secure_random(rand::rngs::StdRng::seed_from_u64(seed))
+                .insecure_random(rand::rngs::StdRng::seed_from_u64(!seed))
+                .insecure_random_seed(u128::from(seed));
+        }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(max_handles as usize);
+        Ok(Self { ctx: builder.build(), table, watch })
+    }
+}
+
+/// A clock that moves by readings.
+struct Steps {
+    next: AtomicU64,
+    step: u64,
+}
+
+impl Steps {
+    fn new(start: u64, clock: FixedClock) -> Self {
+        Self { next: AtomicU64::new(start), step: clock.step_ns }
+    }
+
+    fn read(&self) -> u64 {
+        self.next.fetch_add(self.step, Relaxed)
+    }
+}
+
+impl HostWallClock for Steps {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(self.step.max(1))
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.read())
+    }
+}
+
+impl HostMonotonicClock for Steps {
+    fn resolution(&self) -> u64 {
+        self.step.max(1)
+    }
+
+    fn now(&self) -> u64 {
+        self.read()
+    }
+}

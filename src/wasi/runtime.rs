@@ -1,0 +1,134 @@
+//! Waiting: the engine's runtime, and a call that ends at its deadline also while it waits.
+
+use std::cell::OnceCell;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::contract::host::Host;
+use crate::engine::clock::Clock;
+use crate::engine::control::Control;
+use crate::engine::fault::Stop;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Threads for system calls that cannot be waited for otherwise (files).
+const BLOCKING: usize = 64;
+
+/// What is left to such a thread when its engine ends; one that waits for a silent pipe stays.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// A runtime that is made when it is first needed.
+#[derive(Default)]
+pub struct Lazy(Mutex<Option<Runtime>>);
+
+impl Lazy {
+    /// The runtime, made with `threads` threads where it is not there yet.
+    pub fn get(&self, threads: u32) -> Result<Handle> {
+        let mut runtime = self.0.lock();
+        if let Some(runtime) = &*runtime {
+            return Ok(runtime.handle().clone());
+        }
+        let made = Builder::new_multi_thread()
+            .worker_threads(threads.max(1) as usize)
+            .max_blocking_threads(BLOCKING)
+            .thread_name("torvyn-wasi")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::new(ErrorKind::Instantiation, format!("no thread for WASI could be started: {e}")))?;
+        Ok(runtime.insert(made).handle().clone())
+    }
+
+    /// Whether it was made.
+    pub fn is_there(&self) -> bool {
+        self.0.lock().is_some()
+    }
+
+    /// Ends its threads.
+    pub fn stop(&self) {
+        let Some(runtime) = self.0.lock().take() else { return };
+        if Handle::try_current().is_ok() {
+            runtime.shutdown_background(); // a Rust program on a runtime of its own, where none may be waited for
+        } else {
+            runtime.shutdown_timeout(GRACE);
+        }
+    }
+}
+
+/// Wakes a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+thread_local! {
+    static WAKER: OnceCell<Waker> = const { OnceCell::new() };
+}
+
+fn waker() -> Waker {
+    let make = || Arc::new(Unpark(std::thread::current())).into();
+    WAKER.try_with(|waker| waker.get_or_init(make).clone()).unwrap_or_else(|_| make())
+}
+
+/// Runs calls that may wait.
+#[derive(Clone, Debug)]
+pub struct Waiter(Handle);
+
+/// What ends a call, apart from the store, which the call has to itself.
+pub struct Limit {
+    control: Arc<Control>,
+    clock: Arc<Clock>,
+    ends: u64,
+}
+
+impl Limit {
+    /// What ends the call that was armed in `host`.
+    pub fn of(host: &Host) -> Self {
+        Self { control: host.control.clone(), clock: host.clock.clone(), ends: host.ends }
+    }
+
+    fn reached(&self) -> Option<Stop> {
+        if self.control.is_cancelled() {
+            Some(Stop::Cancelled)
+        } else {
+            (self.clock.now() >= self.ends).then_some(Stop::Deadline)
+        }
+    }
+}
+
+impl Waiter {
+    /// Waits with `runtime`.
+    pub fn new(runtime: Handle) -> Self {
+        Self(runtime)
+    }
+
+    /// Runs `call` on this thread, and drops it where it waits beyond its limit: the store that it
+    /// used is of no use then.
+    pub fn run<T>(&self, limit: &Limit, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+        let _entered = self.0.enter();
+        let tick = Duration::from_nanos(limit.clock.tick_ns());
+        let waker = waker();
+        let mut context = Context::from_waker(&waker);
+        let mut call = pin!(call);
+        loop {
+            if let Poll::Ready(result) = call.as_mut().poll(&mut context) {
+                return result;
+            }
+            if let Some(stop) = limit.reached() {
+                return Err(stop.into());
+            }
+            std::thread::park_timeout(tick);
+        }
+    }
+}
