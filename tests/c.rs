@@ -244,6 +244,7 @@ programs! {
     streaming: Asan Valgrind;
     verdicts: Asan Valgrind;
     budgets: Asan Tsan;
+    memory: Asan Valgrind;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::ComponentId;
 use super::buffer::{self, Buffer};
 use super::lent::Loan;
 use crate::direct::wasi::{Stdio, WasiResource};
+use crate::engine::Engine;
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::grants::Grants;
 use crate::engine::limits::Limits;
+use crate::engine::log::{Level, Lines};
 
 /// A breach of the canonical ABI or of a resource's rules: the guest is trapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -314,6 +317,37 @@ impl Handles {
     }
 }
 
+/// What a guest prints, on its way to the log.
+#[derive(Debug)]
+pub struct Printed {
+    engine: Engine,
+    id: ComponentId,
+    out: Lines,
+    err: Lines,
+}
+
+impl Printed {
+    /// For the instance `id`.
+    pub fn new(engine: &Engine, id: ComponentId) -> Self {
+        Self { engine: engine.clone(), id, out: Lines::default(), err: Lines::default() }
+    }
+
+    fn take(&mut self, stdio: Stdio, bytes: &[u8]) {
+        let (lines, level) = match stdio {
+            Stdio::Err => (&mut self.err, Level::Warn),
+            Stdio::In | Stdio::Out => (&mut self.out, Level::Info),
+        };
+        lines.take(bytes, |line| self.engine.log(level, Some(self.id), None, line));
+    }
+}
+
+impl Drop for Printed {
+    fn drop(&mut self) {
+        self.out.end(|line| self.engine.log(Level::Info, Some(self.id), None, line));
+        self.err.end(|line| self.engine.log(Level::Warn, Some(self.id), None, line));
+    }
+}
+
 /// The state of one store: what host functions reach.
 #[derive(Debug)]
 pub struct Host {
@@ -333,6 +367,8 @@ pub struct Host {
     pub ends: u64,
     /// Whether calls use fuel.
     pub fuel: bool,
+    /// What the guest prints on the direct path.
+    pub printed: Printed,
     /// When the instance was made: where its monotonic clock begins.
     pub born: Instant,
     /// What the direct path keeps.
@@ -403,8 +439,10 @@ impl Host {
         Ok(&self.loan)
     }
 
-    /// Takes what a guest prints.
-    pub fn print(&mut self, _stdio: Stdio, _bytes: &[u8]) {}
+    /// Takes what a guest prints on the direct path: a line of the log for each line.
+    pub fn print(&mut self, stdio: Stdio, bytes: &[u8]) {
+        self.printed.take(stdio, bytes);
+    }
 
     /// `capability-query.has-capability`: what was granted when linking.
     pub fn has_capability(&self, name: &str) -> bool {

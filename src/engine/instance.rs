@@ -13,7 +13,7 @@ use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
 use super::log::Level;
 use super::traits::MemoryUsage;
-use crate::contract::host::{Handles, Host};
+use crate::contract::host::{Handles, Host, Printed};
 use crate::contract::lent::Loan;
 use crate::contract::{ComponentId, Role, Roles};
 use crate::error::{Error, ErrorKind, Result};
@@ -252,6 +252,7 @@ impl ComponentInstance {
             began,
             ends: began.saturating_add(self.timeout_ticks),
             fuel: engine.config().fuel,
+            printed: Printed::new(engine, self.id),
             born: std::time::Instant::now(),
             canon: Default::default(),
             grants: self.linked.grants().clone(),

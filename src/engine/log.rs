@@ -67,6 +67,58 @@ impl Log {
     }
 }
 
+/// A longer line of a guest's is logged in pieces.
+const LINE: usize = 8 << 10;
+
+/// Makes lines of what a guest prints in pieces.
+#[derive(Debug, Default)]
+pub struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes a piece; `say` gets each line that it ends.
+    pub fn take(&mut self, mut bytes: &[u8], mut say: impl FnMut(&str)) {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.rest.extend_from_slice(&bytes[..end]);
+            self.give(true, &mut say);
+            bytes = &bytes[end + 1..];
+        }
+        self.rest.extend_from_slice(bytes);
+        if self.rest.len() >= LINE {
+            self.give(false, &mut say);
+        }
+    }
+
+    /// Nothing follows: the rest is a line.
+    pub fn end(&mut self, mut say: impl FnMut(&str)) {
+        if !self.rest.is_empty() {
+            self.give(true, &mut say);
+        }
+    }
+
+    /// Gives the line that is there, in pieces where it is long. Where it is not `whole`, the last
+    /// piece waits for more.
+    fn give(&mut self, whole: bool, say: &mut impl FnMut(&str)) {
+        let mut line = &self.rest[..];
+        while line.len() >= LINE {
+            // Not within a character.
+            let cut = (LINE - 3..=LINE).rev().find(|at| line.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80));
+            let (piece, rest) = line.split_at(cut.unwrap_or(LINE));
+            say(&String::from_utf8_lossy(piece));
+            line = rest;
+        }
+        if whole {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            say(&String::from_utf8_lossy(line));
+            self.rest.clear();
+        } else {
+            let given = self.rest.len() - line.len();
+            self.rest.drain(..given);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +131,21 @@ mod tests {
         fn line(&self, line: &Line<'_>) {
             self.0.lock().push((line.level, line.message.to_owned()));
         }
+    }
+
+    #[test]
+    fn pieces_become_lines() {
+        let (mut lines, mut said) = (Lines::default(), Vec::new());
+        lines.take(b"one\r\ntw", |line| said.push(line.to_owned()));
+        lines.take(b"o\n\nrest", |line| said.push(line.to_owned()));
+        lines.end(|line| said.push(line.to_owned()));
+        lines.end(|line| said.push(line.to_owned()));
+        assert_eq!(said, ["one", "two", "", "rest"]);
+        let long = "\u{e4}".repeat(10_000);
+        said.clear();
+        lines.take(long.as_bytes(), |line| said.push(line.to_owned()));
+        lines.end(|line| said.push(line.to_owned()));
+        assert!(said.len() == 3 && said.concat() == long);
     }
 
     #[test]
