@@ -72,8 +72,9 @@ pub trait WasmEngine {
 /// the instance's `Control`.
 ///
 /// Every method fails with the misuse kinds (`State`, `NotExported`; nothing ran), with what
-/// stopped the guest (`Trap`, `Fuel`, `Deadline`, `Cancelled`, `Memory`; the instance is poisoned),
-/// or with `Guest(_)`, the guest's own verdict.
+/// stopped the guest (`Trap`, `Fuel`, `Deadline`, `Cancelled`, `Memory`, and `Internal` where a
+/// native function answered what is none of its answers; the instance is poisoned), or with
+/// `Guest(_)`, the guest's own verdict.
 pub trait ComponentInvoker {
     /// What is called.
     type Instance;

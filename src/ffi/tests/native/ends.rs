@@ -46,6 +46,30 @@ fn instances_have_states_of_their_own() {
 }
 
 #[test]
+fn instances_of_one_table_run_on_several_threads() {
+    let world = World::default();
+    let linked = linked_native(&config(), &processor(&world));
+    let run = |id: u64| {
+        let mut instance = null_mut();
+        unsafe {
+            torvyn_instance_new(linked, id, null(), &raw mut instance, null_mut());
+            assert_eq!(torvyn_init(instance, Str::EMPTY, null_mut()), TORVYN_OK);
+        }
+        let instance = Sent(instance);
+        thread::spawn(move || {
+            for n in 1..=1000 {
+                assert_eq!(process(instance.get(), b"count").2.unwrap(), format!("{n} of {id}").into_bytes());
+            }
+            unsafe { torvyn_instance_free(instance.get()) };
+        })
+    };
+    let threads = [run(1), run(2)];
+    unsafe { torvyn_linked_free(linked) };
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!((world.freed.load(SeqCst), world.ended.load(SeqCst)), (2, 1));
+}
+
+#[test]
 fn the_states_are_those_of_any_component() {
     let world = World::default();
     let linked = linked_native(&config(), &processor(&world));
