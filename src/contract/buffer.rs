@@ -67,6 +67,22 @@ impl Buffer {
         true
     }
 
+    /// Makes the content `by` bytes longer, which [`Buffer::capacity`] must allow: the new bytes,
+    /// zero.
+    #[inline]
+    pub fn lengthen(&mut self, by: usize) -> &mut [u8] {
+        let size = self.bytes.len();
+        debug_assert!(by <= self.capacity() - size);
+        self.bytes.resize(size + by, 0);
+        &mut self.bytes[size..]
+    }
+
+    /// Cuts the content off after `size` bytes.
+    #[inline]
+    pub fn truncate(&mut self, size: usize) {
+        self.bytes.truncate(size);
+    }
+
     /// Overwrites from `offset`, which must not pass the content's end; false as for `append`.
     pub fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
         if bytes.len() > self.capacity() - offset {

@@ -75,6 +75,9 @@ pub(super) fn write(_: &CompiledComponent) -> Result<Vec<u8>> {
 #[cfg(feature = "compiler")]
 pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
     let failed = |e: wasmtime::Error| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e:#}"));
+    let Some(digest) = component.digest() else {
+        return Err(Error::new(ErrorKind::Unsupported, "a native component has no code that an artifact could hold"));
+    };
     let (direct, general) = component.compiled();
     let mut images = Vec::new();
     if let Some(code) = &direct {
@@ -126,7 +129,7 @@ pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
     header[..8].copy_from_slice(&MAGIC);
     header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
     header[16..48].copy_from_slice(&fingerprint(component.engine()));
-    header[48..80].copy_from_slice(component.digest());
+    header[48..80].copy_from_slice(digest);
     header[80..112].copy_from_slice(&sum);
     header[112..120].copy_from_slice(&len.to_le_bytes());
     let check = Sha256::digest(&header[..120]);

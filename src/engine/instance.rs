@@ -17,7 +17,7 @@ use crate::contract::host::{Handles, Host, Printed};
 use crate::contract::lent::Loan;
 use crate::contract::{ComponentId, Role, Roles};
 use crate::error::{Error, ErrorKind, Result};
-use crate::{direct, general};
+use crate::{direct, general, native};
 
 /// No timeout; no per-call fuel budget: the host manages it.
 pub const NONE: u64 = u64::MAX;
@@ -90,6 +90,7 @@ impl InstanceOptions {
 pub(super) enum Running {
     Direct(direct::run::Running),
     General(Box<general::run::Running>),
+    Native(Box<native::run::Running>),
     /// A reset failed half-way; the next one may succeed.
     Gone,
 }
@@ -99,7 +100,7 @@ impl Running {
         match self {
             Running::Direct(running) => Some(&running.store),
             Running::General(running) => Some(&running.store),
-            Running::Gone => None,
+            Running::Native(_) | Running::Gone => None,
         }
     }
 
@@ -108,7 +109,16 @@ impl Running {
         match self {
             Running::Direct(running) => Some(&mut running.store),
             Running::General(running) => Some(&mut running.store),
-            Running::Gone => None,
+            Running::Native(_) | Running::Gone => None,
+        }
+    }
+
+    /// Storage of the names that `route` gives.
+    #[inline]
+    pub(super) fn ports(&self) -> &[String] {
+        match self {
+            Running::Native(running) => running.ports(),
+            _ => self.store().map_or(&[], |store| &store.data().canon.ports),
         }
     }
 }
@@ -202,6 +212,30 @@ impl ComponentInstance {
     }
 
     fn make(&mut self) -> Result<()> {
+        let made = match self.linked.code() {
+            Code::Direct(linked) => linked.instantiate(self.store()?).map(Running::Direct),
+            Code::General(linked) => {
+                let (store, waiter) = (self.store()?, self.linked.waiter()?);
+                linked.instantiate(store, waiter).map(|running| Running::General(Box::new(running)))
+            }
+            Code::Native(component) => Ok(self.native(component.clone())?),
+        };
+        self.running = made.map_err(|e| instantiation_failed(&e).at(self.id, None))?;
+        self.control.set_state(if self.roles.has(Role::Lifecycle) { State::New } else { State::Ready });
+        let linear = self.running.store().map_or(0, |store| store.data().limits.linear);
+        self.control.counters.linear_bytes.set(linear);
+        Ok(())
+    }
+
+    fn native(&self, component: Arc<dyn native::NativeComponent>) -> Result<Running> {
+        let (o, clock) = (&self.options, self.linked.engine().clock().clone());
+        let call = native::call::Call::new(self.control.clone(), clock, o.max_handles, o.buffer_limit);
+        let stage = component.instantiate(self.id).map_err(|e| e.at(self.id, None))?;
+        Ok(Running::Native(Box::new(native::run::Running::new(stage, call))))
+    }
+
+    /// A fresh store, its budgets armed.
+    fn store(&self) -> Result<Store<Host>> {
         let engine = self.linked.engine();
         let began = engine.clock().begin();
         let o = &self.options;
@@ -225,23 +259,12 @@ impl ComponentInstance {
             #[cfg(feature = "wasi")]
             wasi: self.linked.wasi_state(self.id, o.max_handles)?,
         };
-        let store = store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel });
-        let made = match self.linked.code() {
-            Code::Direct(linked) => linked.instantiate(store).map(Running::Direct),
-            Code::General(linked) => {
-                linked.instantiate(store, self.linked.waiter()?).map(|running| Running::General(Box::new(running)))
-            }
-        };
-        match made {
-            Ok(running) => {
-                self.running = running;
-                self.control.set_state(if self.roles.has(Role::Lifecycle) { State::New } else { State::Ready });
-                let linear = self.running.store().map_or(0, |store| store.data().limits.linear);
-                self.control.counters.linear_bytes.set(linear);
-                Ok(())
-            }
-            Err(e) => Err(instantiation_failed(&e).at(self.id, None)),
-        }
+        Ok(store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel }))
+    }
+
+    /// Whether it has fuel: where the engine counts it, and the instance is not native.
+    pub(super) fn has_fuel(&self) -> bool {
+        self.linked.engine().config().fuel && !matches!(self.linked.code(), Code::Native(_))
     }
 
     /// See `WasmEngine::memory_usage`.

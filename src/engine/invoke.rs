@@ -1,6 +1,7 @@
 //! The invoker: what surrounds every call — role, state, cancel, budgets before it; counters, state
 //! and the error value after it — and the choice of the path.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Engine;
@@ -15,6 +16,7 @@ use crate::contract::{
     BackpressureSignal, ComponentId, Function, OutputElement, ProcessErrorKind, ProcessResult, Role, StreamElement,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::native::NativeComponent;
 
 impl WasmEngine for Engine {
     type Compiled = CompiledComponent;
@@ -52,8 +54,10 @@ impl WasmEngine for Engine {
     fn set_fuel(&self, instance: &mut ComponentInstance, fuel: u64) -> Result<()> {
         let id = instance.id;
         let refuse = |kind, message| Err(Error::new(kind, message).at(id, None));
-        if !self.config().fuel {
-            return refuse(ErrorKind::FuelDisabled, "fuel is off in this engine; set `fuel` in its configuration");
+        if !instance.has_fuel() {
+            let native = "a native component uses no fuel; `timeout_ns` is what ends its calls";
+            let off = "fuel is off in this engine; set `fuel` in its configuration";
+            return refuse(ErrorKind::FuelDisabled, if self.config().fuel { native } else { off });
         }
         let Some(store) = instance.running.store_mut() else {
             return refuse(ErrorKind::State, "the latest reset failed, so there is nothing to fuel; reset it again");
@@ -67,7 +71,7 @@ impl WasmEngine for Engine {
 
     fn fuel_remaining(&self, instance: &ComponentInstance) -> Option<u64> {
         // Where a reset failed nothing is left.
-        self.config().fuel.then(|| instance.running.store().map_or(0, |store| store.get_fuel().unwrap_or(0)))
+        instance.has_fuel().then(|| instance.running.store().map_or(0, |store| store.get_fuel().unwrap_or(0)))
     }
 
     fn memory_usage(&self, instance: &ComponentInstance) -> MemoryUsage {
@@ -76,6 +80,11 @@ impl WasmEngine for Engine {
 }
 
 impl Engine {
+    /// A component of the program's own functions.
+    pub fn native_component(&self, native: Arc<dyn NativeComponent>) -> CompiledComponent {
+        CompiledComponent::from_native(self, native)
+    }
+
     /// A component from an artifact file, mapped and run in place.
     ///
     /// # Safety
@@ -99,6 +108,7 @@ macro_rules! on_path {
         match &mut $instance.running {
             Running::Direct(running) => running.$method($($arg),*),
             Running::General(running) => running.$method($($arg),*),
+            Running::Native(running) => running.$method($($arg),*),
             Running::Gone => Err(Fault::Stopped(wasmtime::Error::msg("the instance has no store; reset it"))),
         }
     };
@@ -150,17 +160,21 @@ impl ComponentInstance {
             return Err(self.refuse(ErrorKind::Cancelled, function, message));
         }
         let (timeout, fuel) = (self.timeout_ticks, self.options.fuel);
-        let Some(store) = self.running.store_mut() else { return Err(self.wrong_state(function)) };
-        let host = store.data_mut();
-        let mut ticks = timeout;
-        if flow_ns != 0 {
-            ticks = ticks.min(host.clock.ticks_for(flow_ns));
-        }
-        host.began = host.clock.begin();
-        host.ends = host.began.saturating_add(ticks);
-        if host.fuel {
-            let before = if fuel == NONE { store.get_fuel() } else { store.set_fuel(fuel).map(|()| fuel) };
-            self.fuel_before = before.unwrap_or(0);
+        if let Running::Native(running) = &mut self.running {
+            running.call.arm(timeout, flow_ns);
+        } else {
+            let Some(store) = self.running.store_mut() else { return Err(self.wrong_state(function)) };
+            let host = store.data_mut();
+            let mut ticks = timeout;
+            if flow_ns != 0 {
+                ticks = ticks.min(host.clock.ticks_for(flow_ns));
+            }
+            host.began = host.clock.begin();
+            host.ends = host.began.saturating_add(ticks);
+            if host.fuel {
+                let before = if fuel == NONE { store.get_fuel() } else { store.set_fuel(fuel).map(|()| fuel) };
+                self.fuel_before = before.unwrap_or(0);
+            }
         }
         self.control.counters.calls.add(1);
         if self.options.timing {
@@ -218,6 +232,7 @@ impl ComponentInstance {
                     ErrorKind::Deadline => counters.deadlines.add(1),
                     ErrorKind::Cancelled => counters.cancels.add(1),
                     ErrorKind::Memory => counters.memory_limits.add(1),
+                    ErrorKind::Internal => {} // a native function's answer that is none
                     _ => counters.traps.add(1),
                 }
                 let error = error.at(self.id, Some(function)).fatal();
@@ -346,7 +361,7 @@ impl ComponentInvoker for Invoker {
         instance.arm_element(Function::Route, element)?;
         let outcome = on_path!(instance, route(element));
         let count = instance.settle(Function::Route, outcome)?;
-        let ports = instance.running.store().map_or(&[][..], |store| &store.data().canon.ports[..]);
+        let ports = instance.running.ports();
         Ok(&ports[..count.min(ports.len())])
     }
 

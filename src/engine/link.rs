@@ -13,6 +13,7 @@ use crate::contract::names;
 use crate::direct::plan::ImportItem;
 use crate::direct::shapes::{ALLOCATOR, CAPABILITIES, Import, TYPES};
 use crate::error::{Error, ErrorKind, Result};
+use crate::native::NativeComponent;
 use crate::{direct, general};
 
 /// What a component's imports are bound to besides the contract's own host side, which is always
@@ -47,12 +48,15 @@ pub enum Path {
     Direct,
     /// Wasmtime's component runtime.
     General,
+    /// The program's own functions.
+    Native,
 }
 
 #[derive(Debug)]
 pub(super) enum Code {
     Direct(Arc<direct::run::Linked>),
     General(Arc<general::run::Linked>),
+    Native(Arc<dyn NativeComponent>),
 }
 
 #[derive(Debug)]
@@ -119,6 +123,10 @@ impl LinkedComponent {
         let engine = component.engine();
         if !engine.same(imports.engine()) {
             return Err(Error::new(ErrorKind::WrongEngine, "the component and the imports are of different engines"));
+        }
+        if let Some(native) = component.native() {
+            let (code, grants) = (Code::Native(native.clone()), Arc::new(imports.grants().clone()));
+            return Ok(Self(Arc::new(Inner { component: component.clone(), code, grants, reason: "" })));
         }
         let analysis = component.analysis();
         // What the plan of an eligible component uses of WASI, the direct path answers.
@@ -219,6 +227,7 @@ impl LinkedComponent {
         match self.0.code {
             Code::Direct(_) => Path::Direct,
             Code::General(_) => Path::General,
+            Code::Native(_) => Path::Native,
         }
     }
 
@@ -227,7 +236,7 @@ impl LinkedComponent {
         match self.path() {
             Path::Direct => "",
             Path::General if self.component().path_reason().is_empty() => self.0.reason,
-            Path::General => self.component().path_reason(),
+            Path::General | Path::Native => self.component().path_reason(),
         }
     }
 

@@ -31,7 +31,8 @@ pub trait WasmEngine {
     /// to `Compilation`.
     fn compile_component(&self, bytes: &[u8]) -> Result<Self::Compiled>;
 
-    /// The compiled component as an artifact. Cold. Fails with `Internal`.
+    /// The compiled component as an artifact. Cold. Fails with `Internal`, or with `Unsupported`
+    /// for a native one.
     fn serialize_component(&self, compiled: &Self::Compiled) -> Result<Vec<u8>>;
 
     /// A component from an artifact; none where the artifact is sound but made by another version
@@ -71,8 +72,9 @@ pub trait WasmEngine {
 /// the instance's `Control`.
 ///
 /// Every method fails with the misuse kinds (`State`, `NotExported`; nothing ran), with what
-/// stopped the guest (`Trap`, `Fuel`, `Deadline`, `Cancelled`, `Memory`; the instance is poisoned),
-/// or with `Guest(_)`, the guest's own verdict.
+/// stopped the guest (`Trap`, `Fuel`, `Deadline`, `Cancelled`, `Memory`, and `Internal` where a
+/// native function answered what is none of its answers; the instance is poisoned), or with
+/// `Guest(_)`, the guest's own verdict.
 pub trait ComponentInvoker {
     /// What is called.
     type Instance;

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use super::args::null;
-use super::callback::User;
+use super::callback::{Finalizer, User};
 use super::error::ErrorHandle;
 use super::guard;
 use super::handle::{self, Counted, Handle};
@@ -139,7 +139,7 @@ pub struct EngineConfig {
     /// `log` any more: on the thread that frees the last of the engine and of all
     /// that was made from it, or within torvyn_engine_new() where that fails or
     /// `log` is NULL.
-    pub log_finalizer: Option<unsafe extern "C" fn(user: *mut c_void)>,
+    pub log_finalizer: Finalizer,
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, ends with a pointer, all fields may be zero.
@@ -190,6 +190,7 @@ impl EngineConfig {
                 0 => PathChoice::Auto,
                 1 => PathChoice::Direct,
                 2 => PathChoice::General,
+                3 => return Err(bad("path", "TORVYN_PATH_NATIVE is an answer, not a setting")),
                 other => return Err(bad("path", format_args!("{other} is no torvyn_path_t"))),
             },
             wasi_threads: if self.wasi_threads == 0 { default.wasi_threads } else { self.wasi_threads },

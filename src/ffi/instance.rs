@@ -146,8 +146,9 @@ impl Handle for InstanceHandle {
 ///
 /// @retval TORVYN_OK                   `*out` is an instance.
 /// @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot or no
-///                                     address space is left, or the component
-///                                     is larger than a slot.
+///                                     address space is left, the component is
+///                                     larger than a slot, or `instance_new` of
+///                                     a native one refused.
 /// @retval TORVYN_ERROR_WASI           A granted directory does not open.
 /// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
 ///                            function was stopped.

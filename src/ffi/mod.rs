@@ -25,6 +25,8 @@ pub mod imports;
 pub mod instance;
 pub mod linked;
 pub mod log;
+pub mod native;
+pub mod native_call;
 pub mod plain;
 pub mod status;
 pub mod streaming;

@@ -162,6 +162,9 @@ pub enum Path {
     TORVYN_PATH_DIRECT = 1,
     /// Wasmtime's component runtime. For every component.
     TORVYN_PATH_GENERAL = 2,
+    /// As an answer alone: the functions of the program that
+    /// torvyn_component_native() was given.
+    TORVYN_PATH_NATIVE = 3,
 }
 
 /// Roles of the contract that a component may export; bits of a set.

@@ -282,6 +282,31 @@ static void null_calls(void) {
   torvyn_instance_free(p);
 }
 
+static torvyn_status_t nothing(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e) {
+  (void)user, (void)state, (void)call, (void)e;
+  return TORVYN_NOTHING_EMITTED;
+}
+
+static void null_native(void) {
+  torvyn_native_t table = {.struct_size = sizeof table, .process = nothing};
+  torvyn_component_t *c;
+  uint8_t *room = STALE;
+
+  part("NULL: native components");
+  CLEARED("engine", c, torvyn_component_native(NULL, &table, &c, &err));
+  CLEARED("table", c, torvyn_component_native(engine, NULL, &c, &err));
+  NULL_IS("out", torvyn_component_native(engine, &table, NULL, &err));
+  CHECK(torvyn_component_native(NULL, NULL, NULL, NULL) == TORVYN_ERROR_NULL);
+  NULL_IS("call", torvyn_native_append(NULL, NULL, 0, &err));
+  NULL_IS("call", torvyn_native_reserve(NULL, 1, &room, &err));
+  CHECK(room == NULL);
+  NULL_IS("call", torvyn_native_commit(NULL, 0, &err));
+  NULL_IS("call", torvyn_native_emit(NULL, 0, 0, str(""), &err));
+  NULL_IS("call", torvyn_native_port(NULL, str("p"), &err));
+  CHECK(torvyn_native_fail(NULL, TORVYN_ERROR_FATAL, (torvyn_str_t){NULL, 1}) == TORVYN_ERROR_FATAL);
+  CHECK(torvyn_native_should_stop(NULL));
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   engine = engine_with(NULL);
@@ -291,6 +316,7 @@ int main(int argc, char **argv) {
   null_making();
   null_grants();
   null_calls();
+  null_native();
   torvyn_linked_free(linked);
   torvyn_component_free(component);
   torvyn_engine_free(engine);

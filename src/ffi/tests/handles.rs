@@ -15,12 +15,12 @@ use crate::engine::control::Control;
 
 /// An instance that a test takes to another thread.
 #[derive(Clone, Copy)]
-struct Sent(*mut InstanceHandle);
+pub struct Sent(pub *mut InstanceHandle);
 unsafe impl Send for Sent {}
 unsafe impl Sync for Sent {}
 
 impl Sent {
-    fn get(self) -> *mut InstanceHandle {
+    pub fn get(self) -> *mut InstanceHandle {
         self.0
     }
 }
@@ -29,7 +29,7 @@ fn held(instance: *mut InstanceHandle) -> NonNull<Held> {
     NonNull::new(instance.cast()).unwrap()
 }
 
-fn stats(instance: *const InstanceHandle) -> Stats {
+pub fn stats(instance: *const InstanceHandle) -> Stats {
     let mut stats = Stats { struct_size: size_of::<Stats>() as u32, ..Stats::zeroed() };
     assert_eq!(unsafe { torvyn_instance_stats(instance, &raw mut stats, null_mut()) }, TORVYN_OK);
     stats

@@ -6,6 +6,7 @@ mod calls;
 mod handles;
 mod log;
 mod manner;
+mod native;
 #[cfg(feature = "wasi")]
 mod wasi;
 
