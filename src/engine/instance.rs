@@ -176,6 +176,8 @@ impl ComponentInstance {
             ends: began.saturating_add(self.timeout_ticks),
             fuel: engine.config().fuel,
             canon: Default::default(),
+            id: self.id,
+            resources: self.linked.resource_types(),
             grants: self.linked.grants().clone(),
             #[cfg(feature = "wasi")]
             wasi: self.linked.wasi_state(self.id, o.max_handles)?,

@@ -135,7 +135,7 @@ impl ComponentInstance {
     }
 
     #[inline]
-    fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
+    pub(super) fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
         if self.control.is_cancelled() {
             self.control.counters.cancels.add(1);
             let message = "cancelled before it began; the instance is as it was".into();
@@ -160,7 +160,7 @@ impl ComponentInstance {
 
     /// Keeps the books of a call that ran, and makes an error value of what it failed with.
     #[inline]
-    fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
+    pub(super) fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
         let counters = &self.control.counters;
         if let Some(store) = self.running.store() {
             let host = store.data();

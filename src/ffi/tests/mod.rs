@@ -4,6 +4,7 @@
 
 mod calls;
 mod handles;
+mod host;
 mod manner;
 #[cfg(feature = "wasi")]
 mod wasi;
