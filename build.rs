@@ -10,11 +10,16 @@ fn section(config: &cbindgen::Config, file: &Path) -> Result<String, cbindgen::E
     bindings.write(&mut text);
     let mut text = String::from_utf8_lossy(&text).trim().to_owned();
     for name in config.export.rename.values() {
-        for kind in ["struct", "enum"] {
-            let tag = format!("typedef {kind} {} ", name.trim_end_matches("_t"));
-            text = text
-                .replace(&format!("typedef {kind} {name} "), &tag)
-                .replace(&format!("{kind} {name} "), &format!("{name} "));
+        for kind in ["struct", "enum", "union"] {
+            let bare = name.trim_end_matches("_t");
+            let tag = format!("typedef {kind} {bare} ");
+            text = text.replace(&format!("typedef {kind} {name} "), &tag);
+            // Where it points to its own kind, the name is not there yet.
+            let (before, after) = text.split_at(text.find(&tag).map_or(0, |at| at + tag.len()));
+            let (inside, after) = after.split_at(if before.is_empty() { 0 } else { after.find("\n}").unwrap_or(0) });
+            let by_tag = |part: &str| part.replace(&format!("{kind} {name} "), &format!("{kind} {bare} "));
+            let by_name = after.replace(&format!("{kind} {name} "), &format!("{name} "));
+            text = by_tag(before) + &by_tag(inside) + &by_name;
         }
     }
     let lines: Vec<_> = text.lines().collect();

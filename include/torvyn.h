@@ -597,6 +597,156 @@ typedef struct torvyn_ports {
  */
 typedef void (*torvyn_finalizer_t)(void *user);
 
+/* ------------------------------------------------------ Values of WIT types */
+
+/**
+ * The kind of a value's WIT type, which says which member of `of` holds it.
+ */
+typedef enum torvyn_kind {
+  /** No value: what a function without a result gives. */
+  TORVYN_KIND_NONE = 0,
+  /** `bool`, in `boolean`. */
+  TORVYN_KIND_BOOL = 1,
+  /** `s8`, in `sint`. */
+  TORVYN_KIND_S8 = 2,
+  /** `u8`, in `uint`. */
+  TORVYN_KIND_U8 = 3,
+  /** `s16`, in `sint`. */
+  TORVYN_KIND_S16 = 4,
+  /** `u16`, in `uint`. */
+  TORVYN_KIND_U16 = 5,
+  /** `s32`, in `sint`. */
+  TORVYN_KIND_S32 = 6,
+  /** `u32`, in `uint`. */
+  TORVYN_KIND_U32 = 7,
+  /** `s64`, in `sint`. */
+  TORVYN_KIND_S64 = 8,
+  /** `u64`, in `uint`. */
+  TORVYN_KIND_U64 = 9,
+  /** `f32`, in `f32`. */
+  TORVYN_KIND_F32 = 10,
+  /** `f64`, in `f64`. */
+  TORVYN_KIND_F64 = 11,
+  /** `char`, a Unicode scalar value, in `uint`. */
+  TORVYN_KIND_CHAR = 12,
+  /** `string`, in `string`. */
+  TORVYN_KIND_STRING = 13,
+  /** `list<u8>`, in `bytes`. */
+  TORVYN_KIND_BYTES = 14,
+  /**
+   * `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples.
+   */
+  TORVYN_KIND_LIST = 15,
+  /** `record`, in `fields`. */
+  TORVYN_KIND_RECORD = 16,
+  /** `tuple`, in `values`. */
+  TORVYN_KIND_TUPLE = 17,
+  /** `variant`, in `variant`: the case and its payload or NULL. */
+  TORVYN_KIND_VARIANT = 18,
+  /** `enum`, in `string`: the case. */
+  TORVYN_KIND_ENUM = 19,
+  /** `option`, in `option`: NULL for none. */
+  TORVYN_KIND_OPTION = 20,
+  /** `result`, in `result`. */
+  TORVYN_KIND_RESULT = 21,
+  /** `flags`, in `flags`: those that are set. */
+  TORVYN_KIND_FLAGS = 22,
+  /** `own<T>` of a resource of the program's, in `resource`. */
+  TORVYN_KIND_OWN = 23,
+  /** `borrow<T>` of a resource of the program's, in `resource`. */
+  TORVYN_KIND_BORROW = 24,
+} torvyn_kind_t;
+
+/** Values in a row. */
+typedef struct torvyn_value_list {
+  /** The first one; NULL where there are none. */
+  const struct torvyn_value *data;
+  /** Number of values. */
+  size_t len;
+} torvyn_value_list_t;
+
+/** The fields of a record, in any order. */
+typedef struct torvyn_fields {
+  /** Their names in the WIT. */
+  const torvyn_str_t *names;
+  /** Their values, in the same order. */
+  const struct torvyn_value *values;
+  /** Number of fields. */
+  size_t len;
+} torvyn_fields_t;
+
+/** A case of a variant. */
+typedef struct torvyn_case {
+  /** Its name in the WIT. */
+  torvyn_str_t name;
+  /** What it holds; NULL where it holds nothing. */
+  const struct torvyn_value *payload;
+} torvyn_case_t;
+
+/** A `result`. */
+typedef struct torvyn_outcome {
+  /** Whether it is the error. */
+  bool is_error;
+  /** What it holds; NULL where it holds nothing. */
+  const struct torvyn_value *payload;
+} torvyn_outcome_t;
+
+/** Names in a row. */
+typedef struct torvyn_name_list {
+  /** The first one; NULL where there are none. */
+  const torvyn_str_t *data;
+  /** Number of names. */
+  size_t len;
+} torvyn_name_list_t;
+
+/** What a value holds; its kind says where. */
+typedef union torvyn_value_of {
+  /** TORVYN_KIND_BOOL. */
+  bool boolean;
+  /** TORVYN_KIND_S8 to TORVYN_KIND_S64. */
+  int64_t sint;
+  /** TORVYN_KIND_U8 to TORVYN_KIND_U64, and TORVYN_KIND_CHAR. */
+  uint64_t uint;
+  /** TORVYN_KIND_F32. */
+  float f32;
+  /** TORVYN_KIND_F64. */
+  double f64;
+  /** TORVYN_KIND_STRING and TORVYN_KIND_ENUM. */
+  torvyn_str_t string;
+  /** TORVYN_KIND_BYTES. */
+  torvyn_bytes_t bytes;
+  /** TORVYN_KIND_LIST and TORVYN_KIND_TUPLE. */
+  torvyn_value_list_t values;
+  /** TORVYN_KIND_RECORD. */
+  torvyn_fields_t fields;
+  /** TORVYN_KIND_VARIANT. */
+  torvyn_case_t variant;
+  /** TORVYN_KIND_OPTION; NULL for none. */
+  const struct torvyn_value *option;
+  /** TORVYN_KIND_RESULT. */
+  torvyn_outcome_t result;
+  /** TORVYN_KIND_FLAGS. */
+  torvyn_name_list_t flags;
+  /**
+   * TORVYN_KIND_OWN and TORVYN_KIND_BORROW: the program's number for the
+   * resource.
+   */
+  uint32_t resource;
+} torvyn_value_of_t;
+
+/**
+ * A value of any WIT type but the asynchronous ones. What it points to is
+ * borrowed from whoever gave it.
+ *
+ * The layout never changes.
+ */
+typedef struct torvyn_value {
+  /** Which member of `of` is set. */
+  torvyn_kind_t kind;
+  /** The value. */
+  torvyn_value_of_t of;
+} torvyn_value_t;
+
 /* ------------------------------------------------------------------- Errors */
 
 /**
@@ -1814,6 +1964,163 @@ torvyn_status_t torvyn_imports_wasi_random_seed(torvyn_imports_t *imports,
                                                 uint64_t seed,
                                                 torvyn_error_t **err);
 
+/* -------------------------------------------------- Imports: host functions */
+
+/**
+ * One call of a host function: where it gets memory for its result and says
+ * what went wrong. It ends when the function returns.
+ */
+typedef struct torvyn_scope torvyn_scope_t;
+
+/**
+ * A function of the program's. `args` are borrowed for the call. Where the
+ * function has a result, it writes that to `*result`, which is
+ * TORVYN_KIND_NONE; what that points to must stay until the function is called
+ * again on the same thread, or come from torvyn_scope_alloc(). It returns
+ * whether it succeeded; where it did not, the component is trapped with what
+ * torvyn_scope_fail() said.
+ *
+ * It runs on the thread that calls the instance, within that call, perhaps on
+ * several threads at once. It must not call the instance. It is not
+ * interrupted at a deadline.
+ */
+typedef bool (*torvyn_function_t)(void *user,
+                                  torvyn_scope_t *scope,
+                                  const torvyn_value_t *args,
+                                  size_t count,
+                                  torvyn_value_t *result);
+
+/**
+ * Ends a resource of the program's that components have let go of. It runs
+ * within a call of the instance that held it; those that an instance still
+ * holds when it is freed or reset are not ended.
+ */
+typedef void (*torvyn_destructor_t)(void *user,
+                                    uint32_t resource);
+
+/**
+ * Defines a function of an interface that components import.
+ *
+ * @param imports    Changed for what is linked with it from now on.
+ * @param interface  The interface with its version, e.g.
+ *                   "acme:db/lookup@1.0.0", which serves components that were
+ *                   built against a compatible version; empty for a function
+ *                   that a component imports by itself. Borrowed for the call.
+ * @param name       The function's name, e.g. "get"; that of a resource's
+ *                   method as in "[method]file.read". Borrowed for the call.
+ * @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
+ *                   with records, variants, enums and flags written out where
+ *                   they are used, as in "func(at: record { x: u32, y: u32 })";
+ *                   any other name stands for a resource. The type is checked
+ *                   when linking; parameters' names are not part of it.
+ *                   Borrowed for the call.
+ * @param function   What is called.
+ * @param user       Given to `function` and `finalizer`; any thread may use it.
+ * @param finalizer  Called once with `user` when `function` cannot be called
+ *                   any more, also where this function fails; may be NULL.
+ * @param err        Where detail goes on a negative status, owned by the caller
+ *                   (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              It is defined, in place of one of the same
+ *                                name.
+ * @retval TORVYN_ERROR_ARGUMENT  `signature` is no function type, or the
+ *                                library itself provides `interface`.
+ * @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_define(torvyn_imports_t *imports,
+                                      torvyn_str_t interface,
+                                      torvyn_str_t name,
+                                      torvyn_str_t signature,
+                                      torvyn_function_t function,
+                                      void *user,
+                                      torvyn_finalizer_t finalizer,
+                                      torvyn_error_t **err);
+
+/**
+ * Defines a resource type of an interface that components import. The program
+ * knows each resource by a number of its own.
+ *
+ * @param imports     Changed for what is linked with it from now on.
+ * @param interface   The interface that has the type, with its version;
+ *                    borrowed for the call.
+ * @param name        The type's name, e.g. "file"; borrowed for the call.
+ * @param destructor  Called with the number of each resource that components
+ *                    have let go of; may be NULL.
+ * @param user        Given to `destructor` and `finalizer`; any thread may use
+ *                    it.
+ * @param finalizer   Called once with `user` when `destructor` cannot be called
+ *                    any more, also where this function fails; may be NULL.
+ * @param err         Where detail goes on a negative status, owned by the
+ *                    caller (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              It is defined, in place of one of the same
+ *                                name.
+ * @retval TORVYN_ERROR_ARGUMENT  The library itself provides `interface`.
+ * @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_imports_define_resource(torvyn_imports_t *imports,
+                                               torvyn_str_t interface,
+                                               torvyn_str_t name,
+                                               torvyn_destructor_t destructor,
+                                               void *user,
+                                               torvyn_finalizer_t finalizer,
+                                               torvyn_error_t **err);
+
+/**
+ * Memory for a host function's result, aligned for any type.
+ *
+ * @param scope  Of the host function's call; borrowed for the call; NULL gives
+ *               NULL.
+ * @param size   Number of bytes.
+ *
+ * @return  Zeroed memory, valid until the library has read the result; NULL
+ *          where none is left.
+ *
+ * Thread: that of the host function's call.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void *torvyn_scope_alloc(torvyn_scope_t *scope,
+                         size_t size);
+
+/**
+ * Says why a host function fails, for when it returns false.
+ *
+ * @param scope    Of the host function's call; borrowed for the call; NULL does
+ *                 nothing.
+ * @param message  What went wrong, in one line; copied.
+ *
+ * Thread: that of the host function's call.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_scope_fail(torvyn_scope_t *scope,
+                       torvyn_str_t message);
+
+/**
+ * The instance that calls a host function.
+ *
+ * @param scope  Of the host function's call; borrowed for the call; NULL gives
+ *               0.
+ *
+ * @return  The id that torvyn_instance_new() was given.
+ *
+ * Thread: that of the host function's call.
+ * Blocks: never.
+ * Since:  0.1
+ */
+uint64_t torvyn_scope_component_id(const torvyn_scope_t *scope);
+
 /* ------------------------------------- Linked: a component with its imports */
 
 /**
@@ -2011,22 +2318,22 @@ typedef struct torvyn_native {
   /** torvyn_init(). `config` is borrowed for the callback. */
   torvyn_status_t (*init)(void *user,
                           void *state,
-                          torvyn_native_call_t *call,
+                          struct torvyn_native_call *call,
                           torvyn_str_t config);
   /**
    * torvyn_teardown(). What it answers but TORVYN_OK goes to the log alone.
    */
   torvyn_status_t (*teardown)(void *user,
                               void *state,
-                              torvyn_native_call_t *call);
+                              struct torvyn_native_call *call);
   /** torvyn_pull(): emits an output, or answers TORVYN_NO_ELEMENT. */
   torvyn_status_t (*pull)(void *user,
                           void *state,
-                          torvyn_native_call_t *call);
+                          struct torvyn_native_call *call);
   /** torvyn_notify_backpressure(). */
   torvyn_status_t (*notify_backpressure)(void *user,
                                          void *state,
-                                         torvyn_native_call_t *call,
+                                         struct torvyn_native_call *call,
                                          torvyn_signal_t signal);
   /**
    * torvyn_process(), and torvyn_process_batch() once for each element: emits
@@ -2035,7 +2342,7 @@ typedef struct torvyn_native {
    */
   torvyn_status_t (*process)(void *user,
                              void *state,
-                             torvyn_native_call_t *call,
+                             struct torvyn_native_call *call,
                              const torvyn_element_t *element);
   /**
    * torvyn_push(), and torvyn_push_batch() once for each element. `*signal` is
@@ -2043,17 +2350,17 @@ typedef struct torvyn_native {
    */
   torvyn_status_t (*push)(void *user,
                           void *state,
-                          torvyn_native_call_t *call,
+                          struct torvyn_native_call *call,
                           const torvyn_element_t *element,
                           torvyn_signal_t *signal);
   /** torvyn_complete(). */
   torvyn_status_t (*complete)(void *user,
                               void *state,
-                              torvyn_native_call_t *call);
+                              struct torvyn_native_call *call);
   /** torvyn_evaluate(). `*passes` is false before. */
   torvyn_status_t (*evaluate)(void *user,
                               void *state,
-                              torvyn_native_call_t *call,
+                              struct torvyn_native_call *call,
                               const torvyn_element_t *element,
                               bool *passes);
   /**
@@ -2062,17 +2369,17 @@ typedef struct torvyn_native {
    */
   torvyn_status_t (*route)(void *user,
                            void *state,
-                           torvyn_native_call_t *call,
+                           struct torvyn_native_call *call,
                            const torvyn_element_t *element);
   /** torvyn_ingest(): emits an output, or answers TORVYN_NOTHING_EMITTED. */
   torvyn_status_t (*ingest)(void *user,
                             void *state,
-                            torvyn_native_call_t *call,
+                            struct torvyn_native_call *call,
                             const torvyn_element_t *element);
   /** torvyn_flush(): emits any number of outputs. */
   torvyn_status_t (*flush)(void *user,
                            void *state,
-                           torvyn_native_call_t *call);
+                           struct torvyn_native_call *call);
 } torvyn_native_t;
 
 /**
@@ -3260,6 +3567,98 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
 torvyn_status_t torvyn_flush(torvyn_instance_t *instance,
                              torvyn_outputs_t **out,
                              torvyn_error_t **err);
+
+/* ------------------------------------ Calls: functions outside the contract */
+
+/** What a call gave: its result, where the function has one. */
+typedef struct torvyn_values torvyn_values_t;
+
+/**
+ * Calls any exported function by name, e.g. one outside of the contract. The
+ * instance must run on the general path (torvyn_linked_path()).
+ *
+ * @param instance   NEW or READY, and used by no other call meanwhile.
+ * @param interface  The exported interface as torvyn_component_export() names
+ *                   it; empty for a function that the component exports by
+ *                   itself. Borrowed for the call.
+ * @param function   The function's name; borrowed for the call.
+ * @param args       Its arguments; borrowed for the call; NULL where `count` is
+ *                   0.
+ * @param count      Number of arguments.
+ * @param out        Where the result goes, owned by the caller
+ *                   (torvyn_values_free()); NULL on failure.
+ * @param err        Where detail goes on a negative status, owned by the caller
+ *                   (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK                   `*out` is what the function gave.
+ * @retval TORVYN_ERROR_NOT_EXPORTED   There is no such function; nothing ran.
+ * @retval TORVYN_ERROR_TYPE_MISMATCH  The arguments are not of the parameters'
+ *                                     types; nothing ran.
+ * @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path;
+ *                                     nothing ran.
+ * @retval TORVYN_ERROR_TRAP           The component trapped, or its result is
+ *                                     of a type that C cannot have; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
+ * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+ *                                     A budget or a cancel ended the call;
+ *                                     POISONED, but as it was where a
+ *                                     cancel came before it began.
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
+ *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+ *
+ * Thread: one call at a time per instance; any thread.
+ * Blocks: for as long as the component runs, at most until its timeout.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_call(torvyn_instance_t *instance,
+                            torvyn_str_t interface,
+                            torvyn_str_t function,
+                            const torvyn_value_t *args,
+                            size_t count,
+                            torvyn_values_t **out,
+                            torvyn_error_t **err);
+
+/**
+ * The number of values that a call gave: 1, or 0 where the function has no
+ * result.
+ *
+ * @param values  Borrowed for the call; NULL gives 0.
+ *
+ * @return  The number.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+size_t torvyn_values_count(const torvyn_values_t *values);
+
+/**
+ * One of the values that a call gave.
+ *
+ * @param values  Borrowed for the call; NULL gives NULL.
+ * @param index   From 0 to torvyn_values_count() - 1; others give NULL.
+ *
+ * @return  The value, valid with all that it points to until
+ *          torvyn_values_free().
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+const torvyn_value_t *torvyn_values_get(const torvyn_values_t *values,
+                                        size_t index);
+
+/**
+ * Frees what a call gave.
+ *
+ * @param values  Owned; NULL does nothing.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+void torvyn_values_free(torvyn_values_t *values);
 
 /* ------------------------------------------------------ Buffers and outputs */
 

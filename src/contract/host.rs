@@ -373,6 +373,10 @@ pub struct Host {
     pub born: Instant,
     /// What the direct path keeps.
     pub canon: crate::direct::canon::Canon,
+    /// The caller's name for the instance.
+    pub id: super::ComponentId,
+    /// The resource types that the program defined, each with its number.
+    pub resources: Vec<(wasmtime::component::ResourceType, u32)>,
     /// What was granted when linking.
     pub grants: Arc<Grants>,
     /// What the instance has of WASI.

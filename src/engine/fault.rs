@@ -2,6 +2,7 @@
 
 use wasmtime::{Trap, WasmBacktrace};
 
+use super::define::Failed;
 use super::limits::LimitReached;
 use crate::contract::ProcessError;
 use crate::contract::host::Breach;
@@ -108,6 +109,8 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }
+    } else if error.is::<Failed>() {
+        (ErrorKind::HostFunction, None, cause)
     } else if let Some(status) = exit(error) {
         (ErrorKind::Trap, Some(TrapCode::Other), format!("the component exited with status {status}"))
     } else if let Some(trap) = error.downcast_ref::<Trap>() {

@@ -1,11 +1,12 @@
-//! What a component is given of WASI beyond nothing: plain data, collected while imports are made
-//! and turned into a WASI context for each instance (`crate::wasi`).
+//! What a component is given beyond the contract: plain data, collected while imports are made and
+//! turned into a WASI context for each instance (`crate::wasi`), and what the program defines.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::define::Definitions;
 use crate::contract::ComponentId;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -130,6 +131,8 @@ pub struct Grants {
     pub clock: Option<FixedClock>,
     /// None for the machine's randomness.
     pub seed: Option<u64>,
+    /// Host functions and resources.
+    pub defined: Definitions,
 }
 
 fn wasi(message: String) -> Box<Error> {
@@ -137,7 +140,7 @@ fn wasi(message: String) -> Box<Error> {
 }
 
 impl Grants {
-    /// Whether nothing was granted that an empty grant does not have.
+    /// Whether nothing of WASI was granted that an empty grant does not have.
     pub fn is_empty(&self) -> bool {
         self.args.is_empty()
             && self.env.is_empty()
@@ -195,6 +198,7 @@ impl Grants {
             "name-lookup" => self.name_lookup,
             // An empty grant has these; where the output goes and what time it is are the host's.
             "stdout" | "stderr" | "wall-clock" | "monotonic-clock" | "random" => cfg!(feature = "wasi"),
+            name if self.defined.has(name) => true,
             _ => match name.split_once(':') {
                 Some(("env", variable)) => self.env.iter().any(|(known, _)| known == variable),
                 Some(("filesystem", guest)) => dir(guest, false),

@@ -255,6 +255,8 @@ impl ComponentInstance {
             printed: Printed::new(engine, self.id),
             born: std::time::Instant::now(),
             canon: Default::default(),
+            id: self.id,
+            resources: self.linked.resource_types(),
             grants: self.linked.grants().clone(),
             #[cfg(feature = "wasi")]
             wasi: self.linked.wasi_state(self.id, o.max_handles)?,

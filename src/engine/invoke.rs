@@ -153,7 +153,7 @@ impl ComponentInstance {
     }
 
     #[inline(always)]
-    fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
+    pub(super) fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
         if self.control.is_cancelled() {
             self.control.counters.cancels.add(1);
             let message = "cancelled before it began; the instance is as it was".into();
@@ -185,7 +185,7 @@ impl ComponentInstance {
 
     /// Keeps the books of a call that ran, and makes an error value of what it failed with.
     #[inline(always)]
-    fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
+    pub(super) fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
         let counters = &self.control.counters;
         if self.options.timing
             && let Some(started) = self.started.take()

@@ -89,7 +89,7 @@ fn is_wasi(import: &ImportItem) -> bool {
 }
 
 /// What is wrong with an import, where something is.
-fn unresolved(import: &ImportItem) -> Option<String> {
+fn unresolved(import: &ImportItem, grants: &Grants) -> Option<String> {
     if contract(&import.name) {
         let known = |item: &str| {
             ["buffer", "mutable-buffer", "flow-context"].contains(&item)
@@ -100,6 +100,10 @@ fn unresolved(import: &ImportItem) -> Option<String> {
     }
     if is_wasi(import) {
         return None;
+    }
+    if grants.defined.knows(&import.name) {
+        let item = grants.defined.missing(import)?;
+        return Some(format!("{}#{item} (others of its interface are defined)", import.name));
     }
     let item = import.items.first()?;
     let (base, version) = names::split(&import.name);
@@ -129,6 +133,7 @@ impl LinkedComponent {
             return Ok(Self(Arc::new(Inner { component: component.clone(), code, grants, reason: "" })));
         }
         let analysis = component.analysis();
+        let grants = Arc::new(imports.grants().clone());
         // What the plan of an eligible component uses of WASI, the direct path answers.
         let direct = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
         let served = |import: &&ImportItem| {
@@ -136,7 +141,7 @@ impl LinkedComponent {
             base.starts_with("wasi:") && version.is_some_and(|version| names::compatible(version, "0.2.0"))
         };
         let imports_left = analysis.imports.iter().filter(|import| !(direct && served(import)));
-        let missing: Vec<_> = imports_left.filter_map(unresolved).collect();
+        let missing: Vec<_> = imports_left.filter_map(|import| unresolved(import, &grants)).collect();
         if !missing.is_empty() {
             let message = format!("nothing provides the component's import {}", missing.join("; nor "));
             return Err(Error::new(ErrorKind::UnresolvedImport, message));
@@ -144,10 +149,14 @@ impl LinkedComponent {
         if let Some(mismatch) = analysis.imports.iter().find_map(|import| import.mismatch.as_deref()) {
             return Err(Error::new(ErrorKind::TypeMismatch, format!("the component imports {mismatch}")));
         }
-        let grants = Arc::new(imports.grants().clone());
         let wasi = analysis.imports.iter().any(is_wasi);
         // What decides the path: the engine's wish, the component's shape, then the link's needs.
-        let reason = if wasi && !grants.is_empty() { "runs with WASI that was granted to it" } else { "" };
+        let defined = analysis.imports.iter().any(|import| grants.defined.knows(&import.name));
+        let reason = match () {
+            () if defined => "imports functions that the host defines",
+            () if wasi && !grants.is_empty() => "runs with WASI that was granted to it",
+            () => "",
+        };
         let direct = match (&analysis.plan, engine.config().path) {
             (_, PathChoice::General) => None,
             (Ok(plan), _) if reason.is_empty() => Some(plan),
@@ -162,7 +171,14 @@ impl LinkedComponent {
             Some(plan) => Code::Direct(direct::run::Linked::new(engine, plan, component.direct()?)?),
             None => {
                 let linker = Self::linker(engine, wasi)?;
-                let linked = general::run::Linked::new(linker, analysis, &component.general()?)?;
+                let code = component.general()?;
+                let linked = if defined {
+                    let mut linker = linker.clone();
+                    grants.defined.link(&mut linker, &code, analysis)?;
+                    general::run::Linked::new(&linker, analysis, &code)?
+                } else {
+                    general::run::Linked::new(linker, analysis, &code)?
+                };
                 Code::General(Arc::new(linked))
             }
         };
@@ -205,6 +221,11 @@ impl LinkedComponent {
             return Ok(None);
         }
         crate::wasi::State::new(self.engine(), &self.0.grants, id, max_handles).map(|state| Some(Box::new(state)))
+    }
+
+    /// The resource types that the program defined, each with its number.
+    pub(super) fn resource_types(&self) -> Vec<(wasmtime::component::ResourceType, u32)> {
+        self.0.grants.defined.resource_types()
     }
 
     /// What was granted.

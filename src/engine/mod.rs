@@ -5,6 +5,7 @@ pub mod clock;
 pub mod compile;
 pub mod config;
 pub mod control;
+pub mod define;
 pub mod fault;
 pub mod grants;
 pub mod instance;
@@ -12,9 +13,12 @@ pub mod invoke;
 pub mod limits;
 pub mod link;
 pub mod log;
+pub mod other;
+pub mod signature;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod surface;
 pub mod traits;
+pub mod value;
 
 use std::sync::{Arc, Weak};
 

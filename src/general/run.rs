@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use wasmtime::Store;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker, Lower, Resource,
-    TypedFunc,
+    TypedFunc, Val,
 };
+use wasmtime::{AsContextMut as _, Store};
 
+use super::dynamic;
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
 use crate::contract::host::{Host, LENT};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
 use crate::engine::fault::{Fault, Outcome};
+use crate::engine::other::NoCall;
+use crate::engine::value::Value;
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "wasi")]
 pub use crate::wasi::runtime::{Limit, Waiter};
@@ -80,7 +83,7 @@ impl Linked {
         for (function, index) in &self.functions {
             functions.set(*function, &instance, index, &mut store)?;
         }
-        Ok(Running { store, waiter, functions, content_type: Arc::from("") })
+        Ok(Running { store, waiter, instance, functions, content_type: Arc::from("") })
     }
 }
 
@@ -144,6 +147,7 @@ pub struct Running {
     /// The store; its data is the host side.
     pub store: Store<Host>,
     waiter: Option<Waiter>,
+    instance: Instance,
     functions: Functions,
     /// The last element's content type: most streams have but one.
     content_type: Arc<str>,
@@ -207,6 +211,48 @@ impl Running {
             element,
             |store| answer(call(store, waiter, func, (params,))?),
         )
+    }
+
+    /// Calls an exported function outside of the contract, by name.
+    pub fn call_other(
+        &mut self,
+        interface: &str,
+        function: &str,
+        args: Vec<Value>,
+    ) -> std::result::Result<Option<Value>, NoCall> {
+        let Self { store, waiter, instance, .. } = self;
+        let gone = |what: String| NoCall::Absent(format!("the component exports no {what}"));
+        let place = match interface {
+            "" => None,
+            name => match instance.get_export_index(&mut *store, None, name) {
+                Some(index) => Some(index),
+                None => return Err(gone(format!("interface `{name}`"))),
+            },
+        };
+        let index = instance.get_export_index(&mut *store, place.as_ref(), function);
+        let func = index.and_then(|index| instance.get_func(&mut *store, index));
+        let func = func.ok_or_else(|| gone(format!("function `{function}` there")))?;
+        let ty = func.ty(&*store);
+        if ty.params().len() != args.len() {
+            let reason = format!("it takes {} arguments, {} were given", ty.params().len(), args.len());
+            return Err(NoCall::Unfit(reason));
+        }
+        let mut cx = store.as_context_mut();
+        let params = ty.params().zip(args).map(|((name, ty), arg)| {
+            dynamic::to_val(arg, &ty, &mut cx, 0).map_err(|e| NoCall::Unfit(format!("the argument {name}: {e}")))
+        });
+        let params = params.collect::<std::result::Result<Vec<_>, _>>()?;
+        let mut results = vec![Val::Bool(false); ty.results().len()];
+        let called = match waiter {
+            None => func.call(&mut *store, &params, &mut results),
+            Some(waiter) => waiter.run(&Limit::of(store.data()), func.call_async(&mut *store, &params, &mut results)),
+        };
+        let stopped = |e| NoCall::Fault(Fault::Stopped(e));
+        called.map_err(stopped)?;
+        let mut cx = store.as_context_mut();
+        let result = results.pop().zip(ty.results().next());
+        let result = result.map(|(val, ty)| dynamic::from_val(val, &ty, &mut cx)).transpose();
+        result.map_err(|e| stopped(wasmtime::Error::msg(format!("the result is {e}"))))
     }
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.

@@ -4,6 +4,7 @@
 
 mod calls;
 mod handles;
+mod host;
 mod log;
 mod manner;
 mod native;

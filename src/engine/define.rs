@@ -1,0 +1,233 @@
+//! Host functions and resources: what the program defines for the interfaces that components import.
+
+use std::fmt;
+use std::sync::Arc;
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceType};
+
+use super::signature::Signature;
+use super::surface::Surface;
+use super::value::Value;
+use crate::contract::host::Host;
+use crate::contract::{ComponentId, names};
+use crate::direct::plan::{Analysis, ImportItem};
+use crate::error::{Error, ErrorKind, Result};
+use crate::general::dynamic;
+
+/// Runs a host function: the instance's id and the arguments in; the result, where there is one, or
+/// what went wrong out.
+pub type Function = Arc<dyn Fn(ComponentId, Vec<Value>) -> std::result::Result<Option<Value>, String> + Send + Sync>;
+
+/// Ends a resource of the host's.
+pub type Destructor = Arc<dyn Fn(u32) + Send + Sync>;
+
+/// A function of the host's.
+#[derive(Clone)]
+struct Defined {
+    interface: String,
+    name: String,
+    text: String,
+    signature: Signature,
+    run: Function,
+}
+
+/// A resource type of the host's.
+#[derive(Clone)]
+struct Resource {
+    interface: String,
+    name: String,
+    drop: Option<Destructor>,
+}
+
+/// Everything that the program defined.
+#[derive(Clone, Default)]
+pub struct Definitions {
+    functions: Vec<Defined>,
+    resources: Vec<Resource>,
+}
+
+impl fmt::Debug for Definitions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let functions = self.functions.iter().map(|d| format!("{}#{}", d.interface, d.name));
+        let resources = self.resources.iter().map(|d| format!("{}#{}", d.interface, d.name));
+        f.debug_list().entries(functions.chain(resources)).finish()
+    }
+}
+
+/// A host function that failed: the guest is trapped.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the host function {name} failed: {message}")]
+pub struct Failed {
+    name: String,
+    message: String,
+}
+
+fn same(interface: &str, import: &str) -> bool {
+    let ((a, av), (b, bv)) = (names::split(interface), names::split(import));
+    a == b
+        && match (av, bv) {
+            (None, None) => true,
+            (Some(a), Some(b)) => names::compatible(a, b),
+            _ => false,
+        }
+}
+
+fn ours(interface: &str) -> Result<()> {
+    if interface.starts_with("wasi:") || interface.starts_with("torvyn:") {
+        let message = format!("`interface`: the library itself provides `{interface}` and its kin");
+        return Err(Error::new(ErrorKind::Argument, message));
+    }
+    Ok(())
+}
+
+impl Definitions {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.functions.is_empty() && self.resources.is_empty()
+    }
+
+    /// Defines a function, in place of one of the same name.
+    pub fn define(&mut self, interface: &str, name: &str, signature: &str, run: Function) -> Result<()> {
+        ours(interface)?;
+        let parsed = Signature::parse(signature).map_err(|e| {
+            let message = format!("`signature`: `{}` is no WIT function type: {e}", signature.escape_default());
+            Error::new(ErrorKind::Argument, message)
+        })?;
+        self.functions.retain(|known| known.interface != interface || known.name != name);
+        let (interface, name, text) = (interface.to_owned(), name.to_owned(), signature.trim().to_owned());
+        self.functions.push(Defined { interface, name, text, signature: parsed, run });
+        Ok(())
+    }
+
+    /// Defines a resource type, in place of one of the same name.
+    pub fn resource(&mut self, interface: &str, name: &str, drop: Option<Destructor>) -> Result<()> {
+        ours(interface)?;
+        self.resources.retain(|known| known.interface != interface || known.name != name);
+        self.resources.push(Resource { interface: interface.to_owned(), name: name.to_owned(), drop });
+        Ok(())
+    }
+
+    fn function(&self, import: &str, name: &str) -> Option<&Defined> {
+        self.functions.iter().find(|d| same(&d.interface, import) && d.name == name)
+    }
+
+    /// The index of a resource type: the interface's own, or one that it uses from elsewhere.
+    fn resource_type(&self, import: &str, name: &str) -> Option<usize> {
+        let own = self.resources.iter().position(|d| same(&d.interface, import) && d.name == name);
+        own.or_else(|| self.resources.iter().position(|d| d.name == name))
+    }
+
+    /// Whether anything of an import's interface is defined here.
+    pub fn knows(&self, import: &str) -> bool {
+        self.functions.iter().any(|d| same(&d.interface, import) || d.interface.is_empty() && d.name == import)
+            || self.resources.iter().any(|d| same(&d.interface, import))
+    }
+
+    /// Whether one of its interfaces has this name (for `has-capability`).
+    pub fn has(&self, name: &str) -> bool {
+        match name.split_once('#') {
+            Some((interface, name)) => self.function(interface, name).is_some(),
+            None => self.knows(name),
+        }
+    }
+
+    /// The first item of an import that is not defined.
+    pub fn missing<'i>(&self, import: &'i ImportItem) -> Option<&'i str> {
+        let defined = |item: &str| match item {
+            "" => self.function("", &import.name).is_some(),
+            item => self.function(&import.name, item).is_some() || self.resource_type(&import.name, item).is_some(),
+        };
+        import.items.iter().map(String::as_str).find(|item| !defined(item))
+    }
+
+    /// Checks the types of what `component` imports and adds it to `linker`. Fails with
+    /// `TypeMismatch`.
+    pub fn link(&self, linker: &mut Linker<Host>, component: &Component, analysis: &Analysis) -> Result<()> {
+        let engine = linker.engine().clone();
+        let failed = |e: wasmtime::Error| Error::new(ErrorKind::Internal, format!("a definition was refused: {e:#}"));
+        let ty = component.component_type();
+        for (at, (name, item)) in ty.imports(&engine).enumerate() {
+            if !self.knows(name) {
+                continue;
+            }
+            let text = analysis.surface.imports.get(at).map_or("", String::as_str);
+            match item.ty {
+                ComponentItem::ComponentFunc(func) => {
+                    let Some(defined) = self.function("", name) else { continue };
+                    defined.check(&func, text)?;
+                    defined.add(&mut linker.root()).map_err(failed)?;
+                }
+                ComponentItem::ComponentInstance(instance) => {
+                    let mut place = linker.instance(name).map_err(failed)?;
+                    for (item, ty) in instance.exports(&engine) {
+                        match ty.ty {
+                            ComponentItem::ComponentFunc(func) => {
+                                let Some(defined) = self.function(name, item) else { continue };
+                                defined.check(&func, Surface::function(text, item).unwrap_or(text))?;
+                                defined.add(&mut place).map_err(failed)?;
+                            }
+                            ComponentItem::Resource(_) => {
+                                let Some(index) = self.resource_type(name, item) else { continue };
+                                let drop = self.resources[index].drop.clone();
+                                let ty = ResourceType::host_dynamic(index as u32);
+                                let end = move |_: wasmtime::StoreContextMut<'_, Host>, rep| {
+                                    if let Some(drop) = &drop {
+                                        drop(rep);
+                                    }
+                                    Ok(())
+                                };
+                                place.resource(item, ty, end).map_err(failed)?;
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The resource types, each with its number.
+    pub fn resource_types(&self) -> Vec<(ResourceType, u32)> {
+        (0..self.resources.len() as u32).map(|index| (ResourceType::host_dynamic(index), index)).collect()
+    }
+}
+
+impl Defined {
+    fn full_name(&self) -> String {
+        if self.interface.is_empty() { self.name.clone() } else { format!("{}#{}", self.interface, self.name) }
+    }
+
+    fn check(&self, func: &wasmtime::component::types::ComponentFunc, text: &str) -> Result<()> {
+        if self.signature.fits(func) {
+            return Ok(());
+        }
+        let message = format!("{}: the component imports `{text}`, the host defines `{}`", self.full_name(), self.text);
+        Err(Error::new(ErrorKind::TypeMismatch, message))
+    }
+
+    fn add(&self, place: &mut wasmtime::component::LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
+        let (run, name) = (self.run.clone(), self.full_name());
+        place.func_new(&self.name, move |mut cx, ty, params, results| {
+            let failed = |message| Failed { name: name.clone(), message };
+            let mut args = Vec::with_capacity(params.len());
+            for ((param, ty), val) in ty.params().zip(params) {
+                let arg = dynamic::from_val(val.clone(), &ty, &mut cx);
+                args.push(arg.map_err(|e| failed(format!("its parameter {param} is {e}")))?);
+            }
+            let result = run(cx.data().id, args).map_err(failed)?;
+            match (result, ty.results().next(), results) {
+                (None, None, []) => {}
+                (Some(value), Some(ty), [place]) => {
+                    let val = dynamic::to_val(value, &ty, &mut cx, 0);
+                    *place = val.map_err(|e| failed(format!("its result does not fit its type: {e}")))?;
+                }
+                (Some(value), None, _) => Err(failed(format!("it has no result and gave a {}", value.kind())))?,
+                _ => Err(failed("it has a result and gave none".into()))?,
+            }
+            Ok(())
+        })
+    }
+}

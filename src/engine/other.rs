@@ -1,0 +1,55 @@
+//! Calls of exported functions outside of the contract, with values of any type.
+
+use super::control::State;
+use super::fault::Fault;
+use super::instance::{ComponentInstance, Running};
+use super::value::Value;
+use crate::contract::Function;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Why a call was refused before the guest ran, or what ended it.
+#[derive(Debug)]
+pub enum NoCall {
+    /// No such export.
+    Absent(String),
+    /// An argument is not of its parameter's type.
+    Unfit(String),
+    /// The guest was stopped.
+    Fault(Fault),
+}
+
+impl ComponentInstance {
+    /// Calls `function` of the exported `interface`; of the component itself where that is "".
+    /// Gives its result, where it has one. The caller has begun a call.
+    pub fn call_other(&mut self, interface: &str, function: &str, args: Vec<Value>) -> Result<Option<Value>> {
+        let name = if interface.is_empty() { function.to_owned() } else { format!("{interface}#{function}") };
+        let refuse = |this: &Self, kind, reason: String| {
+            this.control.counters.refused.add(1);
+            Err(Error::new(kind, format!("{name}: {reason}")).at(this.id, None))
+        };
+        if !matches!(self.control.state(), State::New | State::Ready) {
+            let reason = format!("called in state {}; reset the instance", self.control.state().name());
+            return refuse(self, ErrorKind::State, reason);
+        }
+        if !matches!(self.running, Running::General(_)) {
+            let reason = "the instance runs on the direct path, which has the contract's functions alone; link it in \
+                an engine whose `path` is TORVYN_PATH_GENERAL";
+            return refuse(self, ErrorKind::Unsupported, reason.into());
+        }
+        // The books are kept by function of the contract; an error about this call names its own.
+        let anonymous = |mut error: Box<Error>| {
+            error.function = None;
+            error.message = format!("{name}: {}", error.message);
+            error
+        };
+        self.budget(Function::Process, 0).map_err(anonymous)?;
+        let Running::General(running) = &mut self.running else { return Ok(None) };
+        let outcome = match running.call_other(interface, function, args) {
+            Ok(value) => Ok(value),
+            Err(NoCall::Fault(fault)) => Err(fault),
+            Err(NoCall::Absent(reason)) => return refuse(self, ErrorKind::NotExported, reason),
+            Err(NoCall::Unfit(reason)) => return refuse(self, ErrorKind::TypeMismatch, reason),
+        };
+        self.settle(Function::Process, outcome).map_err(anonymous)
+    }
+}

@@ -1,0 +1,143 @@
+//! Calls of exported functions outside of the contract.
+
+use super::args;
+use super::error::ErrorHandle;
+use super::handle::{self, Boxed, Handle};
+use super::instance::InstanceHandle;
+use super::plain::Str;
+use super::running::{self, Parts};
+use super::status::Status;
+use super::value::{Value, ValueList, Views};
+use crate::engine::value::Value as Owned;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a call gave: its result, where the function has one.
+pub struct ValuesHandle(());
+
+/// What a values handle points to.
+pub struct Values {
+    shown: ValueList,
+    // Both are what `shown` points to.
+    _views: Views,
+    _owned: Vec<Owned>,
+}
+
+impl Handle for ValuesHandle {
+    type Held = Values;
+    type Kept = Boxed;
+}
+
+/// Calls any exported function by name, e.g. one outside of the contract. The
+/// instance must run on the general path (torvyn_linked_path()).
+///
+/// @param instance   NEW or READY, and used by no other call meanwhile.
+/// @param interface  The exported interface as torvyn_component_export() names
+///                   it; empty for a function that the component exports by
+///                   itself. Borrowed for the call.
+/// @param function   The function's name; borrowed for the call.
+/// @param args       Its arguments; borrowed for the call; NULL where `count` is
+///                   0.
+/// @param count      Number of arguments.
+/// @param out        Where the result goes, owned by the caller
+///                   (torvyn_values_free()); NULL on failure.
+/// @param err        Where detail goes on a negative status, owned by the caller
+///                   (torvyn_error_free()); NULL to do without.
+///
+/// @retval TORVYN_OK                   `*out` is what the function gave.
+/// @retval TORVYN_ERROR_NOT_EXPORTED   There is no such function; nothing ran.
+/// @retval TORVYN_ERROR_TYPE_MISMATCH  The arguments are not of the parameters'
+///                                     types; nothing ran.
+/// @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path;
+///                                     nothing ran.
+/// @retval TORVYN_ERROR_TRAP           The component trapped, or its result is
+///                                     of a type that C cannot have; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
+/// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
+///                                     A budget or a cancel ended the call;
+///                                     POISONED, but as it was where a
+///                                     cancel came before it began.
+/// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
+///                                     Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
+///
+/// Thread: one call at a time per instance; any thread.
+/// Blocks: for as long as the component runs, at most until its timeout.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_call(
+    instance: *mut InstanceHandle,
+    interface: Str,
+    function: Str,
+    args: *const Value,
+    count: usize,
+    out: *mut *mut ValuesHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    ffi!(err: err, out: [out], pointer: [instance] => {
+        // SAFETY: the header requires what the strings say.
+        let (interface, function) = unsafe { (interface.text("interface")?, function.text("function")?) };
+        // SAFETY: the header requires NULL or `count` values.
+        let given = unsafe { args::list(args, count, "args")? };
+        let argument = |value: &Value| {
+            // SAFETY: the header requires values whose members are set as their kinds say.
+            let value = unsafe { value.read("args")? };
+            value.ok_or_else(|| Error::new(ErrorKind::Argument, "`args`: TORVYN_KIND_NONE is no argument"))
+        };
+        let given = given.iter().map(argument).collect::<Result<Vec<_>>>()?;
+        let work = |parts: &mut Parts| parts.instance.call_other(interface, function, given);
+        // SAFETY: the header requires an instance that was not freed.
+        let result = unsafe { running::run(instance, None, false, work) }?;
+        let owned: Vec<_> = result.into_iter().collect();
+        let mut views = Views::default();
+        let shown = views.all(&owned);
+        out.set(handle::give::<ValuesHandle>(Box::new(Values { shown, _views: views, _owned: owned })));
+        Ok(Status::TORVYN_OK)
+    })
+}
+
+/// The number of values that a call gave: 1, or 0 where the function has no
+/// result.
+///
+/// @param values  Borrowed for the call; NULL gives 0.
+///
+/// @return  The number.
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_values_count(values: *const ValuesHandle) -> usize {
+    ffi!(neutral: 0, handle: [values] => values.shown.len)
+}
+
+/// One of the values that a call gave.
+///
+/// @param values  Borrowed for the call; NULL gives NULL.
+/// @param index   From 0 to torvyn_values_count() - 1; others give NULL.
+///
+/// @return  The value, valid with all that it points to until
+///          torvyn_values_free().
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_values_get(values: *const ValuesHandle, index: usize) -> *const Value {
+    ffi!(neutral: std::ptr::null(), handle: [values] => match index < values.shown.len {
+        // SAFETY: the index is within the values.
+        true => unsafe { values.shown.data.add(index) },
+        false => std::ptr::null(),
+    })
+}
+
+/// Frees what a call gave.
+///
+/// @param values  Owned; NULL does nothing.
+///
+/// Thread: any.
+/// Blocks: never.
+/// Since:  0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn torvyn_values_free(values: *mut ValuesHandle) {
+    ffi!(neutral: (), owned: [values] => drop(values))
+}

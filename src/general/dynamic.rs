@@ -1,0 +1,236 @@
+//! Values between Wasmtime's dynamic ones and ours, by their type.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{ResourceDynamic, Type, Val};
+
+use crate::contract::host::Host;
+use crate::engine::value::Value;
+
+/// A value may be this deep.
+const DEEPEST: usize = 128;
+
+/// What does not fit, in words.
+type Fit<T> = Result<T, String>;
+
+fn unfit<T>(wanted: &str, value: &Value) -> Fit<T> {
+    Err(format!("expected {wanted}, found {}", value.kind()))
+}
+
+/// What to call a type in an error.
+fn name(ty: &Type) -> &'static str {
+    match ty {
+        Type::Bool => "bool",
+        Type::S8 => "s8",
+        Type::U8 => "u8",
+        Type::S16 => "s16",
+        Type::U16 => "u16",
+        Type::S32 => "s32",
+        Type::U32 => "u32",
+        Type::S64 => "s64",
+        Type::U64 => "u64",
+        Type::Float32 => "f32",
+        Type::Float64 => "f64",
+        Type::Char => "char",
+        Type::String => "string",
+        Type::List(_) | Type::FixedLengthList(_) => "list",
+        Type::Map(_) => "map, as a list of tuples",
+        Type::Record(_) => "record",
+        Type::Tuple(_) => "tuple",
+        Type::Variant(_) => "variant",
+        Type::Enum(_) => "enum",
+        Type::Option(_) => "option",
+        Type::Result(_) => "result",
+        Type::Flags(_) => "flags",
+        Type::Own(_) => "own",
+        Type::Borrow(_) => "borrow",
+        Type::Future(_) | Type::Stream(_) | Type::ErrorContext => "an asynchronous type",
+    }
+}
+
+fn inside<T>(place: impl std::fmt::Display, fit: Fit<T>) -> Fit<T> {
+    fit.map_err(|e| format!("{place}: {e}"))
+}
+
+fn each(values: Vec<Value>, ty: &Type, cx: &mut StoreContextMut<'_, Host>, depth: usize) -> Fit<Vec<Val>> {
+    values.into_iter().enumerate().map(|(i, v)| inside(format_args!("[{i}]"), to_val(v, ty, cx, depth))).collect()
+}
+
+fn boxed(
+    payload: Option<Box<Value>>,
+    ty: Option<Type>,
+    cx: &mut StoreContextMut<'_, Host>,
+    depth: usize,
+) -> Fit<Option<Box<Val>>> {
+    match (payload, ty) {
+        (None, None) => Ok(None),
+        (Some(value), Some(ty)) => Ok(Some(Box::new(to_val(*value, &ty, cx, depth)?))),
+        (Some(value), None) => Err(format!("expected no payload, found {}", value.kind())),
+        (None, Some(ty)) => Err(format!("expected a payload of type {}, found none", name(&ty))),
+    }
+}
+
+/// One of ours as Wasmtime's, of type `ty`.
+pub fn to_val(value: Value, ty: &Type, cx: &mut StoreContextMut<'_, Host>, depth: usize) -> Fit<Val> {
+    if depth > DEEPEST {
+        return Err(format!("the value is nested deeper than {DEEPEST}"));
+    }
+    let depth = depth + 1;
+    Ok(match (ty, value) {
+        (Type::Bool, Value::Bool(v)) => Val::Bool(v),
+        (Type::S8, Value::S8(v)) => Val::S8(v),
+        (Type::U8, Value::U8(v)) => Val::U8(v),
+        (Type::S16, Value::S16(v)) => Val::S16(v),
+        (Type::U16, Value::U16(v)) => Val::U16(v),
+        (Type::S32, Value::S32(v)) => Val::S32(v),
+        (Type::U32, Value::U32(v)) => Val::U32(v),
+        (Type::S64, Value::S64(v)) => Val::S64(v),
+        (Type::U64, Value::U64(v)) => Val::U64(v),
+        (Type::Float32, Value::F32(v)) => Val::Float32(v),
+        (Type::Float64, Value::F64(v)) => Val::Float64(v),
+        (Type::Char, Value::Char(v)) => Val::Char(v),
+        (Type::String, Value::String(v)) => Val::String(v),
+        (Type::List(list), Value::Bytes(bytes)) if matches!(list.ty(), Type::U8) => {
+            Val::List(bytes.into_iter().map(Val::U8).collect())
+        }
+        (Type::List(list), Value::List(values)) => Val::List(each(values, &list.ty(), cx, depth)?),
+        (Type::FixedLengthList(list), value) => {
+            let values = match value {
+                Value::List(values) => values,
+                Value::Bytes(bytes) => bytes.into_iter().map(Value::U8).collect(),
+                other => return unfit("list", &other),
+            };
+            if values.len() as u64 != list.len() as u64 {
+                return Err(format!("expected {} elements, found {}", list.len(), values.len()));
+            }
+            Val::FixedLengthList(each(values, &list.ty(), cx, depth)?)
+        }
+        (Type::Map(map), Value::List(pairs)) => Val::Map(
+            pairs
+                .into_iter()
+                .map(|pair| match pair {
+                    Value::Tuple(pair) => match <[Value; 2]>::try_from(pair) {
+                        Ok([key, value]) => {
+                            Ok((to_val(key, &map.key(), cx, depth)?, to_val(value, &map.value(), cx, depth)?))
+                        }
+                        Err(_) => Err("expected a key and a value".into()),
+                    },
+                    other => unfit("a tuple of key and value", &other),
+                })
+                .collect::<Fit<_>>()?,
+        ),
+        (Type::Record(record), Value::Record(mut fields)) => {
+            let given = fields.len();
+            let mut out = Vec::with_capacity(given);
+            for field in record.fields() {
+                let at = fields.iter().position(|(name, _)| name == field.name);
+                let at = at.ok_or_else(|| format!("the field `{}` is missing", field.name))?;
+                let (name, value) = fields.swap_remove(at);
+                let value = inside(&name, to_val(value, &field.ty, cx, depth))?;
+                out.push((name, value));
+            }
+            if let Some((name, _)) = fields.first() {
+                return Err(format!("there is no field `{name}`, or it is there twice"));
+            }
+            Val::Record(out)
+        }
+        (Type::Tuple(tuple), Value::Tuple(values)) => {
+            if values.len() != tuple.types().len() {
+                return Err(format!("expected {} values, found {}", tuple.types().len(), values.len()));
+            }
+            let values = values.into_iter().zip(tuple.types());
+            Val::Tuple(values.map(|(value, ty)| to_val(value, &ty, cx, depth)).collect::<Fit<_>>()?)
+        }
+        (Type::Variant(variant), Value::Variant(case, payload)) => {
+            let found = variant.cases().find(|c| c.name == case).ok_or_else(|| format!("there is no case `{case}`"))?;
+            let payload = inside(&case, boxed(payload, found.ty, cx, depth))?;
+            Val::Variant(case, payload)
+        }
+        (Type::Enum(e), Value::Enum(case)) => match e.names().any(|name| name == case) {
+            true => Val::Enum(case),
+            false => return Err(format!("there is no case `{case}`")),
+        },
+        (Type::Option(option), Value::Option(some)) => Val::Option(match some {
+            None => None,
+            Some(value) => Some(Box::new(to_val(*value, &option.ty(), cx, depth)?)),
+        }),
+        (Type::Result(result), Value::Result(Ok(value))) => {
+            Val::Result(Ok(inside("ok", boxed(value, result.ok(), cx, depth))?))
+        }
+        (Type::Result(result), Value::Result(Err(value))) => {
+            Val::Result(Err(inside("error", boxed(value, result.err(), cx, depth))?))
+        }
+        (Type::Flags(flags), Value::Flags(set)) => match set.iter().find(|f| !flags.names().any(|name| name == *f)) {
+            None => Val::Flags(set),
+            Some(unknown) => return Err(format!("there is no flag `{unknown}`")),
+        },
+        (Type::Own(ty), Value::Own(rep)) => {
+            let kind = cx.data().resources.iter().find(|(known, _)| known == ty).map(|(_, kind)| *kind);
+            let kind = kind.ok_or("the resource is not the host's")?;
+            let any = ResourceDynamic::new_own(rep, kind).try_into_resource_any(cx);
+            Val::Resource(any.map_err(|e| format!("{e:#}"))?)
+        }
+        (ty, value) => return unfit(name(ty), &value),
+    })
+}
+
+/// Wasmtime's value of type `ty` as one of ours.
+pub fn from_val(val: Val, ty: &Type, cx: &mut StoreContextMut<'_, Host>) -> Fit<Value> {
+    let some = |payload: Option<Box<Val>>, ty: Option<Type>, cx: &mut StoreContextMut<'_, Host>| match (payload, ty) {
+        (Some(val), Some(ty)) => from_val(*val, &ty, cx).map(|value| Some(Box::new(value))),
+        _ => Ok(None),
+    };
+    Ok(match (ty, val) {
+        (_, Val::Bool(v)) => Value::Bool(v),
+        (_, Val::S8(v)) => Value::S8(v),
+        (_, Val::U8(v)) => Value::U8(v),
+        (_, Val::S16(v)) => Value::S16(v),
+        (_, Val::U16(v)) => Value::U16(v),
+        (_, Val::S32(v)) => Value::S32(v),
+        (_, Val::U32(v)) => Value::U32(v),
+        (_, Val::S64(v)) => Value::S64(v),
+        (_, Val::U64(v)) => Value::U64(v),
+        (_, Val::Float32(v)) => Value::F32(v),
+        (_, Val::Float64(v)) => Value::F64(v),
+        (_, Val::Char(v)) => Value::Char(v),
+        (_, Val::String(v)) => Value::String(v),
+        (Type::List(list), Val::List(values)) if matches!(list.ty(), Type::U8) => {
+            Value::Bytes(values.into_iter().map(|v| if let Val::U8(byte) = v { byte } else { 0 }).collect())
+        }
+        (Type::List(list), Val::List(values)) => {
+            let ty = list.ty();
+            Value::List(values.into_iter().map(|v| from_val(v, &ty, cx)).collect::<Fit<_>>()?)
+        }
+        (Type::FixedLengthList(list), Val::FixedLengthList(values)) => {
+            let ty = list.ty();
+            Value::List(values.into_iter().map(|v| from_val(v, &ty, cx)).collect::<Fit<_>>()?)
+        }
+        (Type::Map(map), Val::Map(pairs)) => {
+            let (key, value) = (map.key(), map.value());
+            let pair = |(k, v)| Ok(Value::Tuple(vec![from_val(k, &key, cx)?, from_val(v, &value, cx)?]));
+            Value::List(pairs.into_iter().map(pair).collect::<Fit<_>>()?)
+        }
+        (Type::Record(record), Val::Record(fields)) => {
+            let fields = fields.into_iter().zip(record.fields());
+            Value::Record(fields.map(|((n, v), f)| Ok((n, from_val(v, &f.ty, cx)?))).collect::<Fit<_>>()?)
+        }
+        (Type::Tuple(tuple), Val::Tuple(values)) => {
+            let values = values.into_iter().zip(tuple.types());
+            Value::Tuple(values.map(|(v, ty)| from_val(v, &ty, cx)).collect::<Fit<_>>()?)
+        }
+        (Type::Variant(variant), Val::Variant(case, payload)) => {
+            let ty = variant.cases().find(|c| c.name == case).and_then(|c| c.ty);
+            let payload = some(payload, ty, cx)?;
+            Value::Variant(case, payload)
+        }
+        (_, Val::Enum(case)) => Value::Enum(case),
+        (Type::Option(option), Val::Option(payload)) => Value::Option(some(payload, Some(option.ty()), cx)?),
+        (Type::Result(result), Val::Result(Ok(payload))) => Value::Result(Ok(some(payload, result.ok(), cx)?)),
+        (Type::Result(result), Val::Result(Err(payload))) => Value::Result(Err(some(payload, result.err(), cx)?)),
+        (_, Val::Flags(set)) => Value::Flags(set),
+        (ty, Val::Resource(any)) => {
+            let dynamic = any.try_into_resource_dynamic(cx).map_err(|_| "a resource that is not the host's")?;
+            if matches!(ty, Type::Own(_)) { Value::Own(dynamic.rep()) } else { Value::Borrow(dynamic.rep()) }
+        }
+        (ty, _) => return Err(format!("a value of {}, which the host cannot take", name(ty))),
+    })
+}
