@@ -68,6 +68,8 @@ fn main() {
     // The name under which programs look for it at run time: a number for each incompatible ABI.
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libtorvyn.so.0");
+        // Threads and thread-locals of the library may outlive a dlclose(): its code stays.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
     let root = std::env::var_os("CARGO_MANIFEST_DIR").map(std::path::PathBuf::from).unwrap_or_default();
     match header(&root) {

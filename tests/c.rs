@@ -246,6 +246,7 @@ programs! {
     budgets: Asan Tsan;
     memory: Asan Valgrind;
     log: Asan Tsan Valgrind;
+    host: Asan Valgrind;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;

@@ -208,6 +208,7 @@ mod with_compiler {
     use sha2::{Digest as _, Sha256};
     use wasmparser::{Parser, WasmFeatures};
     use wasmtime::Module;
+    use wasmtime::component::Component;
 
     use super::*;
     use crate::direct::{glue, plan};
@@ -225,7 +226,7 @@ mod with_compiler {
 
     pub(super) fn compile_direct(engine: &Engine, analysis: &Analysis, source: Option<&Source>) -> Result<Code> {
         let (Ok(plan), Some(source)) = (&analysis.plan, source) else { return Err(source_gone()) };
-        let module = |wasm: &[u8]| Module::new(engine.wasmtime(), wasm).map_err(|e| failed(&e));
+        let module = |wasm: &[u8]| engine.compiling(|| Module::new(engine.wasmtime(), wasm)).map_err(|e| failed(&e));
         let glued = |text: String| module(&wat::parse_str(text).map_err(|e| failed(&wasmtime::Error::new(e)))?);
         Ok(Code {
             modules: source.modules.iter().map(|range| module(&source.wasm[range.clone()])).collect::<Result<_>>()?,
@@ -237,7 +238,8 @@ mod with_compiler {
 
     pub(super) fn compile_general(engine: &Engine, source: Option<&Source>) -> Result<wasmtime::component::Component> {
         let source = source.ok_or_else(source_gone)?;
-        wasmtime::component::Component::from_binary(engine.wasmtime(), &source.wasm).map_err(|e| failed(&e))
+        let component = engine.compiling(|| Component::from_binary(engine.wasmtime(), &source.wasm));
+        component.map_err(|e| failed(&e))
     }
 
     /// The component's binary, where `bytes` are a component in binary or text.

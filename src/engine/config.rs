@@ -123,6 +123,9 @@ impl EngineConfig {
         if self.wasi_threads == 0 || self.wasi_threads > 64 {
             return Err(bad("wasi_threads", format!("{} is not within 1 and 64", self.wasi_threads)));
         }
+        if self.memory_reservation.is_some_and(|bytes| bytes > 1 << 40) {
+            return Err(bad("memory_reservation", "more than 1 TiB"));
+        }
         if self.relaxed_simd && !self.simd {
             return Err(bad("relaxed_simd", "needs `simd`"));
         }
@@ -154,6 +157,7 @@ impl EngineConfig {
             .wasm_component_model(true)
             .signals_based_traps(!self.explicit_traps)
             .native_unwind_info(self.unwind_info)
+            .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
             .with_custom_code_memory(Some(std::sync::Arc::new(super::artifact::Publisher)))
             .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64));
         #[cfg(feature = "compiler")]

@@ -69,8 +69,9 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         .map(|frame| {
             let name = frame.func_name().map_or_else(|| format!("<function {}>", frame.func_index()), str::to_owned);
             let module = frame.module().name().unwrap_or("<module>");
-            match frame.module_offset() {
-                Some(offset) => format!("{module}!{name} at {offset:#x}"),
+            // Within the function, since where the module begins is the path's own matter.
+            match frame.func_offset() {
+                Some(offset) => format!("{module}!{name}+{offset:#x}"),
                 None => format!("{module}!{name}"),
             }
         })

@@ -284,8 +284,13 @@ fn store(engine: &Engine, host: Host, fuel: u64) -> Store<Host> {
     store.limiter(|host| &mut host.limits);
     // Each tick, and never reset: a call that is shorter than a tick pays nothing for it.
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|store| {
-        let host = store.data();
+    store.epoch_deadline_callback(|mut store| {
+        let host = store.data_mut();
+        let missed = host.clock.missed_since(host.began);
+        if missed > 0 {
+            host.began += missed;
+            host.ends = host.ends.saturating_add(missed);
+        }
         if host.control.is_cancelled() {
             return Err(Stop::Cancelled.into());
         }

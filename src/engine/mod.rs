@@ -51,6 +51,9 @@ struct Inner {
     direct: wasmtime::Linker<crate::contract::host::Host>,
     /// Host functions of the general path, defined once.
     general: wasmtime::component::Linker<crate::contract::host::Host>,
+    /// Threads that compile, once there was something to compile.
+    #[cfg(feature = "compiler")]
+    compilers: std::sync::OnceLock<Option<rayon::ThreadPool>>,
     #[cfg(feature = "wasi")]
     wasi: crate::wasi::Shared,
 }
@@ -85,9 +88,33 @@ impl Engine {
             clock,
             direct,
             general,
+            #[cfg(feature = "compiler")]
+            compilers: Default::default(),
             #[cfg(feature = "wasi")]
             wasi: Default::default(),
         })))
+    }
+
+    /// Runs `work` where Wasmtime finds the engine's own threads to compile on: they end with the
+    /// engine, and nothing is read from the environment. On the caller's thread where
+    /// `parallel_compilation` is off or no thread can be had.
+    #[cfg(feature = "compiler")]
+    pub fn compiling<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        if !self.0.config.parallel_compilation {
+            return work();
+        }
+        let pool = self.0.compilers.get_or_init(|| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
+                .thread_name(|n| format!("torvyn-compiler-{n}"))
+                .stack_size(2 << 20)
+                .build()
+                .ok()
+        });
+        match pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
     }
 
     /// Wasmtime's engine.

@@ -187,8 +187,12 @@ static inline torvyn_output_t stale_output(void) {
 /* ---- from an engine to an instance --------------------------------------- */
 
 static inline torvyn_engine_t *engine_with(const torvyn_engine_config_t *config) {
+  torvyn_engine_config_t quick = {.struct_size = sizeof quick};
   torvyn_engine_t *engine = STALE;
-  OK(torvyn_engine_new(config, &engine, &err));
+  if (config) quick = *config;
+  /* Where all is slow, compilation is most of it. */
+  if (check_slow() >= 10 && quick.optimize == TORVYN_OPTIMIZE_DEFAULT) quick.optimize = TORVYN_OPTIMIZE_NONE;
+  OK(torvyn_engine_new(check_slow() >= 10 ? &quick : config, &engine, &err));
   CHECK(engine != NULL && engine != STALE);
   return engine;
 }

@@ -356,7 +356,7 @@ static void other_engines(const torvyn_engine_t *engine) {
     case 0: config.fuel = TORVYN_ON; break;
     case 1: config.explicit_traps = TORVYN_ON; break;
     case 2: config.simd = TORVYN_OFF; break;
-    case 3: config.optimize = TORVYN_OPTIMIZE_NONE; break;
+    case 3: config.optimize = TORVYN_OPTIMIZE_SPEED_AND_SIZE; break;
     /* What does not change the code does not matter. */
     case 4: break;
     case 5: config.timeout_ns = 77 * MS; break;

@@ -38,6 +38,10 @@ static void null_neutral(void) {
   CHECK(torvyn_instance_state(NULL) == TORVYN_STATE_NONE && torvyn_instance_cancel_handle(NULL) == NULL);
   CHECK(torvyn_buffer_bytes(NULL).len == 0 && torvyn_buffer_size(NULL) == 0);
   CHECK(torvyn_buffer_content_type(NULL).len == 0 && torvyn_outputs_count(NULL) == 0);
+  CHECK(torvyn_scope_alloc(NULL, 8) == NULL && torvyn_scope_component_id(NULL) == 0);
+  torvyn_scope_fail(NULL, str("nobody"));
+  CHECK(torvyn_values_count(NULL) == 0 && torvyn_values_get(NULL, 0) == NULL);
+  torvyn_values_free(NULL);
   torvyn_engine_tick(NULL);
   torvyn_cancel(NULL);
   torvyn_error_free(NULL);
@@ -120,6 +124,55 @@ static void write_nothing(void *user, uint64_t id, torvyn_bytes_t bytes) {
 static void end(void *user) {
   CHECK(user == &ended);
   ended++;
+}
+
+static bool do_nothing(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, size_t count,
+                       torvyn_value_t *result) {
+  (void)user, (void)scope, (void)args, (void)count, (void)result;
+  return true;
+}
+
+static void null_functions(void) {
+  torvyn_imports_t *i = NULL;
+  torvyn_str_t null = {NULL, 3}, face = str("a:b/c@1.0.0"), f = str("f"), type = str("func()");
+  torvyn_instance_t *p = fresh();
+  torvyn_values_t *values = STALE;
+  torvyn_value_t value;
+
+  part("NULL: functions by name");
+  memset(&value, 0, sizeof value);
+  ended = 0;
+  OK(torvyn_imports_new(engine, &i, &err));
+  NULL_IS("imports", torvyn_imports_define(NULL, face, f, type, do_nothing, &ended, end, &err));
+  NULL_IS("interface", torvyn_imports_define(i, null, f, type, do_nothing, &ended, end, &err));
+  NULL_IS("name", torvyn_imports_define(i, face, null, type, do_nothing, &ended, end, &err));
+  NULL_IS("signature", torvyn_imports_define(i, face, f, null, do_nothing, &ended, end, &err));
+  NULL_IS("function", torvyn_imports_define(i, face, f, type, NULL, &ended, end, &err));
+  CHECK(ended == 5); /* each of them at once */
+  NULL_IS("imports", torvyn_imports_define_resource(NULL, face, f, NULL, &ended, end, &err));
+  NULL_IS("interface", torvyn_imports_define_resource(i, null, f, NULL, &ended, end, &err));
+  NULL_IS("name", torvyn_imports_define_resource(i, face, null, NULL, &ended, end, &err));
+  CHECK(ended == 8);
+  OK(torvyn_imports_define(i, face, f, type, do_nothing, NULL, NULL, &err));
+  OK(torvyn_imports_define(i, face, str("g"), type, do_nothing, &ended, end, &err));
+  OK(torvyn_imports_define_resource(i, face, str("r"), NULL, NULL, NULL, &err));
+  CHECK(torvyn_imports_define(NULL, null, null, null, NULL, NULL, NULL, NULL) < 0);
+  CHECK(torvyn_imports_define_resource(NULL, null, null, NULL, NULL, NULL, NULL) < 0);
+  CHECK(ended == 8);
+  torvyn_imports_free(i);
+  CHECK(ended == 9);
+
+  NULL_IS("instance", torvyn_call(NULL, face, f, NULL, 0, &values, &err));
+  CHECK(values == NULL);
+  values = STALE;
+  NULL_IS("interface", torvyn_call(p, null, f, NULL, 0, &values, &err));
+  CHECK(values == NULL);
+  NULL_IS("function", torvyn_call(p, face, null, NULL, 0, &values, &err));
+  NULL_IS("args", torvyn_call(p, face, f, NULL, 1, &values, &err));
+  NULL_IS("out", torvyn_call(p, face, f, &value, 1, NULL, &err));
+  CHECK(torvyn_call(NULL, null, null, NULL, 1, NULL, NULL) < 0);
+  emits(p, "echo:unharmed", "unharmed");
+  torvyn_instance_free(p);
 }
 
 static void null_grants(void) {
@@ -315,6 +368,7 @@ int main(int argc, char **argv) {
   null_neutral();
   null_making();
   null_grants();
+  null_functions();
   null_calls();
   null_native();
   torvyn_linked_free(linked);

@@ -1,0 +1,273 @@
+/* Host functions and calls by name: what a component imports from the program, and
+ * exports outside of the contract. */
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+
+static torvyn_engine_t *engine;
+
+static const char FACE[] = "acme:db/lookup@1.0.0", TYPE[] = "func(key: string) -> option<string>";
+
+/* What the program's function does for a key; the calls are counted. */
+typedef struct {
+  int calls, ended;
+  uint64_t id;
+  torvyn_instance_t *instance;
+} shop_t;
+
+static bool lookup(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, size_t count,
+                   torvyn_value_t *result) {
+  shop_t *shop = user;
+  torvyn_str_t key;
+  torvyn_value_t *found;
+  char *text;
+  CHECK(count == 1 && args[0].kind == TORVYN_KIND_STRING && result->kind == TORVYN_KIND_NONE && shop->ended == 0);
+  key = args[0].of.string;
+  shop->calls++;
+  shop->id = torvyn_scope_component_id(scope);
+  if (str_is(key, "fail")) {
+    torvyn_scope_fail(scope, str("the shop is closed"));
+    return false;
+  }
+  if (str_is(key, "silent")) return false;
+  if (str_is(key, "nothing")) return true; /* no result, where there must be one */
+  if (str_is(key, "wrong")) {
+    result->kind = TORVYN_KIND_U32;
+    return true;
+  }
+  if (str_is(key, "kind")) {
+    result->kind = (torvyn_kind_t)77;
+    return true;
+  }
+  if (str_is(key, "busy")) {
+    torvyn_element_t e = element("x");
+    torvyn_output_t out;
+    CHECK(torvyn_process(shop->instance, &e, &out, NULL) == TORVYN_ERROR_BUSY);
+    CHECK(torvyn_instance_reset(shop->instance, NULL) == TORVYN_ERROR_BUSY);
+    CHECK(torvyn_instance_state(shop->instance) == TORVYN_STATE_READY);
+  }
+  result->kind = TORVYN_KIND_OPTION;
+  if (str_is(key, "none")) return true;
+  found = torvyn_scope_alloc(scope, sizeof *found);
+  text = torvyn_scope_alloc(scope, key.len + 6);
+  CHECK(found != NULL && text != NULL && (uintptr_t)found % sizeof(void *) == 0);
+  CHECK(found->kind == TORVYN_KIND_NONE && text[key.len + 5] == 0); /* zeroed */
+  memcpy(text, "has: ", 5);
+  if (key.len) memcpy(text + 5, key.data, key.len);
+  if (str_is(key, "utf8")) text[0] = '\xff';
+  found->kind = TORVYN_KIND_STRING;
+  found->of.string.data = text;
+  found->of.string.len = key.len + 5;
+  result->of.option = found;
+  return true;
+}
+
+static void end(void *user) { ((shop_t *)user)->ended++; }
+
+static torvyn_imports_t *imports_with(shop_t *shop, const char *face, const char *type) {
+  torvyn_imports_t *imports = NULL;
+  OK(torvyn_imports_new(engine, &imports, &err));
+  OK(torvyn_imports_define(imports, str(face), str("get"), str(type), lookup, shop, end, &err));
+  return imports;
+}
+
+static void functions(void) {
+  static const struct {
+    const char *key;
+    int status;
+    const char *says;
+  } failures[] = {{"fail", TORVYN_ERROR_HOST_FUNCTION, "the shop is closed"},
+                  {"silent", TORVYN_ERROR_HOST_FUNCTION, ""},
+                  {"nothing", TORVYN_ERROR_HOST_FUNCTION, ""},
+                  {"wrong", TORVYN_ERROR_HOST_FUNCTION, ""},
+                  {"kind", TORVYN_ERROR_HOST_FUNCTION, ""},
+                  {"utf8", TORVYN_ERROR_HOST_FUNCTION, ""}};
+  shop_t shop = {0, 0, 0, NULL};
+  torvyn_imports_t *imports = imports_with(&shop, FACE, TYPE);
+  torvyn_component_t *importer = component_of(engine, "importer");
+  torvyn_linked_t *linked = NULL;
+  torvyn_instance_t *instance;
+
+  part("host functions: called, and answered");
+  OK(torvyn_linked_new(importer, imports, &linked, &err));
+  CHECK(torvyn_linked_path(linked) == TORVYN_PATH_GENERAL && torvyn_linked_path_reason(linked).len > 0);
+  torvyn_imports_free(imports);
+  shop.instance = instance = instance_of(linked, 99, NULL);
+  emits(instance, "key", "has: key");
+  emits(instance, "", "has: ");
+  emits(instance, "busy", "has: busy");
+  gives(instance, "none", TORVYN_NOTHING_EMITTED);
+  CHECK(shop.calls == 4 && shop.id == 99);
+
+  part("host functions: that fail");
+  for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+    torvyn_element_t e = element(failures[i].key);
+    torvyn_output_t out = stale_output();
+    check_doing = failures[i].key;
+    EXPECT_TEXT(failures[i].status, failures[i].says, torvyn_process(instance, &e, &out, &err));
+    CHECK(is_clear(&out) && torvyn_instance_state(instance) == TORVYN_STATE_POISONED);
+    OK(torvyn_instance_reset(instance, &err));
+    emits(instance, "again", "has: again");
+  }
+
+  part("host functions: the finalizer");
+  torvyn_component_free(importer);
+  torvyn_linked_free(linked);
+  emits(instance, "late", "has: late");
+  CHECK(shop.ended == 0);
+  torvyn_instance_free(instance);
+  CHECK(shop.ended == 1);
+}
+
+static void definitions(void) {
+  static const char *const bad[] = {"", "func", "func(", "func(key string)", "func() ->", "string", "func(a: u33) -> ",
+                                    "func(a: option<) -> u8", "func(a: u8,, b: u8)", "func(a: u8) -> u8 and more"};
+  static const struct {
+    const char *face, *type;
+    int status;
+  } links[] = {{"acme:db/lookup@1.0.0", "func(k: string) -> option<string>", TORVYN_OK},
+               {"acme:db/lookup@1.3.0", "func(key: string) -> option<string>", TORVYN_OK},
+               {"acme:db/lookup@2.0.0", "func(key: string) -> option<string>", TORVYN_ERROR_UNRESOLVED_IMPORT},
+               {"acme:db/lookout@1.0.0", "func(key: string) -> option<string>", TORVYN_ERROR_UNRESOLVED_IMPORT},
+               {"acme:db/lookup@1.0.0", "func(key: string) -> string", TORVYN_ERROR_TYPE_MISMATCH},
+               {"acme:db/lookup@1.0.0", "func(key: string, more: u8) -> option<string>", TORVYN_ERROR_TYPE_MISMATCH},
+               {"acme:db/lookup@1.0.0", "func()", TORVYN_ERROR_TYPE_MISMATCH}};
+  torvyn_component_t *importer = component_of(engine, "importer");
+  shop_t shop = {0, 0, 0, NULL}, second = {0, 0, 0, NULL};
+  torvyn_imports_t *imports = imports_with(&shop, FACE, TYPE);
+  torvyn_linked_t *linked;
+
+  part("definitions: signatures that are none");
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    int ended = second.ended;
+    check_doing = bad[i];
+    EXPECT(TORVYN_ERROR_ARGUMENT,
+           torvyn_imports_define(imports, str(FACE), str("get"), str(bad[i]), lookup, &second, end, &err));
+    CHECK(second.ended == ended + 1);
+  }
+  {
+    /* Deep enough to exhaust a stack that trusts it. */
+    size_t depth = 200000;
+    char *deep = malloc(depth * 7 + 100);
+    strcpy(deep, "func(a: ");
+    for (size_t i = 0; i < depth; i++) memcpy(deep + 8 + i * 7, "option<", 7);
+    deep[8 + depth * 7] = '\0';
+    EXPECT(TORVYN_ERROR_ARGUMENT,
+           torvyn_imports_define(imports, str(FACE), str("get"), str(deep), lookup, &second, end, &err));
+    free(deep);
+  }
+  EXPECT(TORVYN_ERROR_UTF8, torvyn_imports_define(imports, str("\xff"), str("f"), str("func()"), lookup, NULL, NULL, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_define(imports, str("torvyn:streaming/types@0.1.0"), str("f"),
+                                                      str("func()"), lookup, NULL, NULL, &err));
+  CHECK(shop.ended == 0);
+  OK(torvyn_imports_define(imports, str(FACE), str("get"), str(TYPE), lookup, &second, NULL, &err));
+  CHECK(shop.ended == 1); /* another of the same name took its place */
+  torvyn_imports_free(imports);
+
+  part("definitions: versions and types when linking");
+  for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+    shop_t own = {0, 0, 0, NULL};
+    imports = imports_with(&own, links[i].face, links[i].type);
+    linked = STALE;
+    check_doing = links[i].type;
+    EXPECT(links[i].status, torvyn_linked_new(importer, imports, &linked, &err));
+    CHECK((linked != NULL) == (links[i].status == TORVYN_OK));
+    torvyn_imports_free(imports);
+    torvyn_linked_free(linked);
+    CHECK(own.ended == 1);
+  }
+  torvyn_component_free(importer);
+}
+
+/* A component with functions of its own besides a role. */
+static const char TEXT[] =
+    "(component\n"
+    "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
+    "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
+    "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
+    "    (export \"process-error\" (type (eq $e)))))\n"
+    "  (alias export $types \"process-error\" (type $error))\n"
+    "  (core module $m (memory (export \"memory\") 1)\n"
+    "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n"
+    "    (func (export \"init\") (param i32 i32) (result i32) i32.const 0)\n"
+    "    (func (export \"teardown\"))\n"
+    "    (func (export \"add\") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))\n"
+    "    (func (export \"length\") (param i32 i32) (result i32) (local.get 1))\n"
+    "    (func (export \"trap\") unreachable))\n"
+    "  (core instance $i (instantiate $m))\n"
+    "  (alias core export $i \"memory\" (core memory $memory))\n"
+    "  (func $init (param \"config\" string) (result (result (error $error)))\n"
+    "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
+    "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
+    "  (func $add (param \"a\" u32) (param \"b\" u32) (result u32) (canon lift (core func $i \"add\")))\n"
+    "  (func $length (param \"s\" (list u8)) (result u32)\n"
+    "    (canon lift (core func $i \"length\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
+    "  (func $trap (canon lift (core func $i \"trap\")))\n"
+    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
+    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))\n"
+    "  (instance $math (export \"add\" (func $add)) (export \"length\" (func $length)))\n"
+    "  (export \"acme:tools/math@1.0.0\" (instance $math))\n"
+    "  (export \"trap\" (func $trap)))\n";
+
+static void calls(void) {
+  torvyn_engine_t *general = engine_on(TORVYN_PATH_GENERAL);
+  torvyn_component_t *component = NULL;
+  torvyn_linked_t *linked = NULL;
+  torvyn_instance_t *instance, *direct;
+  torvyn_values_t *values = STALE;
+  torvyn_value_t args[2] = {{.kind = TORVYN_KIND_U32}, {.kind = TORVYN_KIND_U32}};
+  torvyn_str_t math = str("acme:tools/math@1.0.0");
+
+  part("calls outside of the contract");
+  OK(torvyn_component_compile(general, (const uint8_t *)TEXT, sizeof TEXT - 1, &component, &err));
+  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  instance = instance_of(linked, 7, NULL);
+  args[0].of.uint = 40, args[1].of.uint = 2;
+  OK(torvyn_call(instance, math, str("add"), args, 2, &values, &err));
+  CHECK(torvyn_values_count(values) == 1 && torvyn_values_get(values, 1) == NULL);
+  CHECK(torvyn_values_get(values, 0)->kind == TORVYN_KIND_U32 && torvyn_values_get(values, 0)->of.uint == 42);
+  torvyn_values_free(values);
+  args[0].kind = TORVYN_KIND_BYTES;
+  args[0].of.bytes.data = (const uint8_t *)"12345";
+  args[0].of.bytes.len = 5;
+  OK(torvyn_call(instance, math, str("length"), args, 1, &values, &err));
+  CHECK(torvyn_values_get(values, 0)->of.uint == 5);
+  torvyn_values_free(values);
+
+  part("calls outside of the contract: misuse");
+  values = STALE;
+  EXPECT(TORVYN_ERROR_TYPE_MISMATCH, torvyn_call(instance, math, str("add"), args, 2, &values, &err));
+  CHECK(values == NULL);
+  EXPECT(TORVYN_ERROR_TYPE_MISMATCH, torvyn_call(instance, math, str("add"), args, 1, &values, &err));
+  EXPECT(TORVYN_ERROR_NOT_EXPORTED, torvyn_call(instance, math, str("sub"), NULL, 0, &values, &err));
+  EXPECT(TORVYN_ERROR_NOT_EXPORTED, torvyn_call(instance, str("a:b/c"), str("add"), NULL, 0, &values, &err));
+  EXPECT(TORVYN_ERROR_UTF8, torvyn_call(instance, str("\xff"), str("add"), NULL, 0, &values, &err));
+  args[0].kind = (torvyn_kind_t)-3;
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_call(instance, math, str("length"), args, 1, &values, &err));
+  args[0].kind = TORVYN_KIND_BYTES;
+  args[0].of.bytes.data = NULL;
+  EXPECT(TORVYN_ERROR_NULL, torvyn_call(instance, math, str("length"), args, 1, &values, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_call(instance, math, str("add"), args, SIZE_MAX, &values, &err));
+  CHECK(torvyn_instance_state(instance) == TORVYN_STATE_NEW);
+  EXPECT(TORVYN_ERROR_TRAP, torvyn_call(instance, str(""), str("trap"), NULL, 0, &values, &err));
+  CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED);
+  args[0].kind = TORVYN_KIND_U32;
+  EXPECT(TORVYN_ERROR_STATE, torvyn_call(instance, math, str("add"), args, 2, &values, &err));
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_component_free(component);
+  torvyn_engine_free(general);
+
+  direct = ready(engine, "upper-case", "", NULL);
+  EXPECT(TORVYN_ERROR_UNSUPPORTED, torvyn_call(direct, math, str("add"), NULL, 0, &values, &err));
+  torvyn_instance_free(direct);
+}
+
+int main(int argc, char **argv) {
+  check_begin(argc, argv);
+  engine = engine_with(NULL);
+  functions();
+  definitions();
+  calls();
+  torvyn_engine_free(engine);
+  return check_end();
+}
