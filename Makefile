@@ -20,6 +20,8 @@ SONAME = libtorvyn.so.$(firstword $(subst ., ,$(VERSION)))
 STATIC_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 export CARGO_TARGET_DIR
+# The examples' flags are not for the few lines of C in Wasmtime, which would be built again.
+unexport CFLAGS
 
 # Without the Rust library, which would have cargo leave out link-time optimisation.
 library:

@@ -66,6 +66,8 @@ static void open_stage(const torvyn_engine_t *engine, size_t at, char *path) {
     fprintf(stderr, "pipeline: %s: the chain is [source] (processor | filter)... [sink]\n", stage->name);
     exit(2);
   }
+  if (*config != '\0' && !(roles & TORVYN_ROLE_LIFECYCLE))
+    fprintf(stderr, "%s: has no init to take a configuration\n", stage->name);
   check(torvyn_init(stage->instance, (torvyn_str_t){config, strlen(config)}, &err), stage->name);
   torvyn_linked_free(linked); /* the instance keeps what it needs */
   torvyn_component_free(component);
@@ -187,7 +189,7 @@ int main(int argc, char **argv) {
     torvyn_teardown(stage->instance, NULL);
     torvyn_instance_free(stage->instance);
     if (stage == source) continue;
-    fprintf(report, "%-20s took %" PRIu64 " elements, %" PRIu64 " bytes; dropped %" PRIu64 ", refused %" PRIu64 "\n",
+    fprintf(report, "%-22s took %" PRIu64 " elements, %" PRIu64 " bytes; dropped %" PRIu64 ", refused %" PRIu64 "\n",
             stage->name, stage->taken, stage->bytes, stage->dropped, stage->refused);
   }
   fprintf(report, "%" PRIu64 " elements in %.1f ms, %.0f a second, and %" PRIu64 " pauses in %.1f ms\n", elements,

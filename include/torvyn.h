@@ -6,7 +6,8 @@
  * FIVE STEPS
  *
  *   engine     torvyn_engine_new()         configuration, clock, compiler
- *   component  torvyn_component_compile()  bytes become code, once
+ *   component  torvyn_component_compile()  bytes become code, once; or
+ *              torvyn_component_native()   functions of the program's own
  *   linked     torvyn_linked_new()         imports bound, look-ups done, once
  *   instance   torvyn_instance_new()       memory and state of its own; cheap
  *   calls      torvyn_init(), torvyn_process(), torvyn_push(), ...
@@ -18,6 +19,7 @@
  *   NEW --torvyn_init()--> READY --the component says fatal--> FAILED
  *                            |  \--torvyn_teardown()---------> TORN_DOWN
  *                            \----a trap, a budget, a cancel-> POISONED
+ *   A component that fails in torvyn_init() is FAILED at once.
  *   torvyn_instance_reset() makes any of them as new.
  *
  * RULES
@@ -54,13 +56,20 @@
  *            same time is refused with TORVYN_ERROR_BUSY. What is said to be
  *            async-signal-safe may be called in a signal handler; nothing else
  *            may.
+ * Callbacks  A function that the program gives the library gets the `user` that
+ *            came with it, may be called on any thread that calls the library,
+ *            on several at once unless its comment says otherwise, and must
+ *            return: an exception or a longjmp() that leaves it is undefined
+ *            behaviour. The finalizer of `user` runs exactly once: when nothing
+ *            can call back any more, or at once where the function that was
+ *            given it fails.
  * Process    The library writes nothing to stdout or stderr unless a component
- *            is granted that, reads no environment, never exits, and lets no
- *            panic out. It starts a thread for its clock unless `host_ticks` is
- *            on, threads for compilation unless `parallel_compilation` is off,
- *            and threads for components that may wait in WASI (`wasi_threads`).
- *            It installs handlers for memory faults unless `explicit_traps` is
- *            on.
+ *            is granted that (there is `log` of torvyn_engine_config_t), reads
+ *            no environment, never exits, and lets no panic out. It starts a
+ *            thread for its clock unless `host_ticks` is on, threads for
+ *            compilation unless `parallel_compilation` is off, and threads for
+ *            components that may wait in WASI (`wasi_threads`). It installs
+ *            handlers for memory faults unless `explicit_traps` is on.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -190,7 +199,10 @@ typedef enum torvyn_status {
    * compile the component again.
    */
   TORVYN_INCOMPATIBLE = 3,
-  /** The engine does not count fuel (`fuel` of torvyn_engine_config_t). */
+  /**
+   * No fuel is counted: neither by an engine without `fuel`
+   * (torvyn_engine_config_t) nor for a native component.
+   */
   TORVYN_FUEL_OFF = 4,
   /**
    * A pointer that must not be NULL is NULL; the error names the parameter.
@@ -214,7 +226,7 @@ typedef enum torvyn_status {
   TORVYN_ERROR_WRONG_ENGINE = -6,
   /** The component does not have the role that the function belongs to. */
   TORVYN_ERROR_NOT_EXPORTED = -7,
-  /** Fuel cannot be set, since the engine does not count it. */
+  /** Fuel cannot be set, since none is counted. */
   TORVYN_ERROR_FUEL_DISABLED = -8,
   /** The engine cannot be configured so; the error names the field. */
   TORVYN_ERROR_CONFIG = -100,
@@ -274,7 +286,10 @@ typedef enum torvyn_status {
   TORVYN_ERROR_HOST_FUNCTION = -117,
   /** The WASI configuration is not possible; the error says why. */
   TORVYN_ERROR_WASI = -118,
-  /** The library or the system under it failed; the error says how. */
+  /**
+   * The library or the system under it failed; the error says how. Or a native
+   * component answered what is none of its answers: the instance is POISONED.
+   */
   TORVYN_ERROR_INTERNAL = -119,
   /**
    * A defect of the library, caught before it could spread; the error says
@@ -439,6 +454,11 @@ typedef enum torvyn_path {
   TORVYN_PATH_DIRECT = 1,
   /** Wasmtime's component runtime. For every component. */
   TORVYN_PATH_GENERAL = 2,
+  /**
+   * As an answer alone: the functions of the program that
+   * torvyn_component_native() was given.
+   */
+  TORVYN_PATH_NATIVE = 3,
 } torvyn_path_t;
 
 /** A setting that is on, off, or left to its default. */
@@ -855,9 +875,10 @@ torvyn_str_t torvyn_error_frame(const torvyn_error_t *error,
                                 size_t index);
 
 /**
- * Whether the failure leaves an instance that takes no element any more: it is
- * FAILED or POISONED, and torvyn_instance_reset() or torvyn_instance_free() are
- * what to do. torvyn_instance_state() says which.
+ * Whether the failure ended the instance: it is FAILED or POISONED by it, takes
+ * no element any more, and torvyn_instance_reset() or torvyn_instance_free()
+ * are what to do. torvyn_instance_state() says which. False for a call that was
+ * refused, whatever the instance's state, and for what concerns no instance.
  *
  * @param error  Borrowed for the call; NULL gives false.
  *
@@ -893,6 +914,67 @@ bool torvyn_error_is_retryable(const torvyn_error_t *error);
  * Since:  0.1
  */
 void torvyn_error_free(torvyn_error_t *error);
+
+/* ---------------------------------------------------------------------- Log */
+
+/** How much a line of the log matters. */
+typedef enum torvyn_log_level {
+  /** As TORVYN_LOG_INFO; never the level of a line. */
+  TORVYN_LOG_DEFAULT = 0,
+  /**
+   * Something failed, and no caller is told: a component failed in teardown.
+   */
+  TORVYN_LOG_ERROR = 1,
+  /** Something that may need attention. */
+  TORVYN_LOG_WARN = 2,
+  /**
+   * What an operator wants to know: an instance was reset, what a component
+   * wrote.
+   */
+  TORVYN_LOG_INFO = 3,
+  /** What a caller is told as well: a trap or a budget ended a call. */
+  TORVYN_LOG_DEBUG = 4,
+} torvyn_log_level_t;
+
+/**
+ * One line of the log, borrowed from the library until the callback returns.
+ * Later versions may add fields at the end.
+ */
+typedef struct torvyn_log_line {
+  /**
+   * The size of the struct in the library, in bytes: fields past it are not
+   * there.
+   */
+  uint32_t struct_size;
+  /** How much it matters. */
+  torvyn_log_level_t level;
+  /**
+   * The id of the instance that it is about, as torvyn_instance_new() was given
+   * it; NULL where it is about none.
+   */
+  const uint64_t *component_id;
+  /**
+   * The function of the contract that it is about, by its name in the WIT, e.g.
+   * "teardown"; empty where it is about none. Not NUL-terminated.
+   */
+  torvyn_str_t function;
+  /**
+   * What happened: UTF-8 in one line, control characters escaped. Not
+   * NUL-terminated.
+   */
+  torvyn_str_t message;
+} torvyn_log_line_t;
+
+/**
+ * Takes a line of the log.
+ *
+ * It runs on the thread whose call the line is about, before that call returns;
+ * several threads may be in it at once. It may call the library, but of the
+ * instance that the line is about only what takes it as `const`: a call on it
+ * gets TORVYN_ERROR_BUSY.
+ */
+typedef void (*torvyn_log_fn_t)(void *user,
+                                const torvyn_log_line_t *line);
 
 /* ------------------------------------------------------------------- Engine */
 
@@ -960,7 +1042,8 @@ typedef struct torvyn_engine_config {
   uint64_t timeout_ns;
   /**
    * Bytes of linear memory of an instance, over all its memories. From 64 KiB
-   * to 4 GiB. Default: 16 MiB.
+   * to 4 GiB. Default: 16 MiB; and where a component's memories start with more
+   * than 8 MiB, as some toolchains make them, what they start with plus 16 MiB.
    */
   uint64_t memory_limit;
   /**
@@ -1031,6 +1114,11 @@ typedef struct torvyn_engine_config {
    */
   uint64_t memory_reservation;
   /**
+   * With `pool_instances`: bytes of a linear memory that stay in memory while
+   * its slot is idle, zeroed by hand and not by the system. Default: 0.
+   */
+  uint64_t pool_keep_resident;
+  /**
    * Slots for instances that are made once and reused, which makes new
    * instances cheap; more instances than that are refused with
    * TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
@@ -1044,16 +1132,35 @@ typedef struct torvyn_engine_config {
    */
   uint32_t wasi_threads;
   /**
-   * With `pool_instances`: bytes of a linear memory that stay in memory while
-   * its slot is idle, zeroed by hand and not by the system. Default: 0.
+   * With `log`: lines that matter less than this are left out.
+   * Default: TORVYN_LOG_INFO.
    */
-  uint64_t pool_keep_resident;
+  torvyn_log_level_t log_level;
+  /**
+   * Takes the lines of the log: what no caller is told. Default: NULL, there is
+   * no log.
+   */
+  torvyn_log_fn_t log;
+  /**
+   * What `log` and `log_finalizer` are given. The library does not look at what
+   * it points to.
+   */
+  void *log_user;
+  /**
+   * Ends `log_user`; NULL for nothing. Runs exactly once, when nothing can call
+   * `log` any more: on the thread that frees the last of the engine and of all
+   * that was made from it, or within torvyn_engine_new() where that fails or
+   * `log` is NULL.
+   */
+  torvyn_finalizer_t log_finalizer;
 } torvyn_engine_config_t;
 
 /**
  * Makes an engine.
  *
- * @param config  Borrowed for the call; NULL for all defaults.
+ * @param config  Borrowed for the call; NULL for all defaults. Where its
+ *                `struct_size` is set, its `log_finalizer` runs, whatever this
+ *                call comes to.
  * @param out     Where the engine goes, owned by the caller
  *                (torvyn_engine_free()); NULL on failure.
  * @param err     Where detail goes on a negative status, owned by the caller
@@ -1120,7 +1227,10 @@ void torvyn_engine_tick(const torvyn_engine_t *engine);
 /** An owned string of bytes. */
 typedef struct torvyn_blob torvyn_blob_t;
 
-/** A component compiled for one engine. Reference counted, immutable. */
+/**
+ * A component compiled for one engine, or made of the program's own functions
+ * (torvyn_component_native()). Reference counted, immutable.
+ */
 typedef struct torvyn_component torvyn_component_t;
 
 /**
@@ -1194,10 +1304,11 @@ torvyn_status_t torvyn_component_compile_file(const torvyn_engine_t *engine,
  * @param err        Where detail goes on a negative status, owned by the caller
  *                   (torvyn_error_free()); NULL to do without.
  *
- * @retval TORVYN_OK              `*out` is the artifact.
- * @retval TORVYN_ERROR_INTERNAL  It could not be made.
- * @retval TORVYN_ERROR_NULL      `component` or `out` is NULL.
- * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ * @retval TORVYN_OK                 `*out` is the artifact.
+ * @retval TORVYN_ERROR_UNSUPPORTED  The component is native.
+ * @retval TORVYN_ERROR_INTERNAL     It could not be made.
+ * @retval TORVYN_ERROR_NULL         `component` or `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC        A defect of the library.
  *
  * Thread: any.
  * Blocks: for milliseconds, by the component's size.
@@ -1332,7 +1443,8 @@ void torvyn_component_free(torvyn_component_t *component);
  *
  * @param component  Borrowed for the call; NULL gives no bytes.
  *
- * @return  32 bytes, valid until torvyn_component_free().
+ * @return  32 bytes, valid until torvyn_component_free(); none for a native
+ *          component, which has no binary.
  *
  * Thread: any.
  * Blocks: never.
@@ -1418,7 +1530,8 @@ torvyn_str_t torvyn_component_import_type(const torvyn_component_t *component,
 size_t torvyn_component_export_count(const torvyn_component_t *component);
 
 /**
- * The name of an export, e.g. "torvyn:streaming/processor@0.1.0".
+ * The name of an export, e.g. "torvyn:streaming/processor@0.1.0". Those of a
+ * native component are its roles.
  *
  * @param component  Borrowed for the call; NULL gives "".
  * @param index      From 0 to torvyn_component_export_count() - 1; others give
@@ -1445,7 +1558,8 @@ torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
  *                   "".
  *
  * @return  UTF-8, NUL-terminated, never NULL; lines end with a newline but for
- *          the last; valid until torvyn_component_free().
+ *          the last; empty for a native component; valid until
+ *          torvyn_component_free().
  *
  * Thread: any.
  * Blocks: never.
@@ -1460,7 +1574,7 @@ torvyn_str_t torvyn_component_export_type(const torvyn_component_t *component,
  *
  * @param component  Borrowed for the call; NULL gives TORVYN_PATH_AUTO.
  *
- * @return  TORVYN_PATH_DIRECT or TORVYN_PATH_GENERAL.
+ * @return  TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL or TORVYN_PATH_NATIVE.
  *
  * Thread: any.
  * Blocks: never.
@@ -2085,7 +2199,7 @@ void torvyn_linked_free(torvyn_linked_t *linked);
  *
  * @param linked  Borrowed for the call; NULL gives TORVYN_PATH_AUTO.
  *
- * @return  TORVYN_PATH_DIRECT or TORVYN_PATH_GENERAL.
+ * @return  TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL or TORVYN_PATH_NATIVE.
  *
  * Thread: any.
  * Blocks: never.
@@ -2107,6 +2221,392 @@ torvyn_path_t torvyn_linked_path(const torvyn_linked_t *linked);
  * Since:  0.1
  */
 torvyn_str_t torvyn_linked_path_reason(const torvyn_linked_t *linked);
+
+/* -------------------------- Native components: the program's own functions */
+
+/**
+ * What a callback of a native component has of the library while it runs: its
+ * outputs, the text of its verdict, whether it should stop. It is lent for that
+ * one callback, and used on its thread alone.
+ */
+typedef struct torvyn_native_call torvyn_native_call_t;
+
+/**
+ * A component whose functions are the program's own: a table of callbacks that
+ * torvyn_component_native() makes a component of.
+ *
+ * It is linked, and its instances are made, called, reset and freed, as those
+ * of a component that was compiled, with the same states, statuses, batches and
+ * counters: a program is tested without WebAssembly, and trusted stages run
+ * beside sandboxed ones. Nothing is sandboxed here: a callback is as much a
+ * part of the program as the caller is.
+ *
+ * In C:    torvyn_native_t table = {.struct_size = sizeof table};
+ * In C++:  torvyn_native_t table{};
+ *          table.struct_size = sizeof table;
+ *
+ * Roles    The callbacks that are set make the roles: `pull` a source,
+ *          `process` a processor, `push` a sink, `evaluate` a filter, `route` a
+ *          router, `ingest` an aggregator, `init` or `teardown` a component
+ *          with a lifecycle. The others of a role may be NULL, which is as if
+ *          they did nothing and answered TORVYN_OK.
+ * Answers  TORVYN_OK where the function did what it is for: `pull`, `process`
+ *          and `ingest` have then emitted one output (torvyn_native_emit()),
+ *          `flush` any number. TORVYN_NO_ELEMENT from `pull`,
+ *          TORVYN_NOTHING_EMITTED from `process` and `ingest`. A verdict,
+ *          TORVYN_ERROR_INVALID_INPUT to TORVYN_ERROR_FATAL, with the text that
+ *          torvyn_native_fail() was given. Anything else is a defect of the
+ *          callback: its caller gets TORVYN_ERROR_INTERNAL, and the instance is
+ *          POISONED.
+ * Threads  The callbacks of one instance run one at a time, on whichever thread
+ *          makes the call; those of several instances at the same time, which
+ *          what `user` points to must bear. A callback may call the library,
+ *          but a call on its own instance gets TORVYN_ERROR_BUSY; freed in its
+ *          own callback, an instance ends when that has returned. A callback
+ *          must return: an exception or a longjmp() that leaves it is undefined
+ *          behaviour.
+ * Time     Nothing stops a callback from outside: one that may take long asks
+ *          torvyn_native_should_stop(). When it returns after its deadline (the
+ *          instance's timeout or the flow's, as for any component), the call
+ *          gets TORVYN_ERROR_DEADLINE; when it was cancelled meanwhile,
+ *          TORVYN_ERROR_CANCELLED; whatever it answered. Its outputs are
+ *          released and the instance is POISONED, as one that was compiled
+ *          would be.
+ * Memory   What a callback allocates is the program's affair, and
+ *          torvyn_instance_memory_usage() knows nothing of it. `buffer_limit`
+ *          and `max_handles` hold for the outputs of one call; the other limits
+ *          of an instance say nothing here.
+ * Fuel     None is used: torvyn_instance_fuel_remaining() gives
+ *          TORVYN_FUEL_OFF, torvyn_instance_set_fuel()
+ *          TORVYN_ERROR_FUEL_DISABLED.
+ * Copies   An element is lent in place, so that `bytes_in` of torvyn_stats_t
+ *          stays 0; `bytes_out` counts what torvyn_native_append() copied.
+ */
+typedef struct torvyn_native {
+  /** The size of this struct in bytes: sizeof(torvyn_native_t). Required. */
+  uint32_t struct_size;
+  /** Must be zero. */
+  uint32_t reserved;
+  /**
+   * What every callback is given first. The library does not look at what it
+   * points to.
+   */
+  void *user;
+  /**
+   * Ends `user`; NULL for nothing. Runs exactly once, when no callback can be
+   * called any more: on the thread that frees the last of the component and of
+   * all that was made from it, or within torvyn_component_native() where that
+   * fails.
+   */
+  torvyn_finalizer_t finalizer;
+  /**
+   * Makes the state of a new instance, which its other callbacks are given as
+   * `state`: within torvyn_instance_new() and torvyn_instance_reset(). `*state`
+   * is NULL before. Answers TORVYN_OK; anything else, and there is no instance
+   * (TORVYN_ERROR_INSTANTIATION), nor is `instance_free` called. NULL where
+   * instances have no state of their own: `state` is then NULL everywhere.
+   */
+  torvyn_status_t (*instance_new)(void *user,
+                                  uint64_t id,
+                                  void **state);
+  /**
+   * Ends what `instance_new` made, exactly once: within torvyn_instance_free(),
+   * or at the end of the call that ran meanwhile, and within
+   * torvyn_instance_reset(). NULL for nothing.
+   */
+  void (*instance_free)(void *user,
+                        void *state);
+  /** torvyn_init(). `config` is borrowed for the callback. */
+  torvyn_status_t (*init)(void *user,
+                          void *state,
+                          struct torvyn_native_call *call,
+                          torvyn_str_t config);
+  /**
+   * torvyn_teardown(). What it answers but TORVYN_OK goes to the log alone.
+   */
+  torvyn_status_t (*teardown)(void *user,
+                              void *state,
+                              struct torvyn_native_call *call);
+  /** torvyn_pull(): emits an output, or answers TORVYN_NO_ELEMENT. */
+  torvyn_status_t (*pull)(void *user,
+                          void *state,
+                          struct torvyn_native_call *call);
+  /** torvyn_notify_backpressure(). */
+  torvyn_status_t (*notify_backpressure)(void *user,
+                                         void *state,
+                                         struct torvyn_native_call *call,
+                                         torvyn_signal_t signal);
+  /**
+   * torvyn_process(), and torvyn_process_batch() once for each element: emits
+   * an output, or answers TORVYN_NOTHING_EMITTED. `element` is borrowed for the
+   * callback, here and below; its `flow` is NULL where there is none.
+   */
+  torvyn_status_t (*process)(void *user,
+                             void *state,
+                             struct torvyn_native_call *call,
+                             const torvyn_element_t *element);
+  /**
+   * torvyn_push(), and torvyn_push_batch() once for each element. `*signal` is
+   * TORVYN_SIGNAL_READY before.
+   */
+  torvyn_status_t (*push)(void *user,
+                          void *state,
+                          struct torvyn_native_call *call,
+                          const torvyn_element_t *element,
+                          torvyn_signal_t *signal);
+  /** torvyn_complete(). */
+  torvyn_status_t (*complete)(void *user,
+                              void *state,
+                              struct torvyn_native_call *call);
+  /** torvyn_evaluate(). `*passes` is false before. */
+  torvyn_status_t (*evaluate)(void *user,
+                              void *state,
+                              struct torvyn_native_call *call,
+                              const torvyn_element_t *element,
+                              bool *passes);
+  /**
+   * torvyn_route(): names each port with torvyn_native_port(); none drops the
+   * element.
+   */
+  torvyn_status_t (*route)(void *user,
+                           void *state,
+                           struct torvyn_native_call *call,
+                           const torvyn_element_t *element);
+  /** torvyn_ingest(): emits an output, or answers TORVYN_NOTHING_EMITTED. */
+  torvyn_status_t (*ingest)(void *user,
+                            void *state,
+                            struct torvyn_native_call *call,
+                            const torvyn_element_t *element);
+  /** torvyn_flush(): emits any number of outputs. */
+  torvyn_status_t (*flush)(void *user,
+                           void *state,
+                           struct torvyn_native_call *call);
+} torvyn_native_t;
+
+/**
+ * Makes a component of the program's own functions. torvyn_linked_new() takes
+ * it as any other, and needs no imports for it.
+ *
+ * @param engine  Borrowed for the call. Its clock is what deadlines are
+ *                measured with; nothing is compiled.
+ * @param table   Copied; what its `user` points to stays the program's until
+ *                `finalizer` is called. Where `struct_size` is set, `finalizer`
+ *                runs once, whatever this call comes to.
+ * @param out     Where the component goes, owned by the caller
+ *                (torvyn_component_free()); NULL on failure.
+ * @param err     Where detail goes on a negative status, owned by the caller
+ *                (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              `*out` is a component.
+ * @retval TORVYN_ERROR_NO_ROLE   No callback is set that makes a role.
+ * @retval TORVYN_ERROR_ARGUMENT  A callback is set without the one that it
+ *                                belongs to, `struct_size` is not set, or the
+ *                                table is of a newer version and uses what this
+ *                                one lacks.
+ * @retval TORVYN_ERROR_NULL      `engine`, `table` or `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: any.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_component_native(const torvyn_engine_t *engine,
+                                        const torvyn_native_t *table,
+                                        torvyn_component_t **out,
+                                        torvyn_error_t **err);
+
+/* --------------------------------- What a native component's callback asks */
+
+/**
+ * Adds a copy of some bytes to the end of the output under way, which begins
+ * with the first of them. It may grow to 16 MiB.
+ *
+ * @param call   Lent to the callback that runs.
+ * @param bytes  Borrowed for the call; NULL where `len` is 0.
+ * @param len    Number of bytes.
+ * @param err    Where detail goes on a negative status, owned by the caller
+ *               (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              They are there.
+ * @retval TORVYN_ERROR_MEMORY    The output would be larger than 16 MiB, or the
+ *                                call's outputs than `buffer_limit`. Nothing
+ *                                changed; what to make of it is the callback's
+ *                                affair.
+ * @retval TORVYN_ERROR_STATE     The callback has returned.
+ * @retval TORVYN_ERROR_NULL      `call` or `bytes` is NULL.
+ * @retval TORVYN_ERROR_ARGUMENT  `len` is more than memory holds.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: the callback's, while it runs.
+ * Blocks: never.
+ * Cost:   no lock; no heap allocation or system call while the pool has a
+ *         buffer of the size. An output that outgrows its buffer (4 KiB, then
+ *         64 KiB, 1 MiB, 16 MiB) is copied to a larger one.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_native_append(torvyn_native_call_t *call,
+                                     const uint8_t *bytes,
+                                     size_t len,
+                                     torvyn_error_t **err);
+
+/**
+ * Makes room at the end of the output under way, to be written in place;
+ * torvyn_native_commit() makes content of it. What of it is not committed
+ * before the next torvyn_native_append(), torvyn_native_reserve() or
+ * torvyn_native_emit() is gone.
+ *
+ * @param call  Lent to the callback that runs.
+ * @param len   Number of bytes.
+ * @param out   Where the place of the room goes: `len` bytes, zeroed, valid
+ *              until the next call of a torvyn_native function with `call`;
+ *              NULL on failure.
+ * @param err   Where detail goes on a negative status, owned by the caller
+ *              (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK            `*out` is the room.
+ * @retval TORVYN_ERROR_MEMORY  As torvyn_native_append().
+ * @retval TORVYN_ERROR_STATE   The callback has returned.
+ * @retval TORVYN_ERROR_NULL    `call` or `out` is NULL.
+ * @retval TORVYN_ERROR_PANIC   A defect of the library.
+ *
+ * Thread: the callback's, while it runs.
+ * Blocks: never.
+ * Cost:   as torvyn_native_append(); the room is zeroed, so that nothing of
+ *         another component's shows in it.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_native_reserve(torvyn_native_call_t *call,
+                                      size_t len,
+                                      uint8_t **out,
+                                      torvyn_error_t **err);
+
+/**
+ * Makes the first bytes of the room content of the output under way. The rest
+ * of the room is gone.
+ *
+ * @param call  Lent to the callback that runs.
+ * @param len   Number of bytes, at most those reserved.
+ * @param err   Where detail goes on a negative status, owned by the caller
+ *              (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK              They are content.
+ * @retval TORVYN_ERROR_ARGUMENT  Less was reserved.
+ * @retval TORVYN_ERROR_STATE     The callback has returned.
+ * @retval TORVYN_ERROR_NULL      `call` is NULL.
+ * @retval TORVYN_ERROR_PANIC     A defect of the library.
+ *
+ * Thread: the callback's, while it runs.
+ * Blocks: never.
+ * Cost:   no heap allocation, lock or system call.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_native_commit(torvyn_native_call_t *call,
+                                     size_t len,
+                                     torvyn_error_t **err);
+
+/**
+ * Ends the output under way and emits it; where nothing was written it is
+ * empty. The next byte that is written begins another. `pull`, `process` and
+ * `ingest` emit one, and answer TORVYN_OK then; `flush` emits any number, in
+ * this order.
+ *
+ * @param call          Lent to the callback that runs.
+ * @param sequence      Position in the flow. For `process` and `ingest` the
+ *                      input's is taken instead.
+ * @param timestamp_ns  Nanoseconds since the Unix epoch; as `sequence`.
+ * @param content_type  Media type, UTF-8, at most 16 MiB; may be empty;
+ *                      borrowed for the call. It is the output's and its
+ *                      buffer's.
+ * @param err           Where detail goes on a negative status, owned by the
+ *                      caller (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK            It is emitted.
+ * @retval TORVYN_ERROR_STATE   The function has no output, or has emitted its
+ *                              one already, or the callback has returned.
+ * @retval TORVYN_ERROR_MEMORY  `flush` has emitted as many as `max_handles`, or
+ *                              an empty output needs a buffer past
+ *                              `buffer_limit`.
+ * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT `call` is NULL, or `content_type`
+ *                            is no text.
+ * @retval TORVYN_ERROR_PANIC   A defect of the library.
+ *
+ * Thread: the callback's, while it runs.
+ * Blocks: never.
+ * Cost:   no lock or system call; no heap allocation once there was a call with
+ *         as many outputs and as long a `content_type`.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_native_emit(torvyn_native_call_t *call,
+                                   uint64_t sequence,
+                                   uint64_t timestamp_ns,
+                                   torvyn_str_t content_type,
+                                   torvyn_error_t **err);
+
+/**
+ * Names a port that the element goes to, within `route`. Each call adds one, in
+ * this order.
+ *
+ * @param call  Lent to the callback that runs.
+ * @param name  The port's name, UTF-8, at most 16 MiB; borrowed for the call.
+ * @param err   Where detail goes on a negative status, owned by the caller
+ *              (torvyn_error_free()); NULL to do without.
+ *
+ * @retval TORVYN_OK           It is among the ports.
+ * @retval TORVYN_ERROR_STATE  The function is not `route`, or the callback has
+ *                             returned.
+ * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
+ *                             `call` is NULL, or `name` is no text.
+ * @retval TORVYN_ERROR_PANIC  A defect of the library.
+ *
+ * Thread: the callback's, while it runs.
+ * Blocks: never.
+ * Cost:   no lock or system call; no heap allocation once there was a call with
+ *         as many and as long names.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_native_port(torvyn_native_call_t *call,
+                                   torvyn_str_t name,
+                                   torvyn_error_t **err);
+
+/**
+ * Gives the callback's verdict a text, which torvyn_error_detail() has then. To
+ * be used as
+ *
+ *   return torvyn_native_fail(call, TORVYN_ERROR_INVALID_INPUT, text);
+ *
+ * It is the callback's answer that decides: this alone fails nothing.
+ *
+ * @param call  Lent to the callback that runs; NULL for no text.
+ * @param kind  TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *              _DEADLINE_EXCEEDED or _FATAL.
+ * @param text  Copied; what of it is not UTF-8 is replaced; at most 16 MiB,
+ *              more is cut off. May be empty; NULL for none.
+ *
+ * @return  `kind`; TORVYN_ERROR_ARGUMENT where that is no verdict.
+ *
+ * Thread: the callback's, while it runs.
+ * Blocks: never.
+ * Since:  0.1
+ */
+torvyn_status_t torvyn_native_fail(torvyn_native_call_t *call,
+                                   torvyn_status_t kind,
+                                   torvyn_str_t text);
+
+/**
+ * Whether what the callback still does is in vain: the call was cancelled, or
+ * its deadline passed. A callback that may take long asks now and then, and
+ * returns when it is told so; what it then answers does not matter.
+ *
+ * @param call  Lent to the callback that runs; NULL gives true.
+ *
+ * @return  Whether to stop.
+ *
+ * Thread: the callback's, while it runs.
+ * Blocks: never.
+ * Cost:   no heap allocation, lock or system call; some nanoseconds.
+ * Since:  0.1
+ */
+bool torvyn_native_should_stop(const torvyn_native_call_t *call);
 
 /* ----------------------------------------------------------------- Instance */
 
@@ -2146,7 +2646,9 @@ typedef enum torvyn_state {
 typedef struct torvyn_instance torvyn_instance_t;
 
 /**
- * What an instance may take and do. Zero in a field means the engine's default.
+ * What an instance may take and do. Zero in a field means the engine's default;
+ * each has the range that it has in torvyn_engine_config_t, and within a pool's
+ * slots `memory_limit` is at most the engine's.
  *
  * In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
  * In C++:  torvyn_instance_options_t options{};
@@ -2214,8 +2716,9 @@ typedef struct torvyn_instance_options {
  *
  * @retval TORVYN_OK                   `*out` is an instance.
  * @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot or no
- *                                     address space is left, or the component
- *                                     is larger than a slot.
+ *                                     address space is left, the component is
+ *                                     larger than a slot, or `instance_new` of
+ *                                     a native one refused.
  * @retval TORVYN_ERROR_WASI           A granted directory does not open.
  * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
  *                            function was stopped.
@@ -2360,7 +2863,9 @@ torvyn_cancel_t *torvyn_instance_cancel_handle(const torvyn_instance_t *instance
  * Where no call runs, the next one on the instance is stopped: it returns
  * TORVYN_ERROR_CANCELLED before the component runs, and the instance stays as
  * it was. A call that ends by itself first is not stopped, nor is the one after
- * it. In a batch, the element at hand or the next one is stopped.
+ * it. In a batch, the element at hand or the next one is stopped. A callback of
+ * a native component is told (torvyn_native_should_stop()), and its call counts
+ * as stopped when it has returned.
  *
  * @param cancel  Borrowed for the call; NULL does nothing.
  *
@@ -2484,8 +2989,10 @@ typedef struct torvyn_stats {
  *                  (torvyn_error_free()); NULL to do without.
  *
  * @retval TORVYN_OK                   Set.
- * @retval TORVYN_ERROR_FUEL_DISABLED  The engine does not count fuel; set
- *                                     `fuel` of torvyn_engine_config_t.
+ * @retval TORVYN_ERROR_FUEL_DISABLED  The engine does not count fuel (set
+ *                                     `fuel` of torvyn_engine_config_t), or the
+ *                                     component is native.
+ * @retval TORVYN_ERROR_STATE          The latest reset failed: reset it again.
  * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
@@ -2498,7 +3005,8 @@ torvyn_status_t torvyn_instance_set_fuel(torvyn_instance_t *instance,
                                          torvyn_error_t **err);
 
 /**
- * The fuel that is left: after a call, what that call left over.
+ * The fuel that is left: after a call, what that call left over; after a reset
+ * that failed, none.
  *
  * @param instance  Used by no other call meanwhile.
  * @param out       Where the units go; 0 but for TORVYN_OK.
@@ -2506,7 +3014,8 @@ torvyn_status_t torvyn_instance_set_fuel(torvyn_instance_t *instance,
  *                  (torvyn_error_free()); NULL to do without.
  *
  * @retval TORVYN_OK                 `*out` is set.
- * @retval TORVYN_FUEL_OFF           The engine does not count fuel.
+ * @retval TORVYN_FUEL_OFF           The engine does not count fuel, or the
+ *                                   component is native.
  * @retval TORVYN_ERROR_BUSY, _NULL  Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC        A defect of the library; POISONED.
  *
@@ -2520,8 +3029,9 @@ torvyn_status_t torvyn_instance_fuel_remaining(torvyn_instance_t *instance,
                                                torvyn_error_t **err);
 
 /**
- * What the instance holds of memory now. torvyn_instance_stats() has the
- * figures of the latest call's end and needs no pause between calls.
+ * What the instance holds of memory now; of a native component's nothing is
+ * known. torvyn_instance_stats() has the figures of the latest call's end and
+ * needs no pause between calls.
  *
  * @param instance  Used by no other call meanwhile.
  * @param out       `struct_size` is set by the caller; the rest is filled, with
@@ -2587,6 +3097,8 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2600,6 +3112,7 @@ torvyn_status_t torvyn_init(torvyn_instance_t *instance,
 /**
  * Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
  * What the component does wrong in it is no error: it never stops a shutdown.
+ * It goes to the log (torvyn_engine_config_t).
  *
  * @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
  *                  NEW one is torn down without calling the component.
@@ -2644,6 +3157,8 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2665,6 +3180,10 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  *                  (torvyn_error_free()); NULL to do without.
  *
  * @retval TORVYN_OK              It was told.
+ * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+ *         _DEADLINE_EXCEEDED     A native component's own verdict, as others
+ *                                give none here; the instance stays READY.
+ * @retval TORVYN_ERROR_FATAL     The same; FAILED.
  * @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                A budget or a cancel ended the call; POISONED,
@@ -2672,6 +3191,8 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  *                                began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
  *                                Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL  A native component answered what is none
+ *                                of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2707,6 +3228,8 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2758,6 +3281,8 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  *                                     did not run.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2796,6 +3321,8 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2843,6 +3370,8 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  *                                     did not run.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2877,6 +3406,8 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2910,6 +3441,8 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2947,6 +3480,8 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -2986,6 +3521,8 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3020,6 +3557,8 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+ *                                     of its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.

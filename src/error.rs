@@ -1,5 +1,6 @@
 //! Errors as values: what happened, to which component, in which function, and what to do.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::contract::{ComponentId, Function, ProcessErrorKind};
@@ -83,6 +84,17 @@ pub struct Error {
     pub trap: Option<TrapCode>,
     /// The guest's frames, innermost first.
     pub backtrace: Vec<String>,
+    /// Set where the failure ended its instance: it is FAILED or POISONED by it.
+    pub fatal: bool,
+}
+
+/// `text` in one line: a component's text may hold anything.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 impl Error {
@@ -96,6 +108,7 @@ impl Error {
             function: None,
             trap: None,
             backtrace: Vec::new(),
+            fatal: false,
         })
     }
 
@@ -107,14 +120,25 @@ impl Error {
         self
     }
 
-    /// Whether the instance can take no further element without a reset.
+    /// Says that the failure ended its instance.
+    #[must_use]
+    pub fn fatal(mut self: Box<Self>) -> Box<Self> {
+        self.fatal = true;
+        self
+    }
+
+    /// Whether the instance can take no further element without a reset, by this failure.
     pub fn is_fatal(&self) -> bool {
-        use ErrorKind as K;
-        matches!(
-            self.kind,
-            K::Trap | K::Fuel | K::Deadline | K::Cancelled | K::Memory | K::HostFunction | K::Panic
-                | K::Internal | K::Guest(ProcessErrorKind::Fatal)
-        )
+        self.fatal
+    }
+
+    /// What happened, for a reader who knows the component and the function.
+    pub fn what(&self) -> Cow<'_, str> {
+        match self.kind {
+            ErrorKind::Guest(kind) if self.message.is_empty() => format!("answered {}", kind.name()).into(),
+            ErrorKind::Guest(kind) => format!("answered {}: {}", kind.name(), self.message).into(),
+            _ => Cow::from(&*self.message),
+        }
     }
 
     /// Whether the same call may succeed when it is made again later, unchanged.
@@ -135,9 +159,6 @@ impl fmt::Display for Error {
             (None, Some(function)) => write!(f, "{}: ", function.name())?,
             (None, None) => {}
         }
-        if let ErrorKind::Guest(kind) = self.kind {
-            write!(f, "answered {}{}", kind.name(), if self.message.is_empty() { "" } else { ": " })?;
-        }
-        f.write_str(&self.message)
+        f.write_str(&self.what())
     }
 }

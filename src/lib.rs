@@ -3,7 +3,7 @@
 //! - [`contract`]: the WIT types in Rust and the host side of their resources.
 //! - [`engine`]: configuration, compilation, linking, instances, calls, limits, the clock. Its
 //!   `traits` are the seam.
-//! - [`direct`] and [`general`]: the two ways in which a component runs.
+//! - [`direct`], [`general`] and [`native`]: the ways in which a component runs.
 //! - [`wasi`]: what components are granted of WASI.
 //! - [`ffi`]: the C ABI; `include/torvyn.h` is generated from it.
 //! - [`error`]: errors as values.
@@ -16,5 +16,6 @@ pub mod engine;
 pub mod error;
 pub mod ffi;
 pub mod general;
+pub mod native;
 #[cfg(feature = "wasi")]
 pub mod wasi;

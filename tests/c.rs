@@ -1,2 +1,393 @@
+//! The C side of the library, tested as C: each program of `tests/c` is compiled with the system's
+//! compiler against the shared library that cargo built for this test, and run on the guests; the
+//! header is compiled alone; header, symbols and `src/ffi` are held against each other.
+//!
+//! | variable | value | |
+//! |---|---|---|
+//! | `TORVYN_C_WRAP` | `asan` | AddressSanitizer with leak detection, and UndefinedBehaviorSanitizer |
+//! | | `tsan` | ThreadSanitizer, on the programs with threads |
+//! | | `valgrind` | memcheck, on the programs that are not about time or signals |
+//! | `TORVYN_C_TSAN_RT` | path | a runtime of ThreadSanitizer to link instead of the compiler's, see `Wrap::Tsan` |
+//! | `TORVYN_SOAK` | number | instances in the soak's longest loop; 2000 where it is not set |
+//! | `CC`, `CXX` | command | the compilers; `cc` and `c++` where they are not set |
+
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// What a program runs under, and what has to be said to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrap {
+    Plain,
+    /// `use_sigaltstack=0`: the sanitizer takes the alternate stack away from a thread that ends,
+    /// whosever it is by then, and Wasmtime has set its own there.
+    Asan,
+    /// Sees what the library does only where that was built for it, too:
+    ///
+    /// ```text
+    /// export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/tsan
+    /// export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
+    /// export TORVYN_C_TSAN_RT=$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-gnu/lib/librustc-stable_rt.tsan.a
+    /// TORVYN_C_WRAP=tsan cargo test --target x86_64-unknown-linux-gnu --test c
+    /// ```
+    ///
+    /// Of any other library it hears no atomic operation, and so must believe none of its accesses
+    /// (`tests/c/tsan.supp`): what is checked then is that the header's thread rules suffice for a
+    /// caller, and that the library's own checks hold in another timing.
+    Tsan,
+    /// No flag of Wasmtime's is needed: traps come as SIGILL and SIGFPE, which valgrind passes on
+    /// (and comments, if it may). Reservations of 4 GiB it only warns of. A component that reads
+    /// outside of its memory is an error to memcheck, so the programs that have one are left out.
+    Valgrind,
+}
+
+impl Wrap {
+    fn chosen() -> Self {
+        match env::var("TORVYN_C_WRAP").as_deref() {
+            Err(_) | Ok("" | "none") => Wrap::Plain,
+            Ok("asan") => Wrap::Asan,
+            Ok("tsan") => Wrap::Tsan,
+            Ok("valgrind") => Wrap::Valgrind,
+            Ok(other) => panic!("TORVYN_C_WRAP is `{other}`: want none, asan, tsan or valgrind"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Wrap::Plain => "plain",
+            Wrap::Asan => "asan",
+            Wrap::Tsan => "tsan",
+            Wrap::Valgrind => "valgrind",
+        }
+    }
+
+    /// Flags for the compiler, and symbols that the program has where they took effect.
+    fn flags(self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self {
+            Wrap::Plain | Wrap::Valgrind => (&[], &[]),
+            Wrap::Asan => (
+                &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
+                &["__asan_init", "__ubsan_handle_"],
+            ),
+            Wrap::Tsan => (&["-fsanitize=thread"], &["__tsan_init"]),
+        }
+    }
+
+    /// How many times slower than usual a program runs (`TORVYN_C_SLOW` in `check.h`).
+    fn slow(self) -> u32 {
+        match self {
+            Wrap::Plain => 1,
+            Wrap::Asan => 3,
+            Wrap::Tsan => 10,
+            Wrap::Valgrind => 20,
+        }
+    }
+
+    fn command(self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        match self {
+            Wrap::Plain => {}
+            Wrap::Asan => {
+                let options = "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:use_sigaltstack=0";
+                command.env("ASAN_OPTIONS", options).env("UBSAN_OPTIONS", "print_stacktrace=1");
+            }
+            Wrap::Tsan => {
+                let suppressions = format!(":suppressions={}", tests().join("c/tsan.supp").display());
+                let instrumented = symbols(&library(), &["-D", "--undefined-only"]).contains("__tsan_func_entry");
+                let suppressions = if instrumented { "" } else { &suppressions };
+                command
+                    .env("TSAN_OPTIONS", format!("halt_on_error=0:exitcode=66:second_deadlock_stack=1{suppressions}"));
+            }
+            Wrap::Valgrind => {
+                command = Command::new("valgrind");
+                // Threads that live on keep their thread-local memory, which is `possible`.
+                command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--num-callers=30"]);
+                command.args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"]);
+                command.arg("--sigill-diagnostics=no").arg(program);
+            }
+        }
+        command.env("TORVYN_C_SLOW", self.slow().to_string());
+        command
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn tests() -> PathBuf {
+    root().join("tests")
+}
+
+/// The shared library that cargo built with the rlib which this test is linked with: one run of the
+/// compiler writes both beside this executable. (`target/PROFILE/libtorvyn.so` is another matter:
+/// `cargo test` leaves there what `cargo build` once put.)
+fn library() -> PathBuf {
+    let executable = env::current_exe().unwrap();
+    let library = executable.with_file_name("libtorvyn.so");
+    let written = |path: &Path| {
+        let metadata = fs::metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        metadata.modified().unwrap()
+    };
+    let (ours, rlib) = (written(&library), written(&library.with_extension("rlib")));
+    let apart = ours.duration_since(rlib).unwrap_or_else(|e| e.duration());
+    assert!(apart < Duration::from_secs(120), "{} is not of the same build as the rlib", library.display());
+    library
+}
+
+/// Where programs are built, with the library under every name that a program may look for.
+fn scratch() -> &'static Path {
+    static SCRATCH: OnceLock<PathBuf> = OnceLock::new();
+    SCRATCH.get_or_init(|| {
+        let library = library();
+        let profile = library.ancestors().nth(2).and_then(Path::file_name).unwrap();
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c").join(profile).join(Wrap::chosen().name());
+        fs::create_dir_all(&scratch).unwrap();
+        for name in ["libtorvyn.so", concat!("libtorvyn.so.", env!("CARGO_PKG_VERSION_MAJOR"))] {
+            let link = scratch.join(name);
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(&library, &link).unwrap();
+        }
+        scratch
+    })
+}
+
+fn compiler(variable: &str, default: &str) -> Command {
+    let chosen = env::var(variable).ok().filter(|c| !c.trim().is_empty()).unwrap_or_else(|| default.into());
+    let mut words = chosen.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or(default));
+    command.args(words).args(["-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+    command
+}
+
+fn cc() -> Command {
+    let mut command = compiler("CC", "cc");
+    command.arg("-std=c99");
+    command
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs what must succeed; its output is shown where it does not.
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(output.status.success(), "{command:?}\n{}{}", said(&output), output.status);
+    said(&output)
+}
+
+fn symbols(file: &Path, flags: &[&str]) -> String {
+    run(Command::new("nm").args(flags).arg(file))
+}
+
+fn program(name: &str, under: &[Wrap]) {
+    let wrap = Wrap::chosen();
+    if wrap != Wrap::Plain && !under.contains(&wrap) {
+        println!("skipped: not meant for {}", wrap.name());
+        return;
+    }
+    let (flags, proofs) = wrap.flags();
+    let scratch = scratch();
+    let program = scratch.join(name);
+    let mut compile = cc();
+    compile.arg("-g").args(flags).arg(format!("-DTORVYN_LIBRARY=\"{}\"", scratch.join("libtorvyn.so").display()));
+    compile.arg("-I").arg(root().join("include")).arg("-o").arg(&program);
+    let runtime = env::var_os("TORVYN_C_TSAN_RT").filter(|_| wrap == Wrap::Tsan);
+    match &runtime {
+        None => compile.arg(tests().join("c").join(name).with_extension("c")),
+        Some(runtime) => {
+            let object = program.with_extension("o");
+            let source = tests().join("c").join(name).with_extension("c");
+            let mut compile_only = cc();
+            compile_only.arg("-g").args(flags).arg("-I").arg(root().join("include"));
+            run(compile_only.arg("-c").arg(source).arg("-o").arg(&object));
+            compile = Command::new(cc().get_program());
+            compile.arg("-o").arg(&program).arg(object).args(["-rdynamic", "-Wl,--whole-archive"]);
+            compile.arg(runtime).arg("-Wl,--no-whole-archive")
+        }
+    };
+    // `--as-needed`: a program that names no function of the library is not linked with it.
+    compile.arg("-L").arg(scratch).arg("-Wl,--as-needed").arg("-ltorvyn");
+    compile.arg(format!("-Wl,-rpath,{}", scratch.display())).args(["-lpthread", "-ldl", "-lm"]);
+    run(&mut compile);
+    let has = symbols(&program, &[]);
+    for proof in proofs {
+        assert!(has.contains(proof), "{} has no {proof}: the sanitizer is not linked in", program.display());
+    }
+    let began = Instant::now();
+    let output = run(wrap.command(&program).arg(tests().join("guests")));
+    println!("{output}{name} under {}: {:.1} s", wrap.name(), began.elapsed().as_secs_f64());
+}
+
+macro_rules! programs {
+    ($($name:ident: $($wrap:ident)*;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                program(stringify!($name), &[$(Wrap::$wrap),*]);
+            }
+        )*
+
+        const PROGRAMS: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+programs! {
+    components: Asan Valgrind;
+    streaming: Asan Valgrind;
+    verdicts: Asan Valgrind;
+    budgets: Asan Tsan;
+    memory: Asan Valgrind;
+    log: Asan Tsan Valgrind;
+    null: Asan Valgrind;
+    misuse: Asan Tsan Valgrind;
+    threads: Asan Tsan;
+    soak: Asan;
+    process: Asan;
+    unload: Asan;
+}
+
 #[test]
-fn where_am_i() { println!("{:?}", std::env::current_exe()); println!("{:?}", std::env::vars().filter(|(k,_)| k.starts_with("CARGO")).collect::<Vec<_>>()); }
+fn every_program_is_run() {
+    for entry in fs::read_dir(tests().join("c")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "c") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(PROGRAMS.contains(&name), "{name}.c stands in tests/c, but not in tests/c.rs");
+        }
+    }
+}
+
+/* ---- the header --------------------------------------------------------------- */
+
+fn header() -> String {
+    fs::read_to_string(root().join("include/torvyn.h")).unwrap()
+}
+
+#[test]
+fn the_header_compiles_alone_and_twice() {
+    let check = |mut compiler: Command, name: &str, standard: &str| {
+        for (times, text) in
+            [("alone", "#include \"torvyn.h\"\n"), ("twice", "#include \"torvyn.h\"\n#include \"torvyn.h\"\n")]
+        {
+            // A function that uses it, since an empty unit is a mistake of its own in C.
+            let text =
+                format!("{text}int torvyn_test_uses(void);\nint torvyn_test_uses(void) {{ return TORVYN_OK; }}\n");
+            let source = scratch().join(format!("{times}.{name}"));
+            fs::write(&source, text).unwrap();
+            run(compiler.arg(standard).arg("-fsyntax-only").arg("-I").arg(root().join("include")).arg(&source));
+        }
+    };
+    check(compiler("CC", "cc"), "c", "-std=c99");
+    check(compiler("CC", "cc"), "c", "-std=c11");
+    // A machine needs no C++ compiler for the library.
+    let asked = env::var_os("CXX").is_some();
+    let there = Command::new("c++").arg("--version").output().is_ok_and(|o| o.status.success());
+    if asked || there {
+        check(compiler("CXX", "c++"), "cpp", "-std=c++17");
+    } else {
+        println!("skipped: no C++ compiler (c++, or what CXX names)");
+    }
+}
+
+/// A C text without its comments and preprocessor lines.
+fn bare(text: &str) -> String {
+    let mut code = String::new();
+    let mut rest = text;
+    while let Some(from) = rest.find("/*") {
+        code.push_str(&rest[..from]);
+        rest = rest[from..].split_once("*/").map_or("", |(_, after)| after);
+    }
+    let joined = (code + rest).replace("\\\n", " ");
+    joined.lines().filter(|line| !line.trim_start().starts_with('#')).map(|line| format!("{line}\n")).collect()
+}
+
+/// The functions that the header declares, and whether they take a pointer.
+fn declared() -> Vec<(String, bool)> {
+    let code = bare(&header());
+    let functions = code.split(';').filter_map(|statement| {
+        let (before, parameters) = statement.split_once('(')?;
+        let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+        name.starts_with("torvyn_").then(|| (name.to_owned(), parameters.contains('*')))
+    });
+    functions.collect()
+}
+
+#[test]
+fn the_library_exports_what_the_header_declares() {
+    let table = symbols(&library(), &["-D", "--defined-only"]);
+    let exported: BTreeSet<_> = table
+        .lines()
+        .filter_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [_, "A", _] => None, // the name of a version
+            [_, _, name] => Some(name.split('@').next().unwrap_or(name).to_owned()),
+            _ => None,
+        })
+        .collect();
+    same("exported", &exported);
+}
+
+/// `functions` must be those that the header declares.
+fn same(what: &str, functions: &BTreeSet<String>) {
+    let declared: BTreeSet<_> = declared().into_iter().map(|(name, _)| name).collect();
+    assert!(declared.len() > 60, "the header was not understood: {declared:?}");
+    let missing: Vec<_> = declared.difference(functions).collect();
+    let foreign: Vec<_> = functions.difference(&declared).collect();
+    assert!(missing.is_empty() && foreign.is_empty(), "not {what}: {missing:?}; {what}, not declared: {foreign:?}");
+}
+
+#[test]
+fn every_function_is_called_with_null() {
+    let program = bare(&fs::read_to_string(tests().join("c/null.c")).unwrap());
+    let calls = |name: &str| program.match_indices(&format!("{name}(")).count() > 0;
+    let missing: Vec<_> = declared().into_iter().filter(|(name, pointer)| *pointer && !calls(name)).collect();
+    assert!(missing.is_empty(), "tests/c/null.c lacks {missing:?}");
+}
+
+/* ---- src/ffi ------------------------------------------------------------------- */
+
+/// The text between `text`'s first bracket `open` and its partner, and what follows.
+fn bracketed(text: &str, open: char, close: char) -> Option<(&str, &str)> {
+    let from = text.find(open)?;
+    let mut depth = 0;
+    for (at, c) in text.char_indices().skip_while(|(at, _)| *at < from) {
+        depth += i32::from(c == open) - i32::from(c == close);
+        if depth == 0 {
+            return Some((&text[from + 1..at], &text[at + 1..]));
+        }
+    }
+    None
+}
+
+#[test]
+fn every_exported_function_is_one_guard() {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(root().join("src/ffi")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
+        for (at, mark) in code.match_indices("no_mangle") {
+            let function = &code[at + mark.len()..];
+            let name = function.split_once("fn ").unwrap().1.split('(').next().unwrap().to_owned();
+            let (body, _) = bracketed(function, '{', '}').unwrap();
+            let guard = body.trim().strip_prefix("ffi!");
+            let (_, after) = guard.and_then(|guard| bracketed(guard, '(', ')')).unwrap_or(("", "nothing"));
+            let single = guard.is_some_and(|guard| guard.starts_with('(')) && after.trim().is_empty();
+            assert!(single, "{}: {name}: the body is not one ffi!", path.display());
+            found.insert(name);
+        }
+        assert!(!code.contains("export_name"), "{}: only no_mangle is looked for", path.display());
+    }
+    same("marked no_mangle", &found);
+}

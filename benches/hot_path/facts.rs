@@ -22,8 +22,11 @@ fn one(key: Key, task: &Task) -> Result<Box<dyn Way>> {
     key.make(task, 1)?.pop().ok_or_else(|| format!("{key} cannot do {}", task.work.name()).into())
 }
 
+/// In the steady state: threads that the first call starts have started.
 fn warm(key: Key, task: &Task) -> Result<Box<dyn Way>> {
     let mut way = one(key, task)?;
+    measure::run(&mut *way, task, ELEMENTS);
+    std::thread::sleep(Duration::from_millis(20));
     measure::run(&mut *way, task, ELEMENTS);
     Ok(way)
 }
@@ -31,7 +34,7 @@ fn warm(key: Key, task: &Task) -> Result<Box<dyn Way>> {
 /// The traced copy: counts nothing itself, but marks what is to be counted.
 pub fn traced(key: Key, task: &Task) -> Result<()> {
     let mut way = warm(key, task)?;
-    syscalls::marked(|| _ = measure::run(&mut *way, task, ELEMENTS));
+    syscalls::marked(|| _ = black_box(way.run(ELEMENTS)));
     Ok(())
 }
 
@@ -42,7 +45,9 @@ pub fn steady_state() -> Result<()> {
     assert!(boxes == ELEMENTS && inside > 0, "allocations are not counted: {boxes} of {ELEMENTS}, {inside} inside");
 
     println!("Per element in the steady state: heap allocations / system calls of the calling thread");
-    println!("(the counter counted {boxes} for {ELEMENTS} boxes, and {inside} for a new engine inside of libtorvyn.so)");
+    println!(
+        "(the counter counted {boxes} for {ELEMENTS} boxes, and {inside} for a new engine inside of libtorvyn.so)"
+    );
     print!("{:34}", "");
     KEYS.iter().for_each(|key| print!("{:>24}", key.name()));
     println!();
@@ -51,7 +56,7 @@ pub fn steady_state() -> Result<()> {
         print!("{:22}{:>12}", task.work.name(), bytes(task.payload_bytes()));
         for key in KEYS {
             let mut way = warm(key, &task)?;
-            let heap = heap::counted(|| _ = measure::run(&mut *way, &task, ELEMENTS));
+            let heap = heap::counted(|| _ = black_box(way.run(ELEMENTS)));
             let payload = task.payload.len().to_string();
             let calls = match syscalls::count(&[TRACED, key.short(), task.work.name(), &payload]) {
                 Ok(counted) => {
@@ -117,5 +122,5 @@ pub fn threads(effort: Effort) -> Result<()> {
 
 /// A size as people write it.
 pub fn bytes(n: usize) -> String {
-    if n >= 1024 && n % 1024 == 0 { format!("{} KiB", n >> 10) } else { format!("{n} bytes") }
+    if n >= 1024 && n.is_multiple_of(1024) { format!("{} KiB", n >> 10) } else { format!("{n} bytes") }
 }

@@ -20,7 +20,7 @@ use work::{Task, Work};
 
 const USAGE: &str = "\
 usage: cargo bench -p torvyn-bench [-- OPTION]
-  (none)                            the whole run, about two minutes
+  (none)                            the whole run, about half a minute
   --quick                           the same in a hurry, for trying it
   --only WAY WORK BYTES SECONDS     runs nothing else for so long, e.g. for a profiler
 WAY is direct, general, typed, val, c-api, extism, bare or native;
@@ -53,6 +53,7 @@ fn task(work: &str, bytes: &str) -> Result<Task> {
 fn everything(effort: Effort) -> Result<()> {
     let start = Instant::now();
     println!("libtorvyn: {}", library::torvyn()?.display());
+    println!("machine:   {}", machine());
     println!("each figure: the median of {} rounds of some {:?}\n", effort.rounds, effort.round);
     let mut rows = Vec::new();
     for task in work::tasks() {
@@ -76,6 +77,16 @@ fn everything(effort: Effort) -> Result<()> {
     println!("hot-path.csv and hot-path.svg are in {}", results.display());
     println!("{:.0} s in all", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// What figures depend on: the processor, and whether others use it.
+fn machine() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let (cpus, load) = (read("/proc/cpuinfo"), read("/proc/loadavg"));
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
+    let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
+    let load = load.split(' ').next().unwrap_or_default();
+    format!("{}, {cores} cores, load average {load}", model.unwrap_or(std::env::consts::ARCH))
 }
 
 /// For profilers: one way, one work.

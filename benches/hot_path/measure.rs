@@ -14,7 +14,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    pub const FULL: Effort = Effort { round: Duration::from_millis(12), rounds: 15 };
+    pub const FULL: Effort = Effort { round: Duration::from_millis(5), rounds: 31 };
     /// For trying the benchmark itself.
     pub const QUICK: Effort = Effort { round: Duration::from_millis(2), rounds: 3 };
 }

@@ -117,12 +117,7 @@ fn lines(svg: &mut String, rows: &[Row]) {
         let colour = colour(key);
         let path: Vec<String> =
             points.iter().map(|row| format!("{:.1} {:.1}", x(row.payload_bytes), axis.at(row.ns.median))).collect();
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\" {}/>",
-            path.join("L"),
-            stroke(key)
-        );
+        let _ = writeln!(svg, "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\" {}/>", path.join("L"), stroke(key));
         for row in points {
             let (x, y) = (x(row.payload_bytes), axis.at(row.ns.median));
             // The spread, where it can be seen.
@@ -151,7 +146,7 @@ fn dots(svg: &mut String, rows: &[Row], works: &[Work], end: f64) {
     let axis = Axis::of(rows(), LEFT + 20.0, RIGHT);
     let _ = writeln!(
         svg,
-        "<text x=\"{LEFT}\" y=\"{}\" font-size=\"16\" font-weight=\"bold\">Time per element: other work, 64 bytes</text>",
+        "<text x=\"{LEFT}\" y=\"{}\" font-size=\"16\" font-weight=\"bold\">Time per element: other work, 64 bytes (colours as above)</text>",
         ROWS - 40.0
     );
     for (x, name) in axis.ticks() {

@@ -20,14 +20,14 @@ pub struct Row {
 impl Row {
     pub fn of(task: &Task, ways: &[Box<dyn Way>], spreads: Vec<Spread>) -> Vec<Row> {
         let torvyn = ways.iter().position(|way| way.key() == Key::Direct).map_or(f64::NAN, |i| spreads[i].median);
-        let row = |(way, ns): (&Box<dyn Way>, Spread)| Row {
+        let row = |(way, ns): (Key, Spread)| Row {
             work: task.work,
             payload_bytes: task.payload_bytes(),
-            way: way.key(),
+            way,
             ns,
             ratio: ns.median / torvyn,
         };
-        ways.iter().zip(spreads).map(row).collect()
+        ways.iter().map(|way| way.key()).zip(spreads).map(row).collect()
     }
 }
 

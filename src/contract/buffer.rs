@@ -67,6 +67,22 @@ impl Buffer {
         true
     }
 
+    /// Makes the content `by` bytes longer, which [`Buffer::capacity`] must allow: the new bytes,
+    /// zero.
+    #[inline]
+    pub fn lengthen(&mut self, by: usize) -> &mut [u8] {
+        let size = self.bytes.len();
+        debug_assert!(by <= self.capacity() - size);
+        self.bytes.resize(size + by, 0);
+        &mut self.bytes[size..]
+    }
+
+    /// Cuts the content off after `size` bytes.
+    #[inline]
+    pub fn truncate(&mut self, size: usize) {
+        self.bytes.truncate(size);
+    }
+
     /// Overwrites from `offset`, which must not pass the content's end; false as for `append`.
     pub fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
         if bytes.len() > self.capacity() - offset {
@@ -79,8 +95,12 @@ impl Buffer {
     }
 }
 
+// The box is what goes in and out of a cache, so that neither moves the buffer nor allocates.
+#[allow(clippy::vec_box)]
+type Idle = Vec<Box<Buffer>>;
+
 thread_local! {
-    static CACHE: RefCell<[Vec<Box<Buffer>>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
+    static CACHE: RefCell<[Idle; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
 }
 
 /// What all threads share of one size class; made when the first cache overflows.
@@ -135,7 +155,7 @@ pub fn release(mut buffer: Box<Buffer>) {
 
 /// Moves half of a full cache to the reserve, or to the allocator where that is full too.
 #[cold]
-fn overflow(idle: &mut Vec<Box<Buffer>>, class: usize) {
+fn overflow(idle: &mut Idle, class: usize) {
     for buffer in idle.drain(CLASSES[class].cached / 2..) {
         if reserve(class).push(buffer).is_err() {
             break; // the drain drops the rest

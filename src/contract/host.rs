@@ -2,13 +2,18 @@
 //! `flow-context` and `buffer-allocator` of `wit/torvyn-streaming/types.wit` do.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::ComponentId;
 use super::buffer::{self, Buffer};
 use super::lent::Loan;
+use crate::direct::wasi::{Stdio, WasiResource};
+use crate::engine::Engine;
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::grants::Grants;
 use crate::engine::limits::Limits;
+use crate::engine::log::{Level, Lines};
 
 /// A breach of the canonical ABI or of a resource's rules: the guest is trapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +39,8 @@ pub enum Breach {
     BadDiscriminant,
     #[error("realloc return: beyond end of memory")]
     Realloc,
+    #[error("the host has no randomness")]
+    NoRandomness,
     #[error("the component holds {0} handles, its limit (raise `max_handles`)")]
     TooManyHandles(u32),
 }
@@ -61,6 +68,8 @@ enum Kind {
     Payload,
     /// `borrow<flow-context>` of the element that the call lends.
     Context,
+    /// A standard stream of WASI.
+    Stdio(Stdio),
 }
 
 #[derive(Debug)]
@@ -210,6 +219,27 @@ impl Handles {
         Ok(())
     }
 
+    /// A handle of a standard stream.
+    pub fn open_stdio(&mut self, stdio: Stdio) -> Checked<u32> {
+        self.insert(Kind::Stdio(stdio), None)
+    }
+
+    /// Which standard stream a handle of type `ty` is.
+    pub fn stdio(&self, index: u32, ty: WasiResource) -> Checked<Stdio> {
+        match (self.get(index)?.kind, ty) {
+            (Kind::Stdio(Stdio::In), WasiResource::Input) => Ok(Stdio::In),
+            (Kind::Stdio(stdio @ (Stdio::Out | Stdio::Err)), WasiResource::Output) => Ok(stdio),
+            _ => Err(Breach::WrongType(index, "stream")),
+        }
+    }
+
+    /// `resource.drop` of a standard stream.
+    pub fn drop_stdio(&mut self, index: u32, ty: WasiResource) -> Checked<()> {
+        self.stdio(index, ty)?;
+        self.remove(index);
+        Ok(())
+    }
+
     /// Takes an owned buffer out of the table: it is the host's now.
     #[inline]
     pub fn take_buffer(&mut self, index: u32) -> Checked<Box<Buffer>> {
@@ -287,6 +317,37 @@ impl Handles {
     }
 }
 
+/// What a guest prints, on its way to the log.
+#[derive(Debug)]
+pub struct Printed {
+    engine: Engine,
+    id: ComponentId,
+    out: Lines,
+    err: Lines,
+}
+
+impl Printed {
+    /// For the instance `id`.
+    pub fn new(engine: &Engine, id: ComponentId) -> Self {
+        Self { engine: engine.clone(), id, out: Lines::default(), err: Lines::default() }
+    }
+
+    fn take(&mut self, stdio: Stdio, bytes: &[u8]) {
+        let (lines, level) = match stdio {
+            Stdio::Err => (&mut self.err, Level::Warn),
+            Stdio::In | Stdio::Out => (&mut self.out, Level::Info),
+        };
+        lines.take(bytes, |line| self.engine.log(level, Some(self.id), None, line));
+    }
+}
+
+impl Drop for Printed {
+    fn drop(&mut self) {
+        self.out.end(|line| self.engine.log(Level::Info, Some(self.id), None, line));
+        self.err.end(|line| self.engine.log(Level::Warn, Some(self.id), None, line));
+    }
+}
+
 /// The state of one store: what host functions reach.
 #[derive(Debug)]
 pub struct Host {
@@ -306,6 +367,10 @@ pub struct Host {
     pub ends: u64,
     /// Whether calls use fuel.
     pub fuel: bool,
+    /// What the guest prints on the direct path.
+    pub printed: Printed,
+    /// When the instance was made: where its monotonic clock begins.
+    pub born: Instant,
     /// What the direct path keeps.
     pub canon: crate::direct::canon::Canon,
     /// The caller's name for the instance.
@@ -372,12 +437,15 @@ impl Host {
     /// Checks that `index` is a flow context that the guest may ask.
     #[inline]
     pub fn flow(&self, index: u32) -> Checked<&Loan> {
-        if index != LENT {
-            if self.handles.get(index)?.kind != Kind::Context {
-                return Err(Breach::WrongType(index, "flow-context"));
-            }
+        if index != LENT && self.handles.get(index)?.kind != Kind::Context {
+            return Err(Breach::WrongType(index, "flow-context"));
         }
         Ok(&self.loan)
+    }
+
+    /// Takes what a guest prints on the direct path: a line of the log for each line.
+    pub fn print(&mut self, stdio: Stdio, bytes: &[u8]) {
+        self.printed.take(stdio, bytes);
     }
 
     /// `capability-query.has-capability`: what was granted when linking.

@@ -60,16 +60,12 @@ unsafe impl Sync for Loan {}
 
 impl Loan {
     /// Nothing lent.
-    pub const NONE: Loan = Loan {
-        payload: Span::EMPTY,
-        content_type: Span::EMPTY,
-        flow: None,
-    };
+    pub const NONE: Loan = Loan { payload: Span::EMPTY, content_type: Span::EMPTY, flow: None };
 
     /// Lends `element` to whatever `run` does with `holder`, whose loan `find` gives.
     ///
     /// The loan is empty again when this returns or unwinds, so that no span outlives its borrow.
-    #[inline]
+    #[inline(always)]
     pub fn during<H, R>(
         holder: &mut H,
         find: fn(&mut H) -> &mut Loan,
@@ -148,12 +144,16 @@ mod tests {
         let mut loan = Loan::NONE;
         let text = String::from("text/plain");
         let flow = FlowContext { trace_id: "t", span_id: "s", flow_id: "f", deadline_ns: 7 };
-        let element =
-            StreamElement { content_type: &text, payload: b"bytes", flow: Some(&flow), ..Default::default() };
-        Loan::during(&mut loan, |l| l, &element, |l| {
-            assert_eq!((l.payload(), l.content_type()), (&b"bytes"[..], "text/plain"));
-            assert_eq!((l.trace_id(), l.span_id(), l.flow_id(), l.deadline_ns()), ("t", "s", "f", 7));
-        });
+        let element = StreamElement { content_type: &text, payload: b"bytes", flow: Some(&flow), ..Default::default() };
+        Loan::during(
+            &mut loan,
+            |l| l,
+            &element,
+            |l| {
+                assert_eq!((l.payload(), l.content_type()), (&b"bytes"[..], "text/plain"));
+                assert_eq!((l.trace_id(), l.span_id(), l.flow_id(), l.deadline_ns()), ("t", "s", "f", 7));
+            },
+        );
         assert_eq!((loan.payload(), loan.content_type(), loan.deadline_ns()), (&b""[..], "", 0));
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             Loan::during(&mut loan, |l| l, &element, |_| panic!("in a call"));

@@ -93,15 +93,8 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order of its bit.
-    pub const ALL: [Role; 7] = [
-        Role::Source,
-        Role::Processor,
-        Role::Sink,
-        Role::Filter,
-        Role::Router,
-        Role::Aggregator,
-        Role::Lifecycle,
-    ];
+    pub const ALL: [Role; 7] =
+        [Role::Source, Role::Processor, Role::Sink, Role::Filter, Role::Router, Role::Aggregator, Role::Lifecycle];
 
     /// The interface's name without a version.
     pub const fn interface(self) -> &'static str {

@@ -53,15 +53,23 @@ mod tests {
     #[test]
     fn compatible_versions_match() {
         let base = "torvyn:streaming/types";
-        for ok in ["torvyn:streaming/types", "torvyn:streaming/types@0.1.0", "torvyn:streaming/types@0.1.7",
-            "torvyn:streaming/types@0.1.7+build.5"]
-        {
+        for ok in [
+            "torvyn:streaming/types",
+            "torvyn:streaming/types@0.1.0",
+            "torvyn:streaming/types@0.1.7",
+            "torvyn:streaming/types@0.1.7+build.5",
+        ] {
             assert!(matches(ok, base), "{ok}");
         }
-        for bad in ["torvyn:streaming/types@0.2.0", "torvyn:streaming/types@1.1.0", "torvyn:streaming/types@0.1",
-            "torvyn:streaming/types@0.1.1-rc.1", "torvyn:streaming/type@0.1.0", "torvyn:streaming/types@",
-            "torvyn:streaming/types@0.10.0"]
-        {
+        for bad in [
+            "torvyn:streaming/types@0.2.0",
+            "torvyn:streaming/types@1.1.0",
+            "torvyn:streaming/types@0.1",
+            "torvyn:streaming/types@0.1.1-rc.1",
+            "torvyn:streaming/type@0.1.0",
+            "torvyn:streaming/types@",
+            "torvyn:streaming/types@0.10.0",
+        ] {
             assert!(!matches(bad, base), "{bad}");
         }
     }

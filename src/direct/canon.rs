@@ -6,6 +6,7 @@
 
 use wasmtime::Memory;
 
+use crate::contract::buffer::Buffer;
 use crate::contract::host::{Breach, Handles, Host, Resource};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};
@@ -30,6 +31,8 @@ pub enum Source {
     FlowId,
     /// Why an allocation was refused.
     Refusal(&'static str),
+    /// So many random bytes.
+    Random(usize),
 }
 
 /// A lifted result.
@@ -44,8 +47,8 @@ pub enum Lifted {
     Signal(BackpressureSignal),
     /// `ok(bool)`.
     Verdict(bool),
-    /// `ok(emit(_))`, `ok(some(_))`.
-    Element(OutputElement),
+    /// `ok(emit(_))`, `ok(some(_))`: in [`Canon::payload`] and the fields beside it.
+    Element,
     /// `ok(drop)`, `ok(none)`.
     Nothing,
     /// `ok(list<string>)`: how many names lie in [`Canon::ports`].
@@ -61,14 +64,18 @@ pub enum Lifted {
 pub struct Canon {
     /// The memory that pointers point into.
     pub memory: Option<Memory>,
-    /// Imports may be called: not from realloc, not from post-return ("may_leave").
-    pub may_leave: bool,
     /// What is on its way into the guest.
     pub source: Source,
     /// The running call.
     pub function: Function,
     /// Its result.
     pub lifted: Lifted,
+    /// The lifted element's buffer.
+    pub payload: Option<Box<Buffer>>,
+    /// Its position in the flow.
+    pub sequence: u64,
+    /// Its time.
+    pub timestamp_ns: u64,
     /// Names that `route` gave, in storage that is reused.
     pub ports: Vec<String>,
 }
@@ -77,10 +84,12 @@ impl Default for Canon {
     fn default() -> Self {
         Self {
             memory: None,
-            may_leave: true,
             source: Source::None,
             function: Function::Init,
             lifted: Lifted::None,
+            payload: None,
+            sequence: 0,
+            timestamp_ns: 0,
             ports: Vec::new(),
         }
     }
@@ -174,8 +183,7 @@ fn process_error(memory: &[u8], record: &Record<'_>, base: usize) -> Checked<Pro
 }
 
 /// Ends the running call's borrow scope and lifts its result from `at` ("canon_lift"). `lent` is
-/// not zero where a borrow is left; `gone` is a spent handle that the guest dropped, or 0. The
-/// function's own post-return, which comes next, may not leave.
+/// not zero where a borrow is left; `gone` is a spent handle that the guest dropped, or 0.
 #[inline]
 pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Checked<()> {
     if lent != 0 {
@@ -184,7 +192,6 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Ch
     if gone != 0 {
         host.handles.drop_handle(gone, Resource::MutableBuffer)?;
     }
-    host.canon.may_leave = false;
     host.canon.lifted = match host.canon.function {
         // result<variant, process-error>: discriminant 0, payload 8 (of the variant: discriminant
         // 8, payload 16); 48 bytes, alignment 8.
@@ -193,7 +200,12 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Ch
             // `emit` is case 0 and `drop` case 1; `none` is case 0 and `some` case 1.
             let element = if host.canon.function == Function::Process { 0 } else { 1 };
             match (record.u8(0), record.u8(8)) {
-                (0, case) if case == element => Lifted::Element(output(memory, &host.loan, &mut host.handles, &record, 16)?),
+                (0, case) if case == element => {
+                    let output = output(memory, &host.loan, &mut host.handles, &record, 16)?;
+                    (host.canon.sequence, host.canon.timestamp_ns) = (output.sequence, output.timestamp_ns);
+                    host.canon.payload = Some(output.payload);
+                    Lifted::Element
+                }
                 (0, case) if case == 1 - element => Lifted::Nothing,
                 (1, _) => Lifted::Error(process_error(memory, &record, 8)?),
                 _ => return Err(Breach::BadDiscriminant),

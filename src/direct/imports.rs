@@ -14,26 +14,14 @@ use crate::contract::host::{Breach, BufferError, Host, Resource};
 pub const MODULE: &str = "torvyn";
 
 type Guest<'a> = Caller<'a, Host>;
-type Trapped<T> = wasmtime::Result<T>;
-
-/// The host, where an import may be called now ("trap_if(not inst.may_leave)").
-#[inline]
-fn entered<'c>(caller: &'c mut Guest<'_>) -> Result<&'c mut Host, Breach> {
-    let host = caller.data_mut();
-    if host.canon.may_leave { Ok(host) } else { Err(Breach::CannotLeave) }
-}
+/// What a host function gives: an error traps the guest.
+pub type Trapped<T> = wasmtime::Result<T>;
 
 /// The guest's memory and the host beside it.
 #[inline]
-fn both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
+pub fn both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
     let memory = caller.data().canon.memory.ok_or(Breach::OutOfBounds)?;
     Ok(memory.data_and_store_mut(caller))
-}
-
-#[inline]
-fn entered_both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host), Breach> {
-    let (memory, host) = both(caller)?;
-    if host.canon.may_leave { Ok((memory, host)) } else { Err(Breach::CannotLeave) }
 }
 
 /// `result<_, buffer-error>` and `result<own<mutable-buffer>, buffer-error>` at `at`: discriminant
@@ -64,17 +52,23 @@ fn store_result(memory: &mut [u8], at: u32, result: Result<u32, BufferError>) ->
 /// Stores what an allocation came to. A refusal's text goes through realloc: its length, or -1
 /// where there is none.
 #[inline]
-fn allocated(
-    memory: &mut [u8],
-    host: &mut Host,
-    at: u32,
-    result: Result<u32, BufferError>,
-) -> Result<i32, Breach> {
+fn allocated(memory: &mut [u8], host: &mut Host, at: u32, result: Result<u32, BufferError>) -> Result<i32, Breach> {
     store_result(memory, at, result)?;
     let Err(BufferError::AllocationFailed(text)) = result else { return Ok(-1) };
     host.canon.source = Source::Refusal(text);
-    host.canon.may_leave = false;
     Ok(text.len() as i32)
+}
+
+/// A string or list at `ret`: pointer and length.
+#[inline]
+fn store_pair(memory: &mut [u8], ret: u32, at: u32, len: u32) -> Result<(), Breach> {
+    if !ret.is_multiple_of(4) {
+        return Err(Breach::Unaligned);
+    }
+    let pair = canon::slice_mut(memory, ret, 8)?;
+    pair[..4].copy_from_slice(&at.to_le_bytes());
+    pair[4..].copy_from_slice(&len.to_le_bytes());
+    Ok(())
 }
 
 /// The bytes on their way, copied to `at`, which realloc gave; how many, and whether they count as
@@ -93,19 +87,28 @@ fn copy_source(memory: &mut [u8], host: &mut Host, at: u32) -> Result<u32, Breac
         Source::SpanId => host.loan.span_id().as_bytes(),
         Source::FlowId => host.loan.flow_id().as_bytes(),
         Source::Refusal(text) => text.as_bytes(),
+        Source::Random(len) => {
+            let bytes = canon::slice_mut(memory, at, len as u32).map_err(|_| Breach::Realloc)?;
+            getrandom::fill(bytes).map_err(|_| Breach::NoRandomness)?;
+            return Ok(arrived(host, len));
+        }
     };
     let len = bytes.len() as u32;
     canon::slice_mut(memory, at, len).map_err(|_| Breach::Realloc)?.copy_from_slice(bytes);
+    Ok(arrived(host, len as usize))
+}
+
+/// Nothing is on its way any more: imports may be called again.
+#[inline]
+fn arrived(host: &mut Host, len: usize) -> u32 {
     host.canon.source = Source::None;
-    host.canon.may_leave = true;
-    Ok(len)
+    len as u32
 }
 
 /// Starts a string or list on its way: `len` bytes of `source`.
 #[inline]
-fn begin(host: &mut Host, source: Source, len: usize) -> u32 {
+pub fn begin(host: &mut Host, source: Source, len: usize) -> u32 {
     host.canon.source = source;
-    host.canon.may_leave = false;
     len as u32
 }
 
@@ -146,15 +149,15 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     l.func_wrap(MODULE, "buffer-size", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
-        Ok(entered(&mut c)?.buffer_bytes(h)?.len() as u64)
+        Ok(c.data_mut().buffer_bytes(h)?.len() as u64)
     })?;
     l.func_wrap(MODULE, "begin-content-type", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = entered(&mut c)?;
+        let host = c.data_mut();
         let len = host.buffer_type(h)?.len();
         Ok(begin(host, Source::ContentType(h), len))
     })?;
     l.func_wrap(MODULE, "begin-read", |mut c: Guest<'_>, h: u32, offset: u64, len: u64| -> Trapped<u32> {
-        let host = entered(&mut c)?;
+        let host = c.data_mut();
         let size = host.buffer_bytes(h)?.len();
         // Cut at the end; wholly past it, empty (`types.wit`, `buffer.read`).
         let start = usize::try_from(offset).unwrap_or(size).min(size);
@@ -162,61 +165,60 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         Ok(begin(host, Source::Buffer(h, start, end), end - start))
     })?;
     l.func_wrap(MODULE, "begin-read-all", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = entered(&mut c)?;
+        let host = c.data_mut();
         let size = host.buffer_bytes(h)?.len();
         Ok(begin(host, Source::Buffer(h, 0, size), size))
     })?;
     l.func_wrap(MODULE, "begin-trace-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = entered(&mut c)?;
+        let host = c.data_mut();
         let len = host.flow(h)?.trace_id().len();
         Ok(begin(host, Source::TraceId, len))
     })?;
     l.func_wrap(MODULE, "begin-span-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = entered(&mut c)?;
+        let host = c.data_mut();
         let len = host.flow(h)?.span_id().len();
         Ok(begin(host, Source::SpanId, len))
     })?;
     l.func_wrap(MODULE, "begin-flow-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = entered(&mut c)?;
+        let host = c.data_mut();
         let len = host.flow(h)?.flow_id().len();
         Ok(begin(host, Source::FlowId, len))
     })?;
     l.func_wrap(MODULE, "deadline-ns", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
-        let host = entered(&mut c)?;
+        let host = c.data_mut();
         host.flow(h)?;
         Ok(host.deadline_left())
     })?;
     l.func_wrap(MODULE, "finish", |mut c: Guest<'_>, at: u32, ret: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;
         let len = copy_source(memory, host, at)?;
-        if !ret.is_multiple_of(4) {
-            return Err(Breach::Unaligned.into());
-        }
-        let pair = canon::slice_mut(memory, ret, 8)?;
-        pair[..4].copy_from_slice(&at.to_le_bytes());
-        pair[4..].copy_from_slice(&len.to_le_bytes());
-        Ok(())
+        Ok(store_pair(memory, ret, at, len)?)
+    })?;
+    l.func_wrap(MODULE, "finish-payload", |mut c: Guest<'_>, at: u32, ret: u32| -> Trapped<()> {
+        let (memory, host) = both(&mut c)?;
+        let payload = host.loan.payload();
+        host.control.counters.bytes_in.add(payload.len() as u64);
+        canon::slice_mut(memory, at, payload.len() as u32).map_err(|_| Breach::Realloc)?.copy_from_slice(payload);
+        Ok(store_pair(memory, ret, at, payload.len() as u32)?)
     })?;
     l.func_wrap(MODULE, "allocate", |mut c: Guest<'_>, hint: u64, ret: u32| -> Trapped<i32> {
-        let (memory, host) = entered_both(&mut c)?;
+        let (memory, host) = both(&mut c)?;
         let result = host.handles.allocate(hint);
         Ok(allocated(memory, host, ret, result)?)
     })?;
     l.func_wrap(MODULE, "clone-into-mutable", |mut c: Guest<'_>, source: u32, ret: u32| -> Trapped<i32> {
-        let (memory, host) = entered_both(&mut c)?;
+        let (memory, host) = both(&mut c)?;
         let result = host.clone_into_mutable(source)?;
         Ok(allocated(memory, host, ret, result)?)
     })?;
     l.func_wrap(MODULE, "refuse", |mut c: Guest<'_>, at: u32, ret: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;
         let len = copy_source(memory, host, at)?;
-        let pair = canon::slice_mut(memory, ret.wrapping_add(8), 8)?;
-        pair[..4].copy_from_slice(&at.to_le_bytes());
-        pair[4..].copy_from_slice(&len.to_le_bytes());
-        Ok(())
+        // Behind the two discriminants that `store_result` stored.
+        Ok(store_pair(memory, ret.wrapping_add(8), at, len)?)
     })?;
     l.func_wrap(MODULE, "append", |mut c: Guest<'_>, h: u32, at: u32, len: u32, ret: u32| -> Trapped<()> {
-        let (memory, host) = entered_both(&mut c)?;
+        let (memory, host) = both(&mut c)?;
         let result = host.handles.append(h, canon::slice(memory, at, len)?)?;
         if result.is_ok() {
             host.control.counters.bytes_out.add(u64::from(len));
@@ -227,7 +229,7 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         MODULE,
         "write",
         |mut c: Guest<'_>, h: u32, offset: u64, at: u32, len: u32, ret: u32| -> Trapped<()> {
-            let (memory, host) = entered_both(&mut c)?;
+            let (memory, host) = both(&mut c)?;
             let result = host.handles.write(h, offset, canon::slice(memory, at, len)?)?;
             if result.is_ok() {
                 host.control.counters.bytes_out.add(u64::from(len));
@@ -236,27 +238,26 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         },
     )?;
     l.func_wrap(MODULE, "mutable-size", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
-        Ok(entered(&mut c)?.handles.mutable_size(h)?)
+        Ok(c.data_mut().handles.mutable_size(h)?)
     })?;
     l.func_wrap(MODULE, "mutable-capacity", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
-        Ok(entered(&mut c)?.handles.mutable_capacity(h)?)
+        Ok(c.data_mut().handles.mutable_capacity(h)?)
     })?;
     l.func_wrap(MODULE, "set-content-type", |mut c: Guest<'_>, h: u32, at: u32, len: u32| -> Trapped<()> {
-        let (memory, host) = entered_both(&mut c)?;
+        let (memory, host) = both(&mut c)?;
         Ok(host.handles.set_content_type(h, canon::string(memory, at, len)?)?)
     })?;
-    l.func_wrap(MODULE, "freeze", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        Ok(entered(&mut c)?.handles.freeze(h)?)
-    })?;
+    l.func_wrap(MODULE, "freeze", |mut c: Guest<'_>, h: u32| -> Trapped<u32> { Ok(c.data_mut().handles.freeze(h)?) })?;
     l.func_wrap(MODULE, "has-capability", |mut c: Guest<'_>, at: u32, len: u32| -> Trapped<u32> {
-        let (memory, host) = entered_both(&mut c)?;
+        let (memory, host) = both(&mut c)?;
         Ok(u32::from(host.has_capability(canon::string(memory, at, len)?)))
     })?;
     for resource in [Resource::Buffer, Resource::MutableBuffer, Resource::FlowContext] {
         l.func_wrap(MODULE, drop_function(resource), move |mut c: Guest<'_>, h: u32| -> Trapped<()> {
-            Ok(entered(&mut c)?.handles.drop_handle(h, resource)?)
+            Ok(c.data_mut().handles.drop_handle(h, resource)?)
         })?;
     }
+    super::wasi::define(l)?;
     // What the entries of the glue call around the guest's function.
     l.func_wrap(MODULE, "parameter", |mut c: Guest<'_>, at: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;
@@ -267,9 +268,9 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         let (memory, host) = both(&mut c)?;
         Ok(canon::lift(memory, host, at, lent, gone)?)
     })?;
-    l.func_wrap(MODULE, "unknown-handle", |mut c: Guest<'_>, h: u32| -> Trapped<()> {
-        entered(&mut c)?;
+    l.func_wrap(MODULE, "unknown-handle", |_: Guest<'_>, h: u32| -> Trapped<()> {
         Err(Breach::UnknownHandle(h).into())
     })?;
+    l.func_wrap(MODULE, "cannot-leave", |_: Guest<'_>| -> Trapped<()> { Err(Breach::CannotLeave.into()) })?;
     Ok(linker)
 }

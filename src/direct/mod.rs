@@ -2,7 +2,7 @@
 //! this fixed contract done here, in safe Rust.
 //!
 //! [`plan`] says how, [`glue`] joins guest and host by small core modules of our own, [`imports`]
-//! is the host side, [`canon`] lifts results, [`run`] instantiates and calls.
+//! is the host side, [`wasi`] what of it is WASI's, [`canon`] lifts results, [`run`] instantiates and calls.
 
 pub mod canon;
 pub mod glue;
@@ -10,3 +10,4 @@ pub mod imports;
 pub mod plan;
 pub mod run;
 pub mod shapes;
+pub mod wasi;

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::shapes::Import;
+use super::wasi::{Wasi, WasiResource};
 use crate::contract::host::Resource;
 use crate::contract::{Function, Roles};
 
@@ -27,8 +28,12 @@ pub enum Arg {
     Export(CoreRef),
     /// A function of the contract, with the index of the realloc it lowers results with.
     Import(Import, Option<u32>),
+    /// A function of WASI, likewise.
+    Wasi(Wasi, Option<u32>),
     /// `resource.drop`.
     Drop(Resource),
+    /// `resource.drop` of a resource of WASI.
+    DropWasi(WasiResource),
 }
 
 /// One step of instantiation.
@@ -93,6 +98,8 @@ pub struct Analysis {
     pub exports: Vec<String>,
     /// An exported interface of the contract with another type: which, and how.
     pub mismatch: Option<String>,
+    /// Bytes of linear memory that its core modules start with.
+    pub initial_memory: u64,
     /// The types of its imports and exports, as text.
     pub surface: crate::engine::surface::Surface,
     /// How to run it directly, or why not.
@@ -112,7 +119,7 @@ mod translate {
         StringEncoding, Trampoline, TrampolineIndex, Translator, TypeDef, TypeFuncIndex, TypeResourceTable,
         TypeResourceTableIndex,
     };
-    use wasmtime_environ::{ModuleTranslation, PrimaryMap, ScopeVec, Tunables};
+    use wasmtime_environ::{Module, ModuleTranslation, PrimaryMap, ScopeVec, Tunables, WasmValType};
 
     use super::*;
     use crate::contract::{Role, names};
@@ -149,6 +156,11 @@ mod translate {
         Ok(Translated { modules: modules.iter().map(|(_, m)| range(m)).collect(), analysis })
     }
 
+    fn initial_memory(module: &Module) -> u64 {
+        let own = module.memories.iter().skip(module.num_imported_memories).map(|(_, memory)| memory);
+        own.map(|memory| memory.minimum_byte_size().unwrap_or(u64::MAX)).fold(0, u64::saturating_add)
+    }
+
     struct Reader<'a> {
         component: &'a Component,
         types: &'a ComponentTypes,
@@ -166,6 +178,7 @@ mod translate {
                 imports: component.import_types.iter().map(|(_, (name, ty))| self.import(name, &ty.ty)).collect(),
                 exports: component.exports.raw_iter().map(|(name, _)| name.to_string()).collect(),
                 mismatch: None,
+                initial_memory: self.modules.iter().map(|(_, module)| initial_memory(&module.module)).sum(),
                 surface: Default::default(),
                 plan: Err(String::new()),
             };
@@ -294,10 +307,14 @@ mod translate {
             }
         }
 
-        fn resource(&self, ty: TypeResourceTableIndex) -> Option<Resource> {
+        /// Where an imported resource comes from.
+        fn resource_name(&self, ty: TypeResourceTableIndex) -> Option<(&str, &str)> {
             let TypeResourceTable::Concrete { ty, .. } = &self.types[ty] else { return None };
-            let import = self.component.imported_resources.get(*ty)?;
-            let (interface, item) = self.import_name(*import);
+            Some(self.import_name(*self.component.imported_resources.get(*ty)?))
+        }
+
+        fn resource(&self, ty: TypeResourceTableIndex) -> Option<Resource> {
+            let (interface, item) = self.resource_name(ty)?;
             let all = [Resource::Buffer, Resource::MutableBuffer, Resource::FlowContext];
             all.into_iter().find(|r| r.name() == item && names::matches(interface, shapes::TYPES))
         }
@@ -328,15 +345,26 @@ mod translate {
                             let (name, function) = i.name();
                             function == item && names::matches(interface, name)
                         });
-                        let import = import.ok_or_else(|| format!("imports {interface}#{item}"))?;
-                        if let Some(differs) = self.compare(*lower_ty, &import.signature()) {
-                            return Err(format!("imports {interface}#{item}: {differs}"));
+                        let options = &self.component.options[*options];
+                        let realloc = self.options(options)?;
+                        if let Some(import) = import {
+                            if let Some(differs) = self.compare(*lower_ty, &import.signature()) {
+                                return Err(format!("imports {interface}#{item}: {differs}"));
+                            }
+                            Arg::Import(import, realloc)
+                        } else {
+                            let wasi = Wasi::find(interface, item, &self.core_type(options)?);
+                            Arg::Wasi(wasi.ok_or_else(|| format!("imports {interface}#{item}"))?, realloc)
                         }
-                        Arg::Import(import, self.options(&self.component.options[*options])?)
                     }
-                    Trampoline::ResourceDrop { ty, .. } => {
-                        Arg::Drop(self.resource(*ty).ok_or("drops a resource that is not the contract's")?)
-                    }
+                    Trampoline::ResourceDrop { ty, instance } if instance.as_u32() == 0 => match self.resource(*ty) {
+                        Some(resource) => Arg::Drop(resource),
+                        None => {
+                            let (interface, item) = self.resource_name(*ty).ok_or("drops a resource of its own")?;
+                            let wasi = WasiResource::find(interface, item);
+                            Arg::DropWasi(wasi.ok_or_else(|| format!("imports {interface}#{item}"))?)
+                        }
+                    },
                     other => return Err(format!("needs `{}`", other.symbol_name())),
                 };
                 trampolines.insert(index, arg);
@@ -372,6 +400,9 @@ mod translate {
                     GlobalInitializer::Resource(_) => return Err("defines resources".into()),
                     other => return Err(format!("needs a step that only the general path has: {other:?}")),
                 }
+            }
+            if !plan.steps.iter().any(|step| matches!(step, Step::Memory(_))) {
+                return Err("has no memory".into());
             }
             for function in Function::ALL.into_iter().filter(|f| analysis.roles.has(f.role())) {
                 let interface = analysis.interfaces[function.role() as usize].as_deref().unwrap_or_default();
@@ -409,6 +440,30 @@ mod translate {
                 CanonicalOptionsDataModel::LinearMemory(memory) => Ok(memory.realloc.map(|r| r.as_u32())),
                 CanonicalOptionsDataModel::Gc {} => Err("keeps its values in garbage-collected memory".into()),
             }
+        }
+
+        /// The core type of a lowered function, in text.
+        fn core_type(&self, options: &CanonicalOptions) -> Result<String, String> {
+            let ty = self.types[options.core_type].unwrap_func();
+            let mut text = String::new();
+            for (word, list) in [("param", ty.params()), ("result", ty.results())] {
+                if list.is_empty() {
+                    continue;
+                }
+                text.push_str(if text.is_empty() { "(" } else { " (" });
+                text.push_str(word);
+                for ty in list {
+                    text.push_str(match ty {
+                        WasmValType::I32 => " i32",
+                        WasmValType::I64 => " i64",
+                        WasmValType::F32 => " f32",
+                        WasmValType::F64 => " f64",
+                        _ => return Err("has a core type that is no number's".into()),
+                    });
+                }
+                text.push(')');
+            }
+            Ok(text)
         }
 
         fn core(&self, def: &CoreDef, modules: &[StaticModuleIndex]) -> Result<CoreRef, String> {

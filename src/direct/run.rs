@@ -8,6 +8,7 @@ use super::canon::{Lifted, Source};
 use super::glue;
 use super::imports::{drop_function, host_function};
 use super::plan::{Arg, CoreRef, Plan, Step};
+use super::wasi::Wasi;
 use crate::contract::host::Host;
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
@@ -78,7 +79,14 @@ impl Linked {
             let export = module.and_then(|m| m.get_export_index(&at.name)).ok_or_else(|| broken(&at.name))?;
             Ok((at.instance as usize, export))
         };
-        let scoped = |name: &'static str| code.scope.get_export_index(name).ok_or_else(|| broken(name));
+        let scoped = |name: &str| code.scope.get_export_index(name).ok_or_else(|| broken(name));
+        let joined = |realloc: &Option<u32>, name: &str| -> Result<Found> {
+            let (Some(realloc), Some(export)) = (realloc, code.lowerings.get_export_index(name)) else {
+                return Err(broken(name));
+            };
+            Ok(Found::Joined(*realloc as usize, export))
+        };
+        let nevers = glue::nevers(plan);
         let mut steps = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
             steps.push(match step {
@@ -90,13 +98,19 @@ impl Linked {
                                 Found::Export(instance, export)
                             }
                             Arg::Drop(resource) => Found::Scoped(scoped(drop_function(*resource))?),
-                            Arg::Import(import, realloc) => match (host_function(*import), realloc) {
-                                ((name, false), _) => Found::Scoped(scoped(name)?),
-                                ((name, true), Some(realloc)) => {
-                                    let export = code.lowerings.get_export_index(name).ok_or_else(|| broken(name))?;
-                                    Found::Joined(*realloc as usize, export)
+                            Arg::DropWasi(resource) => Found::Scoped(scoped(resource.drop_function())?),
+                            Arg::Import(import, realloc) => match host_function(*import) {
+                                (name, false) => Found::Scoped(scoped(name)?),
+                                (name, true) => joined(realloc, name)?,
+                            },
+                            Arg::Wasi(wasi, realloc) => match (wasi.host_function(), wasi) {
+                                (Some((name, _, false)), _) => Found::Scoped(scoped(&name)?),
+                                (Some((name, _, true)), _) => joined(realloc, &name)?,
+                                (None, Wasi::Never(core)) => {
+                                    let n = nevers.iter().position(|never| never == core);
+                                    Found::Scoped(scoped(&glue::never(n.ok_or_else(|| broken(core))?))?)
                                 }
-                                ((name, true), None) => return Err(broken(name)),
+                                (None, Wasi::Answer(_)) => return Err(broken("an answer")),
                             },
                         })
                     });
@@ -115,6 +129,9 @@ impl Linked {
             });
         }
         let mut outer = Vec::new();
+        let memory = plan.steps.iter().find_map(|step| if let Step::Memory(at) = step { Some(at) } else { None });
+        let (instance, memory) = export(&instantiated, memory.ok_or_else(|| broken("memory"))?)?;
+        outer.push(Outer::Export(instance, memory));
         for entry in &plan.entries {
             let (instance, target) = export(&instantiated, &entry.target)?;
             outer.push(Outer::Export(instance, target));
@@ -129,7 +146,7 @@ impl Linked {
         for name in glue::GLOBALS.into_iter().chain(["parameter", "lift"]) {
             outer.push(Outer::Scoped(scoped(name)?));
         }
-        let lowered = glue::lowered(plan).into_iter().map(scoped).collect::<Result<_>>()?;
+        let lowered = glue::lowered(plan).iter().map(|name| scoped(name)).collect::<Result<_>>()?;
         let scope = engine.direct_linker().instantiate_pre(&code.scope).map_err(|e| {
             Error::new(ErrorKind::Internal, format!("the glue does not fit the host: {e:#}").replace('\n', " "))
         })?;
@@ -203,23 +220,23 @@ impl Linked {
     }
 }
 
-/// Sequence, timestamp, length of the content type.
-type Element = (u64, u64, u32);
+/// Sequence, timestamp; the content type's length and [`glue::by_value`]; the payload's length.
+type Element = (u64, u64, u32, u64, u64, u32);
 
 /// The glue's entries; each is there where its role is.
 #[derive(Default)]
 struct Entries {
-    init: Option<TypedFunc<u32, ()>>,
-    teardown: Option<TypedFunc<(), ()>>,
-    pull: Option<TypedFunc<(), ()>>,
-    notify: Option<TypedFunc<u32, ()>>,
-    process: Option<TypedFunc<Element, ()>>,
-    push: Option<TypedFunc<Element, ()>>,
-    complete: Option<TypedFunc<(), ()>>,
-    evaluate: Option<TypedFunc<Element, ()>>,
-    route: Option<TypedFunc<Element, ()>>,
-    ingest: Option<TypedFunc<Element, ()>>,
-    flush: Option<TypedFunc<(), ()>>,
+    init: Option<TypedFunc<u32, u32>>,
+    teardown: Option<TypedFunc<(), u32>>,
+    pull: Option<TypedFunc<(), u32>>,
+    notify: Option<TypedFunc<u32, u32>>,
+    process: Option<TypedFunc<Element, u32>>,
+    push: Option<TypedFunc<Element, u32>>,
+    complete: Option<TypedFunc<(), u32>>,
+    evaluate: Option<TypedFunc<Element, u32>>,
+    route: Option<TypedFunc<Element, u32>>,
+    ingest: Option<TypedFunc<Element, u32>>,
+    flush: Option<TypedFunc<(), u32>>,
 }
 
 impl Entries {
@@ -228,7 +245,7 @@ impl Entries {
             function: Function,
             glue: &Instance,
             store: &mut Store<Host>,
-        ) -> wasmtime::Result<Option<TypedFunc<P, ()>>> {
+        ) -> wasmtime::Result<Option<TypedFunc<P, u32>>> {
             glue.get_typed_func(store, function.name()).map(Some)
         }
         match function {
@@ -273,51 +290,79 @@ fn absent() -> Fault {
     Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"))
 }
 
+/// The result that an entry gives itself.
+#[inline]
+fn plain(code: u32) -> Lifted {
+    match code {
+        glue::code::NOTHING => Lifted::Nothing,
+        signal if signal < glue::code::VERDICT => {
+            let pause = signal - glue::code::SIGNAL != 0;
+            Lifted::Signal(if pause { BackpressureSignal::Pause } else { BackpressureSignal::Ready })
+        }
+        verdict => Lifted::Verdict(verdict != glue::code::VERDICT),
+    }
+}
+
 impl Running {
-    #[inline]
+    #[inline(always)]
     fn call<P: WasmParams>(
         store: &mut Store<Host>,
-        entry: Option<&TypedFunc<P, ()>>,
+        entry: Option<&TypedFunc<P, u32>>,
         function: Function,
         params: P,
     ) -> Outcome<Lifted> {
         let entry = entry.ok_or_else(absent)?;
         let host = store.data_mut();
         host.canon.function = function;
-        if glue::has_string(function) {
-            host.canon.source = Source::Parameter;
-            host.canon.may_leave = false;
-        } else {
-            host.canon.may_leave = true;
+        host.canon.source = Source::Parameter;
+        let code = entry.call(&mut *store, params).map_err(Fault::Stopped)?;
+        if code != 0 {
+            return Ok(plain(code));
         }
-        entry.call(&mut *store, params).map_err(Fault::Stopped)?;
-        match std::mem::take(&mut store.data_mut().canon.lifted) {
+        let lifted = &mut store.data_mut().canon.lifted;
+        // The common one, moved without the rest.
+        if matches!(lifted, Lifted::Element) {
+            *lifted = Lifted::None;
+            return Ok(Lifted::Element);
+        }
+        match std::mem::take(lifted) {
             Lifted::Error(error) => Err(Fault::Guest(error)),
             lifted => Ok(lifted),
         }
     }
 
-    /// A call that lends an element.
-    #[inline]
-    fn lend(
+    /// A call that lends an element. Made once for each function `F`, an index of [`Function::ALL`],
+    /// so that each is inlined into its one caller.
+    #[inline(always)]
+    fn lend<const F: usize>(
         store: &mut Store<Host>,
-        entry: Option<&TypedFunc<Element, ()>>,
-        function: Function,
+        entry: Option<&TypedFunc<Element, u32>>,
         element: &StreamElement<'_>,
     ) -> Outcome<Lifted> {
-        Loan::during(store, |store| &mut store.data_mut().loan, element, |store| {
-            let len = element.content_type.len() as u32;
-            Self::call(store, entry, function, (element.sequence, element.timestamp_ns, len))
-        })
+        Loan::during(
+            store,
+            |store| &mut store.data_mut().loan,
+            element,
+            |store| {
+                let content_type = element.content_type.as_bytes();
+                let (head, tail) = glue::by_value(content_type);
+                let (len, bytes) = (content_type.len() as u32, element.payload.len() as u32);
+                let params = (element.sequence, element.timestamp_ns, len, head, tail, bytes);
+                Self::call(store, entry, Function::ALL[F], params)
+            },
+        )
     }
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.
     pub fn init(&mut self, config: &str) -> Outcome<()> {
         let element = StreamElement { content_type: config, ..Default::default() };
         let entry = self.entries.init.as_ref();
-        Loan::during(&mut self.store, |store| &mut store.data_mut().loan, &element, |store| {
-            Self::call(store, entry, Function::Init, config.len() as u32).map(drop)
-        })
+        Loan::during(
+            &mut self.store,
+            |store| &mut store.data_mut().loan,
+            &element,
+            |store| Self::call(store, entry, Function::Init, config.len() as u32).map(drop),
+        )
     }
 
     /// `teardown`.
@@ -326,9 +371,10 @@ impl Running {
     }
 
     /// `pull`.
-    #[inline]
+    #[inline(always)]
     pub fn pull(&mut self) -> Outcome<Option<OutputElement>> {
-        element(Self::call(&mut self.store, self.entries.pull.as_ref(), Function::Pull, ())?)
+        let lifted = Self::call(&mut self.store, self.entries.pull.as_ref(), Function::Pull, ())?;
+        self.element(lifted)
     }
 
     /// `notify-backpressure`.
@@ -338,19 +384,19 @@ impl Running {
     }
 
     /// `process`.
-    #[inline]
+    #[inline(always)]
     pub fn process(&mut self, input: &StreamElement<'_>) -> Outcome<ProcessResult> {
-        match Self::lend(&mut self.store, self.entries.process.as_ref(), Function::Process, input)? {
-            Lifted::Element(output) => Ok(ProcessResult::Emit(output)),
+        match Self::lend::<{ Function::Process as usize }>(&mut self.store, self.entries.process.as_ref(), input)? {
+            Lifted::Element => Ok(ProcessResult::Emit(taken(&mut self.store)?)),
             Lifted::Nothing => Ok(ProcessResult::Drop),
             _ => Err(unexpected()),
         }
     }
 
     /// `push`.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, input: &StreamElement<'_>) -> Outcome<BackpressureSignal> {
-        match Self::lend(&mut self.store, self.entries.push.as_ref(), Function::Push, input)? {
+        match Self::lend::<{ Function::Push as usize }>(&mut self.store, self.entries.push.as_ref(), input)? {
             Lifted::Signal(signal) => Ok(signal),
             _ => Err(unexpected()),
         }
@@ -362,27 +408,28 @@ impl Running {
     }
 
     /// `evaluate`.
-    #[inline]
+    #[inline(always)]
     pub fn evaluate(&mut self, input: &StreamElement<'_>) -> Outcome<bool> {
-        match Self::lend(&mut self.store, self.entries.evaluate.as_ref(), Function::Evaluate, input)? {
+        match Self::lend::<{ Function::Evaluate as usize }>(&mut self.store, self.entries.evaluate.as_ref(), input)? {
             Lifted::Verdict(verdict) => Ok(verdict),
             _ => Err(unexpected()),
         }
     }
 
     /// `route`: the number of names, which lie in `Canon::ports`.
-    #[inline]
+    #[inline(always)]
     pub fn route(&mut self, input: &StreamElement<'_>) -> Outcome<usize> {
-        match Self::lend(&mut self.store, self.entries.route.as_ref(), Function::Route, input)? {
+        match Self::lend::<{ Function::Route as usize }>(&mut self.store, self.entries.route.as_ref(), input)? {
             Lifted::Ports(count) => Ok(count),
             _ => Err(unexpected()),
         }
     }
 
     /// `ingest`.
-    #[inline]
+    #[inline(always)]
     pub fn ingest(&mut self, input: &StreamElement<'_>) -> Outcome<Option<OutputElement>> {
-        element(Self::lend(&mut self.store, self.entries.ingest.as_ref(), Function::Ingest, input)?)
+        let lifted = Self::lend::<{ Function::Ingest as usize }>(&mut self.store, self.entries.ingest.as_ref(), input)?;
+        self.element(lifted)
     }
 
     /// `flush`.
@@ -392,13 +439,21 @@ impl Running {
             _ => Err(unexpected()),
         }
     }
+
+    #[inline(always)]
+    fn element(&mut self, lifted: Lifted) -> Outcome<Option<OutputElement>> {
+        match lifted {
+            Lifted::Element => taken(&mut self.store).map(Some),
+            Lifted::Nothing => Ok(None),
+            _ => Err(unexpected()),
+        }
+    }
 }
 
-#[inline]
-fn element(lifted: Lifted) -> Outcome<Option<OutputElement>> {
-    match lifted {
-        Lifted::Element(output) => Ok(Some(output)),
-        Lifted::Nothing => Ok(None),
-        _ => Err(unexpected()),
-    }
+/// The element that was lifted.
+#[inline(always)]
+fn taken(store: &mut Store<Host>) -> Outcome<OutputElement> {
+    let canon = &mut store.data_mut().canon;
+    let payload = canon.payload.take().ok_or_else(unexpected)?;
+    Ok(OutputElement { sequence: canon.sequence, timestamp_ns: canon.timestamp_ns, payload })
 }

@@ -37,11 +37,8 @@ use Resource as R;
 use Shape as S;
 
 const META: S = S::Record(&[("sequence", &S::U64), ("timestamp-ns", &S::U64), ("content-type", &S::Str)]);
-const ELEMENT: S = S::Record(&[
-    ("meta", &META),
-    ("payload", &S::Borrow(R::Buffer)),
-    ("context", &S::Borrow(R::FlowContext)),
-]);
+const ELEMENT: S =
+    S::Record(&[("meta", &META), ("payload", &S::Borrow(R::Buffer)), ("context", &S::Borrow(R::FlowContext))]);
 const OUTPUT: S = S::Record(&[("meta", &META), ("payload", &S::Own(R::Buffer))]);
 const PROCESS_RESULT: S = S::Variant(&[("emit", Some(&OUTPUT)), ("drop", None)]);
 const PROCESS_ERROR: S = S::Variant(&[

@@ -64,9 +64,20 @@ fn fingerprint(engine: &Engine) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
+/// A build without the compiler loads artifacts and makes none.
+#[cfg(not(feature = "compiler"))]
+pub(super) fn write(_: &CompiledComponent) -> Result<Vec<u8>> {
+    let message = "this build of libtorvyn has no compiler and makes no artifacts: copy the one that was loaded";
+    Err(Error::new(ErrorKind::Unsupported, message))
+}
+
 /// Serializes what was compiled.
+#[cfg(feature = "compiler")]
 pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
     let failed = |e: wasmtime::Error| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e:#}"));
+    let Some(digest) = component.digest() else {
+        return Err(Error::new(ErrorKind::Unsupported, "a native component has no code that an artifact could hold"));
+    };
     let (direct, general) = component.compiled();
     let mut images = Vec::new();
     if let Some(code) = &direct {
@@ -98,7 +109,8 @@ pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
         }
     };
     let encode = |index: &Index| {
-        postcard::to_stdvec(index).map_err(|e| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e}")))
+        postcard::to_stdvec(index)
+            .map_err(|e| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e}")))
     };
     // Numbers are encoded by size; the upper bound for the length is taken at the far end.
     let bound = encode(&index(u32::MAX as usize))?.len() + 8 * 2 * images.len();
@@ -117,7 +129,7 @@ pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
     header[..8].copy_from_slice(&MAGIC);
     header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
     header[16..48].copy_from_slice(&fingerprint(component.engine()));
-    header[48..80].copy_from_slice(component.digest());
+    header[48..80].copy_from_slice(digest);
     header[80..112].copy_from_slice(&sum);
     header[112..120].copy_from_slice(&len.to_le_bytes());
     let check = Sha256::digest(&header[..120]);

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::control::Control;
+use super::log::{Level, Log};
 
 /// After so many ticks the thread looks whether any call runs, and sleeps where none does.
 const IDLE_TICKS: u64 = 64;
@@ -25,6 +26,7 @@ pub struct Clock {
     word: AtomicU64,
     tick_ns: u64,
     engine: wasmtime::Engine,
+    log: Option<Log>,
     shared: Mutex<Shared>,
     wake: Condvar,
 }
@@ -54,9 +56,9 @@ impl Clock {
     /// A clock of `tick_ns` nanoseconds a tick; `own_thread` says that the library ticks.
     ///
     /// The thread starts with the first call that runs.
-    pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool) -> Arc<Self> {
+    pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool, log: Option<Log>) -> Arc<Self> {
         let word = AtomicU64::new(if own_thread { ASLEEP } else { 0 });
-        Arc::new(Self { word, tick_ns, engine, shared: Mutex::default(), wake: Condvar::new() })
+        Arc::new(Self { word, tick_ns, engine, log, shared: Mutex::default(), wake: Condvar::new() })
     }
 
     /// Nanoseconds between two ticks.
@@ -103,12 +105,23 @@ impl Clock {
             let clock = self.clone();
             // Where no thread can be had, calls run without a deadline rather than not at all; the
             // next call tries again.
-            shared.thread = std::thread::Builder::new().name("torvyn-clock".into()).spawn(move || clock.run()).ok();
-            if shared.thread.is_none() {
-                self.word.fetch_or(ASLEEP, SeqCst);
+            match std::thread::Builder::new().name("torvyn-clock".into()).spawn(move || clock.run()) {
+                Ok(thread) => shared.thread = Some(thread),
+                Err(error) => {
+                    self.word.fetch_or(ASLEEP, SeqCst);
+                    drop(shared);
+                    return self.no_thread(&error);
+                }
             }
         }
         self.wake.notify_one();
+    }
+
+    fn no_thread(&self, error: &std::io::Error) {
+        if let Some(log) = &self.log {
+            let what = "the clock's thread could not be started, so this call has no deadline and no cancel stops it";
+            log.write(Level::Error, None, None, format_args!("{what}: {error}"));
+        }
     }
 
     fn run(&self) {

@@ -7,9 +7,11 @@ use parking_lot::Mutex;
 use super::Engine;
 use super::artifact::Mapping;
 use super::link::Path;
+use crate::contract::Role;
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;
 use crate::error::{Error, ErrorKind, Result};
+use crate::native::NativeComponent;
 
 /// A component compiled for one engine. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,8 +26,10 @@ struct Inner {
     engine: Engine,
     analysis: Analysis,
     imports: Vec<String>,
-    digest: [u8; 32],
+    digest: Option<[u8; 32]>,
     source: Option<Source>,
+    /// Where it is this, it is nothing else.
+    native: Option<Arc<dyn NativeComponent>>,
 }
 
 /// The component's own bytes, kept as long as a path may still have to be compiled.
@@ -57,9 +61,42 @@ impl CompiledComponent {
             engine: engine.clone(),
             analysis,
             imports,
-            digest,
+            digest: Some(digest),
             source,
+            native: None,
         }))
+    }
+
+    /// A component of the program's own functions.
+    pub(super) fn from_native(engine: &Engine, native: Arc<dyn NativeComponent>) -> Self {
+        let roles = native.roles();
+        let interfaces = Role::ALL
+            .map(|role| roles.has(role).then(|| format!("{}@{}", role.interface(), crate::contract::names::VERSION)));
+        Self(Arc::new(Inner {
+            direct: Mutex::default(),
+            general: Mutex::default(),
+            _mapping: None,
+            engine: engine.clone(),
+            analysis: Analysis {
+                roles,
+                exports: interfaces.iter().flatten().cloned().collect(),
+                interfaces,
+                imports: Vec::new(),
+                mismatch: None,
+                initial_memory: 0,
+                surface: Default::default(),
+                plan: Err("is native".into()),
+            },
+            imports: Vec::new(),
+            digest: None,
+            source: None,
+            native: Some(native),
+        }))
+    }
+
+    /// The program's own functions, where it is those.
+    pub(super) fn native(&self) -> Option<&Arc<dyn NativeComponent>> {
+        self.0.native.as_ref()
     }
 
     /// The engine that compiled it.
@@ -72,9 +109,9 @@ impl CompiledComponent {
         &self.0.analysis
     }
 
-    /// SHA-256 of the component's binary.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.0.digest
+    /// SHA-256 of the component's binary; none for a native one, which has none.
+    pub fn digest(&self) -> Option<&[u8; 32]> {
+        self.0.digest.as_ref()
     }
 
     /// The roles that it exports.
@@ -95,6 +132,9 @@ impl CompiledComponent {
     /// The way in which it runs where nothing is granted.
     pub fn path(&self) -> Path {
         let general = self.0.engine.config().path == super::config::PathChoice::General;
+        if self.0.native.is_some() {
+            return Path::Native;
+        }
         if self.0.analysis.plan.is_err() || general { Path::General } else { Path::Direct }
     }
 
@@ -170,7 +210,6 @@ mod with_compiler {
     use wasmtime::Module;
 
     use super::*;
-    use crate::contract::Role;
     use crate::direct::{glue, plan};
     use crate::engine::config::PathChoice;
     use crate::engine::surface::Surface;
@@ -190,7 +229,7 @@ mod with_compiler {
         let glued = |text: String| module(&wat::parse_str(text).map_err(|e| failed(&wasmtime::Error::new(e)))?);
         Ok(Code {
             modules: source.modules.iter().map(|range| module(&source.wasm[range.clone()])).collect::<Result<_>>()?,
-            scope: glued(glue::scope())?,
+            scope: glued(glue::scope(plan))?,
             lowerings: glued(glue::lowerings(plan))?,
             entries: glued(glue::entries(plan))?,
         })
@@ -219,7 +258,8 @@ mod with_compiler {
             }
         } else {
             let artifact = bytes.starts_with(&crate::engine::artifact::MAGIC);
-            let hint = if artifact { "an artifact: use torvyn_component_deserialize_unchecked" } else { "something else" };
+            let hint =
+                if artifact { "an artifact: use torvyn_component_deserialize_unchecked" } else { "something else" };
             let message = format!("the bytes are no WebAssembly component (neither binary nor text), but {hint}");
             return fail(ErrorKind::NotComponent, &message);
         };
@@ -227,7 +267,8 @@ mod with_compiler {
             return fail(ErrorKind::Malformed, "the component is truncated: its header is not whole");
         }
         if Parser::is_core_wasm(&found) {
-            let message = "the bytes are a core module, not a component: make one of it with `wasm-tools component new`";
+            let message =
+                "the bytes are a core module, not a component: make one of it with `wasm-tools component new`";
             return fail(ErrorKind::CoreModule, message);
         }
         if !Parser::is_component(&found) {

@@ -2,6 +2,8 @@
 
 use wasmtime::{InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
+use super::instance::InstanceOptions;
+use super::log::Log;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which way a component's code is run.
@@ -23,6 +25,16 @@ pub struct Pooling {
     pub instances: u32,
     /// Bytes of a linear memory that stay resident in an idle slot.
     pub keep_resident: usize,
+}
+
+/// The limit of linear memory where none is set: 16 MiB, and for a component whose memories start
+/// with more than half of that, 16 MiB on top of what they start with.
+///
+/// Some toolchains give every component 16 MiB of stack or a snapshot of an interpreter to begin
+/// with; a limit that such a component cannot even start under protects nobody.
+pub fn default_memory_limit(initial: u64) -> u64 {
+    const LIMIT: u64 = 16 << 20;
+    if initial > LIMIT / 2 { initial + LIMIT } else { LIMIT }
 }
 
 /// Everything that can be set when an engine is made.
@@ -51,6 +63,7 @@ pub struct EngineConfig {
     pub pooling: Option<Pooling>,
     pub path: PathChoice,
     pub wasi_threads: u32,
+    pub log: Option<Log>,
 }
 
 /// What the compiler optimises for.
@@ -70,7 +83,7 @@ impl Default for EngineConfig {
             host_ticks: false,
             tick_ns: 1_000_000,
             timeout_ns: 5_000_000_000,
-            memory_limit: 16 << 20,
+            memory_limit: 0,
             table_limit: 100_000,
             instance_limit: 64,
             buffer_limit: 64 << 20,
@@ -88,6 +101,7 @@ impl Default for EngineConfig {
             pooling: None,
             path: PathChoice::Auto,
             wasi_threads: 1,
+            log: None,
         }
     }
 }
@@ -102,23 +116,9 @@ impl EngineConfig {
         if !(10_000..=1_000_000_000).contains(&self.tick_ns) {
             return Err(bad("tick_ns", format!("{} is not within 10 µs and 1 s", self.tick_ns)));
         }
-        if self.timeout_ns < self.tick_ns {
-            return Err(bad("timeout_ns", format!("{} is less than one tick ({})", self.timeout_ns, self.tick_ns)));
-        }
+        InstanceOptions::of(self).check(self).map_err(|(name, reason)| bad(name, reason))?;
         if self.guest_stack < 16 << 10 || self.guest_stack > 64 << 20 {
             return Err(bad("guest_stack", format!("{} is not within 16 KiB and 64 MiB", self.guest_stack)));
-        }
-        if self.memory_limit < 64 << 10 || self.memory_limit > 4 << 30 {
-            return Err(bad("memory_limit", format!("{} is not within 64 KiB and 4 GiB", self.memory_limit)));
-        }
-        if self.max_handles < 4 {
-            return Err(bad("max_handles", format!("{} is less than 4", self.max_handles)));
-        }
-        if self.buffer_limit < 4 << 10 {
-            return Err(bad("buffer_limit", format!("{} is less than 4 KiB", self.buffer_limit)));
-        }
-        if self.instance_limit == 0 || self.instance_limit > 10_000 {
-            return Err(bad("instance_limit", format!("{} is not within 1 and 10000", self.instance_limit)));
         }
         if self.wasi_threads == 0 || self.wasi_threads > 64 {
             return Err(bad("wasi_threads", format!("{} is not within 1 and 64", self.wasi_threads)));
@@ -132,6 +132,11 @@ impl EngineConfig {
             return Err(bad("pool_instances", format!("{} is not within 1 and 100000", pooling.instances)));
         }
         Ok(())
+    }
+
+    /// Bytes of linear memory that a slot of the pool holds.
+    pub fn slot_bytes(&self) -> u64 {
+        if self.memory_limit == 0 { 64 << 20 } else { self.memory_limit }
     }
 
     /// Wasmtime's configuration for this one.
@@ -171,7 +176,7 @@ impl EngineConfig {
                 .total_memories(pooling.instances)
                 .total_tables(cores)
                 .total_stacks(pooling.instances)
-                .max_memory_size(self.memory_limit as usize)
+                .max_memory_size(self.slot_bytes() as usize)
                 .table_elements(usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000))
                 .linear_memory_keep_resident(pooling.keep_resident)
                 .table_keep_resident(4 << 10);
@@ -185,8 +190,14 @@ impl EngineConfig {
     pub fn fingerprint(&self) -> String {
         format!(
             "fuel={} simd={} relaxed={} multi={} opt={:?} traps={} unwind={} reservation={:?} pool={}",
-            self.fuel, self.simd, self.relaxed_simd, self.multi_memory, self.optimize, self.explicit_traps,
-            self.unwind_info, self.memory_reservation,
+            self.fuel,
+            self.simd,
+            self.relaxed_simd,
+            self.multi_memory,
+            self.optimize,
+            self.explicit_traps,
+            self.unwind_info,
+            self.memory_reservation,
             self.pooling.map_or(0, |_| self.memory_limit),
         )
     }
@@ -198,7 +209,8 @@ mod tests {
 
     #[test]
     fn an_error_names_the_field() {
-        let cases: [(fn(&mut EngineConfig), &str); 6] = [
+        type Set = fn(&mut EngineConfig);
+        let cases: [(Set, &str); 6] = [
             (|c| c.tick_ns = 1, "tick_ns"),
             (|c| c.timeout_ns = 5, "timeout_ns"),
             (|c| c.guest_stack = 1, "guest_stack"),

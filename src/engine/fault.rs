@@ -31,6 +31,11 @@ pub enum Stop {
     Deadline,
 }
 
+/// What a native function answered that is no answer of its.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misanswer(pub String);
+
 fn trap_code(trap: Trap) -> TrapCode {
     match trap {
         Trap::StackOverflow => TrapCode::StackOverflow,
@@ -92,6 +97,10 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             Stop::Cancelled => (ErrorKind::Cancelled, None, cause),
             Stop::Deadline => (ErrorKind::Deadline, None, cause),
         }
+    } else if error.is::<crate::direct::wasi::Exit>() {
+        (ErrorKind::Trap, Some(TrapCode::Other), cause)
+    } else if error.is::<Misanswer>() {
+        (ErrorKind::Internal, None, cause)
     } else if error.is::<LimitReached>() {
         (ErrorKind::Memory, None, cause)
     } else if let Some(breach) = error.downcast_ref::<Breach>() {

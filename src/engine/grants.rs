@@ -219,9 +219,8 @@ mod tests {
 
     #[test]
     fn rules_match_addresses_networks_and_ports() {
-        let ask = |rule: &SocketRule, address: &str, port| {
-            rule.allows(SocketUse::TcpConnect, address.parse().unwrap(), port)
-        };
+        let ask =
+            |rule: &SocketRule, address: &str, port| rule.allows(SocketUse::TcpConnect, address.parse().unwrap(), port);
         let one = rule("127.0.0.1", Some((80, 81)));
         assert!(ask(&one, "127.0.0.1", 80) && ask(&one, "127.0.0.1", 81) && ask(&one, "::ffff:127.0.0.1", 80));
         assert!(!ask(&one, "127.0.0.1", 82) && !ask(&one, "127.0.0.2", 80) && !ask(&one, "::1", 80));

@@ -1,21 +1,23 @@
 //! Instances: what one is made of, how it is made and made anew.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::{Store, UpdateDeadline};
 
 use super::Engine;
-use super::config::EngineConfig;
+use super::config::{EngineConfig, default_memory_limit};
 use super::control::{Control, State};
 use super::fault::{self, Stop};
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
+use super::log::Level;
 use super::traits::MemoryUsage;
-use crate::contract::host::{Handles, Host};
+use crate::contract::host::{Handles, Host, Printed};
 use crate::contract::lent::Loan;
 use crate::contract::{ComponentId, Role, Roles};
 use crate::error::{Error, ErrorKind, Result};
-use crate::{direct, general};
+use crate::{direct, general, native};
 
 /// No timeout; no per-call fuel budget: the host manages it.
 pub const NONE: u64 = u64::MAX;
@@ -53,13 +55,42 @@ impl InstanceOptions {
             timing: false,
         }
     }
+
+    /// Checks each limit on its own: the name of the first that is out of its range in an engine of
+    /// `config`, and what that is.
+    pub fn check(&self, config: &EngineConfig) -> std::result::Result<(), (&'static str, String)> {
+        let Self { timeout_ns, memory_limit, max_handles, buffer_limit, instance_limit, .. } = *self;
+        if timeout_ns < config.tick_ns {
+            return Err(("timeout_ns", format!("{timeout_ns} is less than one tick ({})", config.tick_ns)));
+        }
+        if memory_limit != 0 && !(64 << 10..=4 << 30).contains(&memory_limit) {
+            return Err(("memory_limit", format!("{memory_limit} is not within 64 KiB and 4 GiB")));
+        }
+        if config.pooling.is_some() && memory_limit > config.slot_bytes() {
+            let slot = config.slot_bytes();
+            let reason = format!("{memory_limit} is more than a slot of the engine's pool holds ({slot})");
+            return Err(("memory_limit", reason));
+        }
+        if max_handles < 4 {
+            return Err(("max_handles", format!("{max_handles} is less than 4")));
+        }
+        if buffer_limit < 4 << 10 {
+            return Err(("buffer_limit", format!("{buffer_limit} is less than 4 KiB")));
+        }
+        if !(1..=10_000).contains(&instance_limit) {
+            return Err(("instance_limit", format!("{instance_limit} is not within 1 and 10000")));
+        }
+        Ok(())
+    }
 }
 
 /// How an instance runs.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // the direct path is the common one and the hot one
 pub(super) enum Running {
     Direct(direct::run::Running),
     General(Box<general::run::Running>),
+    Native(Box<native::run::Running>),
     /// A reset failed half-way; the next one may succeed.
     Gone,
 }
@@ -69,7 +100,7 @@ impl Running {
         match self {
             Running::Direct(running) => Some(&running.store),
             Running::General(running) => Some(&running.store),
-            Running::Gone => None,
+            Running::Native(_) | Running::Gone => None,
         }
     }
 
@@ -78,7 +109,16 @@ impl Running {
         match self {
             Running::Direct(running) => Some(&mut running.store),
             Running::General(running) => Some(&mut running.store),
-            Running::Gone => None,
+            Running::Native(_) | Running::Gone => None,
+        }
+    }
+
+    /// Storage of the names that `route` gives.
+    #[inline]
+    pub(super) fn ports(&self) -> &[String] {
+        match self {
+            Running::Native(running) => running.ports(),
+            _ => self.store().map_or(&[], |store| &store.data().canon.ports),
         }
     }
 }
@@ -95,6 +135,8 @@ pub struct ComponentInstance {
     pub(super) timeout_ticks: u64,
     /// The fuel at the start of the running call.
     pub(super) fuel_before: u64,
+    /// When the running call began, where calls are timed.
+    pub(super) started: Option<Instant>,
     ticket: usize,
     linked: LinkedComponent,
 }
@@ -106,9 +148,13 @@ impl Drop for ComponentInstance {
 }
 
 impl ComponentInstance {
-    /// Instantiates. Fails with `Instantiation`, `Memory`, or with what stopped a start function.
+    /// Instantiates. Fails with `Argument`, `Instantiation`, `Memory`, or with what stopped a start
+    /// function.
     pub fn new(linked: &LinkedComponent, id: ComponentId, options: &InstanceOptions) -> Result<Self> {
         let engine = linked.engine();
+        options.check(engine.config()).map_err(|(name, reason)| {
+            Error::new(ErrorKind::Argument, format!("`options.{name}`: {reason}")).at(id, None)
+        })?;
         let control = Arc::new(Control::new(State::New));
         let ticket = engine.clock().register(control.clone());
         let timeout_ticks = match options.timeout_ns {
@@ -123,6 +169,7 @@ impl ComponentInstance {
             options: options.clone(),
             timeout_ticks,
             fuel_before: 0,
+            started: None,
             ticket,
             linked: linked.clone(),
         };
@@ -156,25 +203,57 @@ impl ComponentInstance {
     /// A fresh store under the same handle, id and options. The caller has begun a call. On failure
     /// the instance stays poisoned.
     pub fn reset(&mut self) -> Result<()> {
+        let was = self.control.state();
+        self.linked.engine().log(Level::Info, Some(self.id), None, format_args!("reset in state {}", was.name()));
         self.control.set_state(State::Poisoned);
         self.running = Running::Gone; // first, so that a pooling engine has a slot
         self.control.counters.resets.add(1);
-        self.make()
+        self.make().map_err(Error::fatal)
     }
 
     fn make(&mut self) -> Result<()> {
+        let made = match self.linked.code() {
+            Code::Direct(linked) => linked.instantiate(self.store()?).map(Running::Direct),
+            Code::General(linked) => {
+                let (store, waiter) = (self.store()?, self.linked.waiter()?);
+                linked.instantiate(store, waiter).map(|running| Running::General(Box::new(running)))
+            }
+            Code::Native(component) => Ok(self.native(component.clone())?),
+        };
+        self.running = made.map_err(|e| instantiation_failed(&e).at(self.id, None))?;
+        self.control.set_state(if self.roles.has(Role::Lifecycle) { State::New } else { State::Ready });
+        let linear = self.running.store().map_or(0, |store| store.data().limits.linear);
+        self.control.counters.linear_bytes.set(linear);
+        Ok(())
+    }
+
+    fn native(&self, component: Arc<dyn native::NativeComponent>) -> Result<Running> {
+        let (o, clock) = (&self.options, self.linked.engine().clock().clone());
+        let call = native::call::Call::new(self.control.clone(), clock, o.max_handles, o.buffer_limit);
+        let stage = component.instantiate(self.id).map_err(|e| e.at(self.id, None))?;
+        Ok(Running::Native(Box::new(native::run::Running::new(stage, call))))
+    }
+
+    /// A fresh store, its budgets armed.
+    fn store(&self) -> Result<Store<Host>> {
         let engine = self.linked.engine();
         let began = engine.clock().begin();
         let o = &self.options;
+        let memory_limit = match o.memory_limit {
+            0 => default_memory_limit(self.linked.component().analysis().initial_memory),
+            limit => limit,
+        };
         let host = Host {
             loan: Loan::NONE,
             handles: Handles::new(o.max_handles, o.buffer_limit, self.linked.path() == super::link::Path::Direct),
-            limits: Limits::new(o.memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
+            limits: Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
             control: self.control.clone(),
             clock: engine.clock().clone(),
             began,
             ends: began.saturating_add(self.timeout_ticks),
             fuel: engine.config().fuel,
+            printed: Printed::new(engine, self.id),
+            born: std::time::Instant::now(),
             canon: Default::default(),
             id: self.id,
             resources: self.linked.resource_types(),
@@ -182,21 +261,12 @@ impl ComponentInstance {
             #[cfg(feature = "wasi")]
             wasi: self.linked.wasi_state(self.id, o.max_handles)?,
         };
-        let store = store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel });
-        let made = match self.linked.code() {
-            Code::Direct(linked) => linked.instantiate(store).map(Running::Direct),
-            Code::General(linked) => linked.instantiate(store, self.linked.waiter()?).map(|running| Running::General(Box::new(running))),
-        };
-        match made {
-            Ok(running) => {
-                self.running = running;
-                self.control.set_state(if self.roles.has(Role::Lifecycle) { State::New } else { State::Ready });
-                let linear = self.running.store().map_or(0, |store| store.data().limits.linear);
-                self.control.counters.linear_bytes.set(linear);
-                Ok(())
-            }
-            Err(e) => Err(instantiation_failed(&e).at(self.id, None)),
-        }
+        Ok(store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel }))
+    }
+
+    /// Whether it has fuel: where the engine counts it, and the instance is not native.
+    pub(super) fn has_fuel(&self) -> bool {
+        self.linked.engine().config().fuel && !matches!(self.linked.code(), Code::Native(_))
     }
 
     /// See `WasmEngine::memory_usage`.

@@ -1,17 +1,22 @@
 //! The invoker: what surrounds every call — role, state, cancel, budgets before it; counters, state
 //! and the error value after it — and the choice of the path.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use super::Engine;
 use super::compile::CompiledComponent;
 use super::control::State;
 use super::fault::{self, Fault, Outcome};
 use super::instance::{ComponentInstance, InstanceOptions, NONE, Running};
 use super::link::{ImportBindings, LinkedComponent};
+use super::log::Level;
 use super::traits::{ComponentInvoker, MemoryUsage, WasmEngine};
 use crate::contract::{
     BackpressureSignal, ComponentId, Function, OutputElement, ProcessErrorKind, ProcessResult, Role, StreamElement,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::native::NativeComponent;
 
 impl WasmEngine for Engine {
     type Compiled = CompiledComponent;
@@ -48,18 +53,25 @@ impl WasmEngine for Engine {
 
     fn set_fuel(&self, instance: &mut ComponentInstance, fuel: u64) -> Result<()> {
         let id = instance.id;
-        let off = || {
-            let message = "fuel is off in this engine; set `fuel` in its configuration";
-            Error::new(ErrorKind::FuelDisabled, message).at(id, None)
+        let refuse = |kind, message| Err(Error::new(kind, message).at(id, None));
+        if !instance.has_fuel() {
+            let native = "a native component uses no fuel; `timeout_ns` is what ends its calls";
+            let off = "fuel is off in this engine; set `fuel` in its configuration";
+            return refuse(ErrorKind::FuelDisabled, if self.config().fuel { native } else { off });
+        }
+        let Some(store) = instance.running.store_mut() else {
+            return refuse(ErrorKind::State, "the latest reset failed, so there is nothing to fuel; reset it again");
         };
-        let store = instance.running.store_mut().ok_or_else(off)?;
-        store.set_fuel(fuel).map_err(|_| off())?;
+        if store.set_fuel(fuel).is_err() {
+            return refuse(ErrorKind::Internal, "the fuel was not set");
+        }
         instance.options.fuel = NONE;
         Ok(())
     }
 
     fn fuel_remaining(&self, instance: &ComponentInstance) -> Option<u64> {
-        instance.running.store()?.get_fuel().ok()
+        // Where a reset failed nothing is left.
+        instance.has_fuel().then(|| instance.running.store().map_or(0, |store| store.get_fuel().unwrap_or(0)))
     }
 
     fn memory_usage(&self, instance: &ComponentInstance) -> MemoryUsage {
@@ -68,6 +80,11 @@ impl WasmEngine for Engine {
 }
 
 impl Engine {
+    /// A component of the program's own functions.
+    pub fn native_component(&self, native: Arc<dyn NativeComponent>) -> CompiledComponent {
+        CompiledComponent::from_native(self, native)
+    }
+
     /// A component from an artifact file, mapped and run in place.
     ///
     /// # Safety
@@ -91,6 +108,7 @@ macro_rules! on_path {
         match &mut $instance.running {
             Running::Direct(running) => running.$method($($arg),*),
             Running::General(running) => running.$method($($arg),*),
+            Running::Native(running) => running.$method($($arg),*),
             Running::Gone => Err(Fault::Stopped(wasmtime::Error::msg("the instance has no store; reset it"))),
         }
     };
@@ -123,7 +141,7 @@ impl ComponentInstance {
     }
 
     /// Checks role and state of a call that needs `READY`, and arms the budgets.
-    #[inline]
+    #[inline(always)]
     fn arm(&mut self, function: Function, flow_ns: u64) -> Result<()> {
         if !self.roles.has(function.role()) {
             return Err(self.not_exported(function));
@@ -134,7 +152,7 @@ impl ComponentInstance {
         self.budget(function, flow_ns)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
         if self.control.is_cancelled() {
             self.control.counters.cancels.add(1);
@@ -142,26 +160,38 @@ impl ComponentInstance {
             return Err(self.refuse(ErrorKind::Cancelled, function, message));
         }
         let (timeout, fuel) = (self.timeout_ticks, self.options.fuel);
-        let Some(store) = self.running.store_mut() else { return Err(self.wrong_state(function)) };
-        let host = store.data_mut();
-        let mut ticks = timeout;
-        if flow_ns != 0 {
-            ticks = ticks.min(host.clock.ticks_for(flow_ns));
-        }
-        host.began = host.clock.begin();
-        host.ends = host.began.saturating_add(ticks);
-        if host.fuel {
-            let before = if fuel == NONE { store.get_fuel() } else { store.set_fuel(fuel).map(|()| fuel) };
-            self.fuel_before = before.unwrap_or(0);
+        if let Running::Native(running) = &mut self.running {
+            running.call.arm(timeout, flow_ns);
+        } else {
+            let Some(store) = self.running.store_mut() else { return Err(self.wrong_state(function)) };
+            let host = store.data_mut();
+            let mut ticks = timeout;
+            if flow_ns != 0 {
+                ticks = ticks.min(host.clock.ticks_for(flow_ns));
+            }
+            host.began = host.clock.begin();
+            host.ends = host.began.saturating_add(ticks);
+            if host.fuel {
+                let before = if fuel == NONE { store.get_fuel() } else { store.set_fuel(fuel).map(|()| fuel) };
+                self.fuel_before = before.unwrap_or(0);
+            }
         }
         self.control.counters.calls.add(1);
+        if self.options.timing {
+            self.started = Some(Instant::now());
+        }
         Ok(())
     }
 
     /// Keeps the books of a call that ran, and makes an error value of what it failed with.
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
         let counters = &self.control.counters;
+        if self.options.timing
+            && let Some(started) = self.started.take()
+        {
+            counters.time_ns.add(started.elapsed().as_nanos() as u64);
+        }
         if let Some(store) = self.running.store() {
             let host = store.data();
             let held = host.handles.held();
@@ -186,10 +216,12 @@ impl ComponentInstance {
         match fault {
             Fault::Guest(error) => {
                 counters.guest_errors.add(1);
+                let value = Error::new(ErrorKind::Guest(error.kind), error.text).at(self.id, Some(function));
                 if error.kind == ProcessErrorKind::Fatal || function == Function::Init {
                     self.control.set_state(State::Failed);
+                    return value.fatal();
                 }
-                Error::new(ErrorKind::Guest(error.kind), error.text).at(self.id, Some(function))
+                value
             }
             Fault::Stopped(error) => {
                 self.control.set_state(State::Poisoned);
@@ -200,22 +232,37 @@ impl ComponentInstance {
                     ErrorKind::Deadline => counters.deadlines.add(1),
                     ErrorKind::Cancelled => counters.cancels.add(1),
                     ErrorKind::Memory => counters.memory_limits.add(1),
+                    ErrorKind::Internal => {} // a native function's answer that is none
                     _ => counters.traps.add(1),
                 }
-                error.at(self.id, Some(function))
+                let error = error.at(self.id, Some(function)).fatal();
+                if function != Function::Teardown {
+                    self.log_failure(Level::Debug, &error);
+                }
+                error
             }
         }
     }
 
+    /// A failure of a call in the program's log.
+    #[cold]
+    fn log_failure(&self, level: Level, error: &Error) {
+        let message = std::fmt::from_fn(|f| {
+            f.write_str(&error.what())?;
+            error.backtrace.iter().try_for_each(|frame| write!(f, ", in {frame}"))
+        });
+        self.linked().engine().log(level, Some(self.id), error.function, message);
+    }
+
     /// A call with an element.
-    #[inline]
+    #[inline(always)]
     fn arm_element(&mut self, function: Function, element: &StreamElement<'_>) -> Result<()> {
         self.arm(function, element.flow.map_or(0, |flow| flow.deadline_ns))?;
         self.control.counters.elements_in.add(1);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_out(&self, n: usize) {
         self.control.counters.elements_out.add(n as u64);
     }
@@ -243,16 +290,21 @@ impl ComponentInvoker for Invoker {
         if matches!(state, State::Poisoned | State::TornDown) {
             return Err(instance.wrong_state(Function::Teardown));
         }
-        if instance.roles.has(Role::Lifecycle) && state != State::New && instance.budget(Function::Teardown, 0).is_ok() {
-            let outcome = on_path!(instance, teardown());
+        if instance.roles.has(Role::Lifecycle) && state != State::New {
+            let ended = instance.budget(Function::Teardown, 0).and_then(|()| {
+                let outcome = on_path!(instance, teardown());
+                instance.settle(Function::Teardown, outcome)
+            });
             // Never stops a shutdown.
-            let _ = instance.settle(Function::Teardown, outcome);
+            if let Err(error) = ended {
+                instance.log_failure(Level::Error, &error);
+            }
         }
         instance.control.set_state(State::TornDown);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_pull(&self, instance: &mut ComponentInstance) -> Result<Option<OutputElement>> {
         instance.arm(Function::Pull, 0)?;
         let outcome = on_path!(instance, pull());
@@ -267,7 +319,7 @@ impl ComponentInvoker for Invoker {
         instance.settle(Function::NotifyBackpressure, outcome)
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_process(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<ProcessResult> {
         instance.arm_element(Function::Process, element)?;
         let outcome = on_path!(instance, process(element));
@@ -280,7 +332,7 @@ impl ComponentInvoker for Invoker {
         Ok(result)
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_push(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<BackpressureSignal> {
         instance.arm_element(Function::Push, element)?;
         let outcome = on_path!(instance, push(element));
@@ -293,14 +345,14 @@ impl ComponentInvoker for Invoker {
         instance.settle(Function::Complete, outcome)
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_evaluate(&self, instance: &mut ComponentInstance, element: &StreamElement<'_>) -> Result<bool> {
         instance.arm_element(Function::Evaluate, element)?;
         let outcome = on_path!(instance, evaluate(element));
         instance.settle(Function::Evaluate, outcome)
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_route<'i>(
         &self,
         instance: &'i mut ComponentInstance,
@@ -309,11 +361,11 @@ impl ComponentInvoker for Invoker {
         instance.arm_element(Function::Route, element)?;
         let outcome = on_path!(instance, route(element));
         let count = instance.settle(Function::Route, outcome)?;
-        let ports = instance.running.store().map_or(&[][..], |store| &store.data().canon.ports[..]);
+        let ports = instance.running.ports();
         Ok(&ports[..count.min(ports.len())])
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke_ingest(
         &self,
         instance: &mut ComponentInstance,
@@ -335,5 +387,62 @@ impl ComponentInvoker for Invoker {
         let elements = instance.settle(Function::Flush, outcome)?;
         instance.count_out(elements.len());
         Ok(elements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::EngineConfig;
+
+    fn instance(config: EngineConfig, options: impl FnOnce(&mut InstanceOptions)) -> Result<ComponentInstance> {
+        let engine = Engine::new(config)?;
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/upper-case.wasm");
+        let compiled = engine.compile_component(&std::fs::read(path).unwrap())?;
+        let linked = engine.link(&compiled, &ImportBindings::new(&engine))?;
+        let mut given = InstanceOptions::of(engine.config());
+        options(&mut given);
+        engine.instantiate(&linked, ComponentId(7), &given)
+    }
+
+    #[test]
+    fn after_a_reset_that_failed_fuel_is_on_and_none_is_left() {
+        let mut instance = instance(EngineConfig { fuel: true, ..Default::default() }, |_| ()).unwrap();
+        let engine = instance.linked().engine().clone();
+        engine.set_fuel(&mut instance, 9).unwrap();
+        assert_eq!(engine.fuel_remaining(&instance), Some(9));
+        instance.running = Running::Gone;
+        assert_eq!(engine.fuel_remaining(&instance), Some(0));
+        assert_eq!(engine.set_fuel(&mut instance, 1).unwrap_err().kind, ErrorKind::State);
+    }
+
+    #[test]
+    fn an_option_out_of_its_range_is_named() {
+        type Case = (fn(&mut InstanceOptions), &'static str);
+        let cases: [Case; 5] = [
+            (|o| o.timeout_ns = 5, "timeout_ns"),
+            (|o| o.memory_limit = 1, "memory_limit"),
+            (|o| o.max_handles = 1, "max_handles"),
+            (|o| o.buffer_limit = 1, "buffer_limit"),
+            (|o| o.instance_limit = 10_001, "instance_limit"),
+        ];
+        for (set, name) in cases {
+            let error = instance(EngineConfig::default(), set).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Argument);
+            assert!(error.message.contains(&format!("`options.{name}`")), "{}", error.message);
+        }
+        let pooling = Some(super::super::config::Pooling { instances: 1, keep_resident: 0 });
+        let error = instance(EngineConfig { pooling, ..Default::default() }, |o| o.memory_limit = 1 << 30).unwrap_err();
+        assert!(error.message.contains("slot"), "{}", error.message);
+    }
+
+    #[test]
+    fn time_is_counted_where_it_is_asked_for() {
+        for timing in [true, false] {
+            let mut instance = instance(EngineConfig::default(), |o| o.timing = timing).unwrap();
+            assert!(instance.control().begin());
+            Invoker.invoke_process(&mut instance, &StreamElement { payload: b"x", ..Default::default() }).unwrap();
+            assert_eq!(instance.control().counters.read().time_ns > 0, timing);
+        }
     }
 }

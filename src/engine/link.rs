@@ -13,6 +13,7 @@ use crate::contract::names;
 use crate::direct::plan::ImportItem;
 use crate::direct::shapes::{ALLOCATOR, CAPABILITIES, Import, TYPES};
 use crate::error::{Error, ErrorKind, Result};
+use crate::native::NativeComponent;
 use crate::{direct, general};
 
 /// What a component's imports are bound to besides the contract's own host side, which is always
@@ -47,12 +48,15 @@ pub enum Path {
     Direct,
     /// Wasmtime's component runtime.
     General,
+    /// The program's own functions.
+    Native,
 }
 
 #[derive(Debug)]
 pub(super) enum Code {
     Direct(Arc<direct::run::Linked>),
     General(Arc<general::run::Linked>),
+    Native(Arc<dyn NativeComponent>),
 }
 
 #[derive(Debug)]
@@ -78,7 +82,10 @@ fn is_wasi(import: &ImportItem) -> bool {
     #[cfg(feature = "wasi")]
     return crate::wasi::provides(&import.name);
     #[cfg(not(feature = "wasi"))]
-    return { let _ = import; false };
+    return {
+        let _ = import;
+        false
+    };
 }
 
 /// What is wrong with an import, where something is.
@@ -104,7 +111,9 @@ fn unresolved(import: &ImportItem, grants: &Grants) -> Option<String> {
     let hint = match version {
         _ if base.starts_with("wasi:") && !cfg!(feature = "wasi") => " (this build of libtorvyn has no WASI)".into(),
         _ if base.starts_with("wasi:") => " (WASI is provided at 0.2, without http, config and keyvalue)".into(),
-        Some(version) if ours => format!(" (the host has @{}, which @{version} is not compatible with)", names::VERSION),
+        Some(version) if ours => {
+            format!(" (the host has @{}, which @{version} is not compatible with)", names::VERSION)
+        }
         _ if item.is_empty() => String::new(),
         _ => format!(" (it uses `{}`)", import.items.join("`, `")),
     };
@@ -119,9 +128,20 @@ impl LinkedComponent {
         if !engine.same(imports.engine()) {
             return Err(Error::new(ErrorKind::WrongEngine, "the component and the imports are of different engines"));
         }
+        if let Some(native) = component.native() {
+            let (code, grants) = (Code::Native(native.clone()), Arc::new(imports.grants().clone()));
+            return Ok(Self(Arc::new(Inner { component: component.clone(), code, grants, reason: "" })));
+        }
         let analysis = component.analysis();
         let grants = Arc::new(imports.grants().clone());
-        let missing: Vec<_> = analysis.imports.iter().filter_map(|import| unresolved(import, &grants)).collect();
+        // What the plan of an eligible component uses of WASI, the direct path answers.
+        let direct = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
+        let served = |import: &&ImportItem| {
+            let (base, version) = names::split(&import.name);
+            base.starts_with("wasi:") && version.is_some_and(|version| names::compatible(version, "0.2.0"))
+        };
+        let imports_left = analysis.imports.iter().filter(|import| !(direct && served(import)));
+        let missing: Vec<_> = imports_left.filter_map(|import| unresolved(import, &grants)).collect();
         if !missing.is_empty() {
             let message = format!("nothing provides the component's import {}", missing.join("; nor "));
             return Err(Error::new(ErrorKind::UnresolvedImport, message));
@@ -228,6 +248,7 @@ impl LinkedComponent {
         match self.0.code {
             Code::Direct(_) => Path::Direct,
             Code::General(_) => Path::General,
+            Code::Native(_) => Path::Native,
         }
     }
 
@@ -236,7 +257,7 @@ impl LinkedComponent {
         match self.path() {
             Path::Direct => "",
             Path::General if self.component().path_reason().is_empty() => self.0.reason,
-            Path::General => self.component().path_reason(),
+            Path::General | Path::Native => self.component().path_reason(),
         }
     }
 

@@ -25,6 +25,7 @@ use std::sync::{Arc, Weak};
 use clock::Clock;
 use config::EngineConfig;
 
+use crate::contract::{ComponentId, Function};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What compiles and runs components. Cheap to clone; every handle made from it keeps it alive.
@@ -75,7 +76,7 @@ impl Engine {
         let built = config.build()?;
         let refused = |e: wasmtime::Error| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}"));
         let wasmtime = wasmtime::Engine::new(&built).map_err(refused)?;
-        let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
+        let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks, config.log.clone());
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
         Ok(Self(Arc::new(Inner {
@@ -123,6 +124,21 @@ impl Engine {
     /// The engine without a hold on it.
     pub fn downgrade(&self) -> WeakEngine {
         WeakEngine(Arc::downgrade(&self.0))
+    }
+
+    /// Writes a line to the program's log, where there is one that wants it. A test and no more
+    /// where there is none.
+    #[inline]
+    pub fn log(
+        &self,
+        level: log::Level,
+        component: Option<ComponentId>,
+        function: Option<Function>,
+        message: impl std::fmt::Display,
+    ) {
+        if let Some(log) = &self.0.config.log {
+            log.write(level, component, function, message);
+        }
     }
 
     /// Whether both are one engine.

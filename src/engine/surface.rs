@@ -28,7 +28,9 @@ impl Surface {
         let Some(types) = types(wasm, features) else { return Self::default() };
         let types = &types;
         let text = |item: Option<&wasmparser::component_types::ComponentItem>| {
-            item.map_or_else(String::new, |item| Writer { types, out: String::new(), names: HashMap::new() }.item(&item.ty))
+            item.map_or_else(String::new, |item| {
+                Writer { types, out: String::new(), names: HashMap::new() }.item(&item.ty)
+            })
         };
         Self {
             imports: imports.iter().map(|name| text(types.component_item_for_import(name))).collect(),

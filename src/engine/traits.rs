@@ -31,7 +31,8 @@ pub trait WasmEngine {
     /// to `Compilation`.
     fn compile_component(&self, bytes: &[u8]) -> Result<Self::Compiled>;
 
-    /// The compiled component as an artifact. Cold. Fails with `Internal`.
+    /// The compiled component as an artifact. Cold. Fails with `Internal`, or with `Unsupported`
+    /// for a native one.
     fn serialize_component(&self, compiled: &Self::Compiled) -> Result<Vec<u8>>;
 
     /// A component from an artifact; none where the artifact is sound but made by another version
@@ -47,8 +48,8 @@ pub trait WasmEngine {
     /// Binds a component to its imports. Cold. Fails with `UnresolvedImport`, `TypeMismatch`.
     fn link(&self, compiled: &Self::Compiled, imports: &Self::Imports) -> Result<Self::Linked>;
 
-    /// Makes an instance, exports resolved. Cold. Fails with `Instantiation`, or with what stopped
-    /// the guest's start function.
+    /// Makes an instance, exports resolved. Cold. Fails with `Argument` where an option is out of
+    /// its range, with `Instantiation`, or with what stopped the guest's start function.
     fn instantiate(
         &self,
         linked: &Self::Linked,
@@ -56,7 +57,8 @@ pub trait WasmEngine {
         options: &super::instance::InstanceOptions,
     ) -> Result<Self::Instance>;
 
-    /// Sets the fuel that is left. Warm. Fails with `FuelDisabled`.
+    /// Sets the fuel that is left. Warm. Fails with `FuelDisabled`, or with `State` after a reset
+    /// that failed.
     fn set_fuel(&self, instance: &mut Self::Instance, fuel: u64) -> Result<()>;
 
     /// The fuel that is left; none where fuel is off. Hot.
@@ -70,8 +72,9 @@ pub trait WasmEngine {
 /// the instance's `Control`.
 ///
 /// Every method fails with the misuse kinds (`State`, `NotExported`; nothing ran), with what
-/// stopped the guest (`Trap`, `Fuel`, `Deadline`, `Cancelled`, `Memory`; the instance is poisoned),
-/// or with `Guest(_)`, the guest's own verdict.
+/// stopped the guest (`Trap`, `Fuel`, `Deadline`, `Cancelled`, `Memory`, and `Internal` where a
+/// native function answered what is none of its answers; the instance is poisoned), or with
+/// `Guest(_)`, the guest's own verdict.
 pub trait ComponentInvoker {
     /// What is called.
     type Instance;
@@ -102,11 +105,7 @@ pub trait ComponentInvoker {
 
     /// `router.route`: the names of the ports, in storage of the instance that the next call on it
     /// reuses. Hot.
-    fn invoke_route<'i>(
-        &self,
-        instance: &'i mut Self::Instance,
-        element: &StreamElement<'_>,
-    ) -> Result<&'i [String]>;
+    fn invoke_route<'i>(&self, instance: &'i mut Self::Instance, element: &StreamElement<'_>) -> Result<&'i [String]>;
 
     /// `aggregator.ingest`. Hot.
     fn invoke_ingest(

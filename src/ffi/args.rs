@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 #[cold]
 #[inline(never)]
-fn null(name: &str) -> Box<Error> {
+pub(super) fn null(name: &str) -> Box<Error> {
     Error::new(ErrorKind::Null, format!("`{name}` is NULL"))
 }
 
@@ -215,6 +215,17 @@ pub(super) unsafe fn fill<T: StructSize>(at: *mut T, name: &'static str) -> Resu
 pub(super) unsafe fn options<T: StructSize>(at: *const T, name: &'static str) -> Result<T> {
     // SAFETY: the caller's promise.
     unsafe { sized::read(at, name) }
+}
+
+/// A struct of options with a finalizer among them, and whether there is more than this library
+/// knows; NULL for the defaults.
+///
+/// # Safety
+///
+/// `at` is NULL or points to as many bytes as its first field says.
+pub(super) unsafe fn offered<T: StructSize>(at: *const T, name: &'static str) -> Result<(T, Result<()>)> {
+    // SAFETY: the caller's promise.
+    unsafe { sized::read_known(at, name) }
 }
 
 /// A required handle as it came.

@@ -26,8 +26,9 @@ impl User {
         Self { at, finalizer }
     }
 
-    /// The pointer for the callback.
-    pub fn at(&self) -> *mut c_void {
+    /// The pointer.
+    #[inline]
+    pub fn get(&self) -> *mut c_void {
         self.at
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use super::args::Clear as _;
 use super::engine::EngineHandle;
 use super::error::ErrorHandle;
 use super::handle::{self, Boxed, Counted, Handle};
@@ -13,7 +14,8 @@ use crate::engine::link;
 use crate::engine::traits::WasmEngine as _;
 use crate::error::{Error, ErrorKind};
 
-/// A component compiled for one engine. Reference counted, immutable.
+/// A component compiled for one engine, or made of the program's own functions
+/// (torvyn_component_native()). Reference counted, immutable.
 pub struct ComponentHandle(());
 
 /// What a component handle points to.
@@ -34,7 +36,8 @@ impl Handle for ComponentHandle {
 }
 
 impl ComponentHandle {
-    fn give(compiled: CompiledComponent) -> *mut Self {
+    /// Hands a component to C.
+    pub fn give(compiled: CompiledComponent) -> *mut Self {
         let texts = |names: &[String]| names.iter().map(|name| Text::new(name)).collect();
         handle::give::<Self>(Arc::new(Component {
             imports: texts(compiled.imports()),
@@ -60,6 +63,7 @@ impl From<link::Path> for Path {
         match path {
             link::Path::Direct => Path::TORVYN_PATH_DIRECT,
             link::Path::General => Path::TORVYN_PATH_GENERAL,
+            link::Path::Native => Path::TORVYN_PATH_NATIVE,
         }
     }
 }
@@ -153,10 +157,11 @@ pub unsafe extern "C" fn torvyn_component_compile_file(
 /// @param err        Where detail goes on a negative status, owned by the caller
 ///                   (torvyn_error_free()); NULL to do without.
 ///
-/// @retval TORVYN_OK              `*out` is the artifact.
-/// @retval TORVYN_ERROR_INTERNAL  It could not be made.
-/// @retval TORVYN_ERROR_NULL      `component` or `out` is NULL.
-/// @retval TORVYN_ERROR_PANIC     A defect of the library.
+/// @retval TORVYN_OK                 `*out` is the artifact.
+/// @retval TORVYN_ERROR_UNSUPPORTED  The component is native.
+/// @retval TORVYN_ERROR_INTERNAL     It could not be made.
+/// @retval TORVYN_ERROR_NULL         `component` or `out` is NULL.
+/// @retval TORVYN_ERROR_PANIC        A defect of the library.
 ///
 /// Thread: any.
 /// Blocks: for milliseconds, by the component's size.
@@ -330,7 +335,8 @@ pub unsafe extern "C" fn torvyn_component_free(component: *mut ComponentHandle) 
 ///
 /// @param component  Borrowed for the call; NULL gives no bytes.
 ///
-/// @return  32 bytes, valid until torvyn_component_free().
+/// @return  32 bytes, valid until torvyn_component_free(); none for a native
+///          component, which has no binary.
 ///
 /// Thread: any.
 /// Blocks: never.
@@ -338,7 +344,7 @@ pub unsafe extern "C" fn torvyn_component_free(component: *mut ComponentHandle) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_component_content_id(component: *const ComponentHandle) -> Bytes {
     ffi!(neutral: Bytes { data: std::ptr::null(), len: 0 }, handle: [component] => {
-        Bytes::of(component.compiled.digest())
+        component.compiled.digest().map_or(Bytes::CLEAR, |digest| Bytes::of(digest))
     })
 }
 
@@ -422,7 +428,8 @@ pub unsafe extern "C" fn torvyn_component_export_count(component: *const Compone
     ffi!(neutral: 0, handle: [component] => component.exports.len())
 }
 
-/// The name of an export, e.g. "torvyn:streaming/processor@0.1.0".
+/// The name of an export, e.g. "torvyn:streaming/processor@0.1.0". Those of a
+/// native component are its roles.
 ///
 /// @param component  Borrowed for the call; NULL gives "".
 /// @param index      From 0 to torvyn_component_export_count() - 1; others give
@@ -449,7 +456,8 @@ pub unsafe extern "C" fn torvyn_component_export(component: *const ComponentHand
 ///                   "".
 ///
 /// @return  UTF-8, NUL-terminated, never NULL; lines end with a newline but for
-///          the last; valid until torvyn_component_free().
+///          the last; empty for a native component; valid until
+///          torvyn_component_free().
 ///
 /// Thread: any.
 /// Blocks: never.
@@ -464,7 +472,7 @@ pub unsafe extern "C" fn torvyn_component_export_type(component: *const Componen
 ///
 /// @param component  Borrowed for the call; NULL gives TORVYN_PATH_AUTO.
 ///
-/// @return  TORVYN_PATH_DIRECT or TORVYN_PATH_GENERAL.
+/// @return  TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL or TORVYN_PATH_NATIVE.
 ///
 /// Thread: any.
 /// Blocks: never.

@@ -115,7 +115,7 @@ pub unsafe extern "C" fn torvyn_imports_define(
             let mut result = <Value as args::Clear>::CLEAR;
             let at = (&raw mut scope).cast::<ScopeHandle>();
             // SAFETY: the header requires a function that may be called so until `user` ends.
-            let succeeded = unsafe { function(user.at(), at, shown.data, shown.len, &raw mut result) };
+            let succeeded = unsafe { function(user.get(), at, shown.data, shown.len, &raw mut result) };
             if !succeeded {
                 return Err(scope.failure.take().unwrap_or_else(|| "it does not say why".into()));
             }
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn torvyn_imports_define_resource(
         let end: crate::engine::define::Destructor = Arc::new(move |resource| {
             if let Some(destructor) = destructor {
                 // SAFETY: the header requires a function that may be called so until `user` ends.
-                unsafe { destructor(user.at(), resource) }
+                unsafe { destructor(user.get(), resource) }
             }
         });
         let before = imports.grants().defined.clone();

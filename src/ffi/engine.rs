@@ -1,17 +1,22 @@
 //! The engine and its configuration.
 
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
+use super::args::null;
+use super::callback::{Finalizer, User};
 use super::error::ErrorHandle;
 use super::guard;
 use super::handle::{self, Counted, Handle};
+use super::log::{Callback, LogFn, LogLevel};
 use super::plain::{Path, Switch, number, switch};
 use super::running;
 use super::sized::StructSize;
 use super::status::Status;
 use crate::engine::Engine;
 use crate::engine::config::{self, Optimize as Goal, PathChoice, Pooling};
+use crate::engine::log::{Level, Log};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the compiler optimises for.
@@ -61,7 +66,8 @@ pub struct EngineConfig {
     /// At least one tick. Default: 5 seconds.
     pub timeout_ns: u64,
     /// Bytes of linear memory of an instance, over all its memories. From 64 KiB
-    /// to 4 GiB. Default: 16 MiB.
+    /// to 4 GiB. Default: 16 MiB; and where a component's memories start with more
+    /// than 8 MiB, as some toolchains make them, what they start with plus 16 MiB.
     pub memory_limit: u64,
     /// Elements of an instance's tables, over all its tables. Default: 100000.
     pub table_limit: u64,
@@ -108,6 +114,9 @@ pub struct EngineConfig {
     /// address space is scarce or many thousand instances live at once (1 for as
     /// little as possible). Default: 4 GiB.
     pub memory_reservation: u64,
+    /// With `pool_instances`: bytes of a linear memory that stay in memory while
+    /// its slot is idle, zeroed by hand and not by the system. Default: 0.
+    pub pool_keep_resident: u64,
     /// Slots for instances that are made once and reused, which makes new
     /// instances cheap; more instances than that are refused with
     /// TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
@@ -117,12 +126,23 @@ pub struct EngineConfig {
     /// sleeps. They start with the first instance that needs them. From 1 to 64.
     /// Default: 1.
     pub wasi_threads: u32,
-    /// With `pool_instances`: bytes of a linear memory that stay in memory while
-    /// its slot is idle, zeroed by hand and not by the system. Default: 0.
-    pub pool_keep_resident: u64,
+    /// With `log`: lines that matter less than this are left out.
+    /// Default: TORVYN_LOG_INFO.
+    pub log_level: MaybeUninit<LogLevel>,
+    /// Takes the lines of the log: what no caller is told. Default: NULL, there is
+    /// no log.
+    pub log: LogFn,
+    /// What `log` and `log_finalizer` are given. The library does not look at what
+    /// it points to.
+    pub log_user: *mut c_void,
+    /// Ends `log_user`; NULL for nothing. Runs exactly once, when nothing can call
+    /// `log` any more: on the thread that frees the last of the engine and of all
+    /// that was made from it, or within torvyn_engine_new() where that fails or
+    /// `log` is NULL.
+    pub log_finalizer: Finalizer,
 }
 
-// SAFETY: `repr(C)`, `struct_size` first, ends with a u64, all fields may be zero.
+// SAFETY: `repr(C)`, `struct_size` first, ends with a pointer, all fields may be zero.
 unsafe impl StructSize for EngineConfig {}
 
 fn bad(name: &str, reason: impl std::fmt::Display) -> Box<Error> {
@@ -170,10 +190,25 @@ impl EngineConfig {
                 0 => PathChoice::Auto,
                 1 => PathChoice::Direct,
                 2 => PathChoice::General,
+                3 => return Err(bad("path", "TORVYN_PATH_NATIVE is an answer, not a setting")),
                 other => return Err(bad("path", format_args!("{other} is no torvyn_path_t"))),
             },
             wasi_threads: if self.wasi_threads == 0 { default.wasi_threads } else { self.wasi_threads },
+            log: None,
         })
+    }
+
+    /// Takes the log's callback and what comes with it: the finalizer runs when the result ends.
+    fn log(&self) -> Result<Option<Log>> {
+        let user = User::new(self.log_user, self.log_finalizer);
+        let level = match number(self.log_level) {
+            0 | 3 => Level::Info,
+            1 => Level::Error,
+            2 => Level::Warn,
+            4 => Level::Debug,
+            other => return Err(bad("log_level", format_args!("{other} is no torvyn_log_level_t"))),
+        };
+        Ok(self.log.map(|function| Log { sink: Arc::new(Callback { function, user }), level }))
     }
 }
 
@@ -189,7 +224,9 @@ impl Handle for EngineHandle {
 
 /// Makes an engine.
 ///
-/// @param config  Borrowed for the call; NULL for all defaults.
+/// @param config  Borrowed for the call; NULL for all defaults. Where its
+///                `struct_size` is set, its `log_finalizer` runs, whatever this
+///                call comes to.
 /// @param out     Where the engine goes, owned by the caller
 ///                (torvyn_engine_free()); NULL on failure.
 /// @param err     Where detail goes on a negative status, owned by the caller
@@ -213,9 +250,14 @@ pub unsafe extern "C" fn torvyn_engine_new(
     out: *mut *mut EngineHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], options: [config] => {
+    ffi!(err: err, out: [], spare: [out], offered: [config] => {
+        let (config, rest) = config;
+        let log = config.log();
+        rest?;
+        let out = out.ok_or_else(|| null("out"))?;
         guard::silence_panics();
-        out.set(handle::give::<EngineHandle>(Arc::new(Engine::new(config.read()?)?)));
+        let config = config::EngineConfig { log: log?, ..config.read()? };
+        out.set(handle::give::<EngineHandle>(Arc::new(Engine::new(config)?)));
         Ok(Status::TORVYN_OK)
     })
 }
@@ -315,7 +357,11 @@ mod tests {
             memory_reservation: 9,
             pool_instances: 10,
             wasi_threads: 12,
+            log_level: MaybeUninit::new(LogLevel::TORVYN_LOG_DEFAULT),
             pool_keep_resident: 11,
+            log: None,
+            log_user: std::ptr::null_mut(),
+            log_finalizer: None,
         };
         let wanted = config::EngineConfig {
             fuel: true,
@@ -340,6 +386,7 @@ mod tests {
             pooling: Some(Pooling { instances: 10, keep_resident: 11 }),
             path: PathChoice::General,
             wasi_threads: 12,
+            log: None,
         };
         assert_eq!(format!("{:?}", given.read().unwrap()), format!("{wanted:?}"));
     }
@@ -352,5 +399,9 @@ mod tests {
         let error = wrong.read().unwrap_err();
         assert_eq!(error.kind, ErrorKind::Config);
         assert!(error.message.contains("optimize"), "{}", error.message);
+        // SAFETY: as above.
+        unsafe { wrong.log_level.as_mut_ptr().cast::<i32>().write(5) };
+        let error = wrong.log().unwrap_err();
+        assert!(error.message.contains("log_level"), "{}", error.message);
     }
 }

@@ -4,7 +4,7 @@ use super::args::Slot;
 use super::handle::{self, Boxed, Handle};
 use super::plain::{Str, Text};
 use super::status::{Status, Trap};
-use crate::error::Error;
+use crate::error::{Error, one_line};
 
 /// What is known of one failure: an owned value, made only where something
 /// failed and the caller asked for it.
@@ -29,13 +29,8 @@ impl ErrorHandle {
     /// Hands an error to C.
     #[cold]
     pub fn give(error: Box<Error>) -> *mut Self {
-        let mut message = String::new();
-        // One line: a component's text may hold anything.
-        for c in error.to_string().chars() {
-            if c.is_control() { message.extend(c.escape_default()) } else { message.push(c) }
-        }
         handle::give::<Self>(Box::new(Detail {
-            message: Text::new(&message),
+            message: Text::new(&one_line(&error.to_string())),
             detail: Text::new(&error.message),
             function: Text::new(error.function.map_or("", |function| function.name())),
             frames: error.backtrace.iter().map(|frame| Text::new(frame)).collect(),
@@ -175,9 +170,10 @@ pub unsafe extern "C" fn torvyn_error_frame(error: *const ErrorHandle, index: us
     ffi!(neutral: Str::EMPTY, handle: [error] => error.frames.get(index).map_or(Str::EMPTY, Text::view))
 }
 
-/// Whether the failure leaves an instance that takes no element any more: it is
-/// FAILED or POISONED, and torvyn_instance_reset() or torvyn_instance_free() are
-/// what to do. torvyn_instance_state() says which.
+/// Whether the failure ended the instance: it is FAILED or POISONED by it, takes
+/// no element any more, and torvyn_instance_reset() or torvyn_instance_free()
+/// are what to do. torvyn_instance_state() says which. False for a call that was
+/// refused, whatever the instance's state, and for what concerns no instance.
 ///
 /// @param error  Borrowed for the call; NULL gives false.
 ///

@@ -8,6 +8,7 @@ use std::sync::Once;
 
 use super::error::ErrorHandle;
 use super::status::Status;
+use crate::contract::{ComponentId, Function};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The body of an exported function.
@@ -57,6 +58,15 @@ macro_rules! ffi {
 thread_local! {
     /// What the hook heard of the thread's latest panic.
     static HEARD: Cell<Option<String>> = const { Cell::new(None) };
+    /// The instance that the panic on its way ended, and the call that it ended.
+    static VICTIM: Cell<Option<(ComponentId, Option<Function>)>> = const { Cell::new(None) };
+}
+
+/// Says which instance the panic that unwinds this thread ended.
+#[cold]
+pub(super) fn ended(id: ComponentId, function: Option<Function>) {
+    // Without it the error is the poorer, no more.
+    let _ = VICTIM.try_with(|victim| victim.set(Some((id, function))));
 }
 
 /// Keeps panics of this library off stderr; where they were is kept for the error value.
@@ -87,7 +97,11 @@ fn panicked(payload: Box<dyn Any + Send>) -> Box<Error> {
         // Dropping a value of unknown type could panic once more.
         std::mem::forget(payload);
     }
-    Error::new(ErrorKind::Panic, message)
+    let error = Error::new(ErrorKind::Panic, message);
+    match VICTIM.try_with(Cell::take).ok().flatten() {
+        Some((id, function)) => error.at(id, function).fatal(),
+        None => error,
+    }
 }
 
 #[cold]
@@ -107,7 +121,7 @@ unsafe fn fail(err: *mut *mut ErrorHandle, error: Box<Error>) -> Status {
 /// # Safety
 ///
 /// `err` is NULL or a place for a pointer.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn status(err: *mut *mut ErrorHandle, run: impl FnOnce() -> Result<Status>) -> Status {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(status)) => {
@@ -125,7 +139,7 @@ pub(super) unsafe fn status(err: *mut *mut ErrorHandle, run: impl FnOnce() -> Re
 }
 
 /// Runs a body that cannot fail: its answer, or the neutral one.
-#[inline]
+#[inline(always)]
 pub(super) fn answer<R>(neutral: R, run: impl FnOnce() -> Result<R>) -> R {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(answer)) => answer,

@@ -17,7 +17,9 @@ use crate::engine::control;
 use crate::engine::traits::WasmEngine as _;
 use crate::error::Result;
 
-/// What an instance may take and do. Zero in a field means the engine's default.
+/// What an instance may take and do. Zero in a field means the engine's default;
+/// each has the range that it has in torvyn_engine_config_t, and within a pool's
+/// slots `memory_limit` is at most the engine's.
 ///
 /// In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
 /// In C++:  torvyn_instance_options_t options{};
@@ -144,8 +146,9 @@ impl Handle for InstanceHandle {
 ///
 /// @retval TORVYN_OK                   `*out` is an instance.
 /// @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot or no
-///                                     address space is left, or the component
-///                                     is larger than a slot.
+///                                     address space is left, the component is
+///                                     larger than a slot, or `instance_new` of
+///                                     a native one refused.
 /// @retval TORVYN_ERROR_WASI           A granted directory does not open.
 /// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
 ///                            function was stopped.

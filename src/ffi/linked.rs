@@ -114,7 +114,7 @@ pub unsafe extern "C" fn torvyn_linked_free(linked: *mut LinkedHandle) {
 ///
 /// @param linked  Borrowed for the call; NULL gives TORVYN_PATH_AUTO.
 ///
-/// @return  TORVYN_PATH_DIRECT or TORVYN_PATH_GENERAL.
+/// @return  TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL or TORVYN_PATH_NATIVE.
 ///
 /// Thread: any.
 /// Blocks: never.

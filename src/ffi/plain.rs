@@ -162,6 +162,9 @@ pub enum Path {
     TORVYN_PATH_DIRECT = 1,
     /// Wasmtime's component runtime. For every component.
     TORVYN_PATH_GENERAL = 2,
+    /// As an answer alone: the functions of the program that
+    /// torvyn_component_native() was given.
+    TORVYN_PATH_NATIVE = 3,
 }
 
 /// Roles of the contract that a component may export; bits of a set.
@@ -255,6 +258,11 @@ impl Str {
         if bytes.len() > MAX_BUFFER {
             return Err(bad(name, format_args!("{} bytes are more than 16 MiB", bytes.len())));
         }
+        // Media types are short and ASCII, which is seen sooner.
+        if bytes.len() <= 32 && bytes.is_ascii() {
+            // SAFETY: ASCII is UTF-8.
+            return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+        }
         std::str::from_utf8(bytes).map_err(|_| not_utf8(name))
     }
 }
@@ -288,7 +296,7 @@ impl Element {
     /// # Safety
     ///
     /// What its pointers point to stays as it is until this returns.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn lend<R>(&self, run: impl FnOnce(&StreamElement<'_>) -> Result<R>) -> Result<R> {
         // SAFETY: the caller's promise, for this and the next three.
         let content_type = unsafe { self.content_type.text("element.content_type")? };

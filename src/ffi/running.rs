@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
+use super::guard;
 use super::plain::{Element, Str};
 use crate::contract::{ComponentId, Function, Roles, StreamElement};
 use crate::engine::control::{Control, State};
@@ -58,6 +59,7 @@ impl Held {
 /// The instance's one running call.
 struct Running {
     at: NonNull<Held>,
+    function: Option<Function>,
     /// Set once the work returned; where it is not, it panicked.
     returned: bool,
     /// Whether the call runs no guest code: a cancel waits for one that does.
@@ -68,14 +70,14 @@ impl Running {
     /// # Safety
     ///
     /// `at` is an instance that is not freed before this call of C's returns, but for `free`.
-    #[inline]
+    #[inline(always)]
     unsafe fn begin(at: NonNull<Held>, function: Option<Function>, aside: bool) -> Result<Self> {
         // SAFETY: the caller's promise.
         let held = unsafe { at.as_ref() };
         if !held.control.begin() {
             return Err(busy(held.id, function));
         }
-        Ok(Self { at, returned: false, aside })
+        Ok(Self { at, function, returned: false, aside })
     }
 }
 
@@ -86,12 +88,13 @@ fn busy(id: ComponentId, function: Option<Function>) -> Box<Error> {
 }
 
 impl Drop for Running {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: only `bury` ends the instance while a call runs.
         let held = unsafe { self.at.as_ref() };
         if !self.returned {
             held.control.set_state(State::Poisoned);
+            guard::ended(held.id, self.function);
         }
         if held.doomed.load(Relaxed) {
             bury(self.at);
@@ -109,7 +112,7 @@ impl Drop for Running {
 /// # Safety
 ///
 /// `at` came from [`Held::new`] through a handle that C has not freed.
-#[inline]
+#[inline(always)]
 pub unsafe fn call<R>(at: NonNull<Held>, function: Function, work: impl FnOnce(&mut Parts) -> Result<R>) -> Result<R> {
     // SAFETY: the caller's promise.
     unsafe { run(at, Some(function), false, work) }
@@ -121,7 +124,7 @@ pub unsafe fn call<R>(at: NonNull<Held>, function: Function, work: impl FnOnce(&
 /// # Safety
 ///
 /// As for [`call`].
-#[inline]
+#[inline(always)]
 pub unsafe fn run<R>(
     at: NonNull<Held>,
     function: Option<Function>,
@@ -154,7 +157,7 @@ fn placed(held: &Held, function: Option<Function>, error: Box<Error>) -> Box<Err
 /// # Safety
 ///
 /// As for [`call`], and what the element points to stays as it is until this returns.
-#[inline]
+#[inline(always)]
 pub unsafe fn lend<R>(
     at: NonNull<Held>,
     function: Function,

@@ -42,9 +42,21 @@ unsafe fn known<T: StructSize>(at: *const T, name: &str) -> Result<usize> {
 ///
 /// `at` is NULL or points to as many bytes as its first field says.
 pub unsafe fn read<T: StructSize>(at: *const T, name: &str) -> Result<T> {
+    // SAFETY: the caller's promise.
+    let (value, rest) = unsafe { read_known(at, name)? };
+    rest.map(|()| value)
+}
+
+/// As [`read`], for a struct with a finalizer, which must run whatever fails: what this library
+/// knows of it, and apart from that whether there is more.
+///
+/// # Safety
+///
+/// As for [`read`].
+pub unsafe fn read_known<T: StructSize>(at: *const T, name: &str) -> Result<(T, Result<()>)> {
     let mut value = T::zeroed();
     if at.is_null() {
-        return Ok(value);
+        return Ok((value, Ok(())));
     }
     // SAFETY: the caller's promise.
     let size = unsafe { known(at, name)? };
@@ -57,10 +69,11 @@ pub unsafe fn read<T: StructSize>(at: *const T, name: &str) -> Result<T> {
         if let Some(first) = tail.iter().position(|byte| *byte != 0) {
             let at = ours + first;
             let version = env!("CARGO_PKG_VERSION");
-            return Err(bad(name, format_args!("libtorvyn {version} has no field at offset {at}; it must be zero")));
+            let reason = format_args!("libtorvyn {version} has no field at offset {at}; it must be zero");
+            return Ok((value, Err(bad(name, reason))));
         }
     }
-    Ok(value)
+    Ok((value, Ok(())))
 }
 
 /// Where a struct of results goes: the caller's size says how much of it.

@@ -30,7 +30,8 @@ pub enum Status {
     /// for another kind of machine, or under another engine configuration:
     /// compile the component again.
     TORVYN_INCOMPATIBLE = 3,
-    /// The engine does not count fuel (`fuel` of torvyn_engine_config_t).
+    /// No fuel is counted: neither by an engine without `fuel`
+    /// (torvyn_engine_config_t) nor for a native component.
     TORVYN_FUEL_OFF = 4,
 
     /// A pointer that must not be NULL is NULL; the error names the parameter.
@@ -49,7 +50,7 @@ pub enum Status {
     TORVYN_ERROR_WRONG_ENGINE = -6,
     /// The component does not have the role that the function belongs to.
     TORVYN_ERROR_NOT_EXPORTED = -7,
-    /// Fuel cannot be set, since the engine does not count it.
+    /// Fuel cannot be set, since none is counted.
     TORVYN_ERROR_FUEL_DISABLED = -8,
 
     /// The engine cannot be configured so; the error names the field.
@@ -96,7 +97,8 @@ pub enum Status {
     TORVYN_ERROR_HOST_FUNCTION = -117,
     /// The WASI configuration is not possible; the error says why.
     TORVYN_ERROR_WASI = -118,
-    /// The library or the system under it failed; the error says how.
+    /// The library or the system under it failed; the error says how. Or a native
+    /// component answered what is none of its answers: the instance is POISONED.
     TORVYN_ERROR_INTERNAL = -119,
     /// A defect of the library, caught before it could spread; the error says
     /// where. An instance whose call it ended is POISONED.
@@ -184,6 +186,16 @@ impl Status {
         TORVYN_ERROR_FATAL,
     ];
 
+    /// The status that a number is.
+    pub fn known(number: c_int) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| *status as c_int == number)
+    }
+
+    /// The constant's name.
+    pub fn name(self) -> &'static str {
+        self.words().0.to_str().unwrap_or_default()
+    }
+
     /// The constant's name and one sentence.
     #[rustfmt::skip]
     const fn words(self) -> (&'static CStr, &'static CStr) {
@@ -192,7 +204,7 @@ impl Status {
             TORVYN_NO_ELEMENT => (c"TORVYN_NO_ELEMENT", c"The source has no element, for now or for ever."),
             TORVYN_NOTHING_EMITTED => (c"TORVYN_NOTHING_EMITTED", c"The component took the element and gave nothing."),
             TORVYN_INCOMPATIBLE => (c"TORVYN_INCOMPATIBLE", c"The artifact was made by another version or configuration."),
-            TORVYN_FUEL_OFF => (c"TORVYN_FUEL_OFF", c"The engine does not count fuel."),
+            TORVYN_FUEL_OFF => (c"TORVYN_FUEL_OFF", c"No fuel is counted."),
             TORVYN_ERROR_NULL => (c"TORVYN_ERROR_NULL", c"A required pointer is NULL."),
             TORVYN_ERROR_UTF8 => (c"TORVYN_ERROR_UTF8", c"A string is not valid UTF-8."),
             TORVYN_ERROR_ARGUMENT => (c"TORVYN_ERROR_ARGUMENT", c"A parameter is out of its range."),
@@ -200,7 +212,7 @@ impl Status {
             TORVYN_ERROR_STATE => (c"TORVYN_ERROR_STATE", c"The instance's state does not allow the call."),
             TORVYN_ERROR_WRONG_ENGINE => (c"TORVYN_ERROR_WRONG_ENGINE", c"The handles belong to different engines."),
             TORVYN_ERROR_NOT_EXPORTED => (c"TORVYN_ERROR_NOT_EXPORTED", c"The component does not have the function's role."),
-            TORVYN_ERROR_FUEL_DISABLED => (c"TORVYN_ERROR_FUEL_DISABLED", c"Fuel cannot be set where the engine does not count it."),
+            TORVYN_ERROR_FUEL_DISABLED => (c"TORVYN_ERROR_FUEL_DISABLED", c"Fuel cannot be set where none is counted."),
             TORVYN_ERROR_CONFIG => (c"TORVYN_ERROR_CONFIG", c"The engine cannot be configured so."),
             TORVYN_ERROR_NOT_COMPONENT => (c"TORVYN_ERROR_NOT_COMPONENT", c"The bytes are no WebAssembly."),
             TORVYN_ERROR_CORE_MODULE => (c"TORVYN_ERROR_CORE_MODULE", c"The bytes are a core module, not a component."),
@@ -346,8 +358,7 @@ impl From<Option<TrapCode>> for Trap {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_status_name(status: c_int) -> *const c_char {
     ffi!(neutral: c"TORVYN_UNKNOWN".as_ptr() => {
-        let known = Status::ALL.into_iter().find(|s| *s as c_int == status);
-        known.map_or(c"TORVYN_UNKNOWN", |s| s.words().0).as_ptr()
+        Status::known(status).map_or(c"TORVYN_UNKNOWN", |status| status.words().0).as_ptr()
     })
 }
 
@@ -365,8 +376,7 @@ pub unsafe extern "C" fn torvyn_status_name(status: c_int) -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_status_text(status: c_int) -> *const c_char {
     ffi!(neutral: c"Unknown status.".as_ptr() => {
-        let known = Status::ALL.into_iter().find(|s| *s as c_int == status);
-        known.map_or(c"Unknown status.", |s| s.words().1).as_ptr()
+        Status::known(status).map_or(c"Unknown status.", |status| status.words().1).as_ptr()
     })
 }
 

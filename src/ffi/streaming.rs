@@ -31,6 +31,8 @@ use crate::engine::traits::ComponentInvoker as _;
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+///                                     of its answers; POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -50,6 +52,7 @@ pub unsafe extern "C" fn torvyn_init(instance: *mut InstanceHandle, config: Str,
 
 /// Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
 /// What the component does wrong in it is no error: it never stops a shutdown.
+/// It goes to the log (torvyn_engine_config_t).
 ///
 /// @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
 ///                  NEW one is torn down without calling the component.
@@ -99,6 +102,8 @@ pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mu
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+///                                     of its answers; POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -134,6 +139,10 @@ pub unsafe extern "C" fn torvyn_pull(
 ///                  (torvyn_error_free()); NULL to do without.
 ///
 /// @retval TORVYN_OK              It was told.
+/// @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
+///         _DEADLINE_EXCEEDED     A native component's own verdict, as others
+///                                give none here; the instance stays READY.
+/// @retval TORVYN_ERROR_FATAL     The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                A budget or a cancel ended the call; POISONED,
@@ -141,6 +150,8 @@ pub unsafe extern "C" fn torvyn_pull(
 ///                                began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
 ///                                Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_INTERNAL  A native component answered what is none
+///                                of its answers; POISONED.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -185,6 +196,8 @@ pub unsafe extern "C" fn torvyn_notify_backpressure(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+///                                     of its answers; POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -253,6 +266,8 @@ pub unsafe extern "C" fn torvyn_process(
 ///                                     did not run.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
 ///                                     Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+///                                     of its answers; POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -318,6 +333,8 @@ pub unsafe extern "C" fn torvyn_process_batch(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+///                                     of its answers; POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -379,6 +396,8 @@ pub unsafe extern "C" fn torvyn_push(
 ///                                     did not run.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
 ///                                     Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+///                                     of its answers; POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -438,6 +457,8 @@ pub unsafe extern "C" fn torvyn_push_batch(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
+/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
+///                                     of its answers; POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.

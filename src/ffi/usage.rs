@@ -117,8 +117,10 @@ impl From<control::Stats> for Stats {
 ///                  (torvyn_error_free()); NULL to do without.
 ///
 /// @retval TORVYN_OK                   Set.
-/// @retval TORVYN_ERROR_FUEL_DISABLED  The engine does not count fuel; set
-///                                     `fuel` of torvyn_engine_config_t.
+/// @retval TORVYN_ERROR_FUEL_DISABLED  The engine does not count fuel (set
+///                                     `fuel` of torvyn_engine_config_t), or the
+///                                     component is native.
+/// @retval TORVYN_ERROR_STATE          The latest reset failed: reset it again.
 /// @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
@@ -142,7 +144,8 @@ pub unsafe extern "C" fn torvyn_instance_set_fuel(
     })
 }
 
-/// The fuel that is left: after a call, what that call left over.
+/// The fuel that is left: after a call, what that call left over; after a reset
+/// that failed, none.
 ///
 /// @param instance  Used by no other call meanwhile.
 /// @param out       Where the units go; 0 but for TORVYN_OK.
@@ -150,7 +153,8 @@ pub unsafe extern "C" fn torvyn_instance_set_fuel(
 ///                  (torvyn_error_free()); NULL to do without.
 ///
 /// @retval TORVYN_OK                 `*out` is set.
-/// @retval TORVYN_FUEL_OFF           The engine does not count fuel.
+/// @retval TORVYN_FUEL_OFF           The engine does not count fuel, or the
+///                                   component is native.
 /// @retval TORVYN_ERROR_BUSY, _NULL  Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC        A defect of the library; POISONED.
 ///
@@ -179,8 +183,9 @@ pub unsafe extern "C" fn torvyn_instance_fuel_remaining(
     })
 }
 
-/// What the instance holds of memory now. torvyn_instance_stats() has the
-/// figures of the latest call's end and needs no pause between calls.
+/// What the instance holds of memory now; of a native component's nothing is
+/// known. torvyn_instance_stats() has the figures of the latest call's end and
+/// needs no pause between calls.
 ///
 /// @param instance  Used by no other call meanwhile.
 /// @param out       `struct_size` is set by the caller; the rest is filled, with

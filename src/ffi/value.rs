@@ -171,8 +171,7 @@ impl std::fmt::Debug for Value {
 }
 
 impl Clear for Value {
-    const CLEAR: Self =
-        Self { kind: MaybeUninit::new(Kind::TORVYN_KIND_NONE), of: ValueOf { bytes: Bytes::CLEAR } };
+    const CLEAR: Self = Self { kind: MaybeUninit::new(Kind::TORVYN_KIND_NONE), of: ValueOf { bytes: Bytes::CLEAR } };
 }
 
 /// A value may be this deep.
@@ -347,14 +346,33 @@ mod tests {
         let text = |t: &str| t.to_owned();
         let some = |v| Some(Box::new(v));
         let values = vec![
-            Owned::Bool(true), Owned::S8(-1), Owned::U8(255), Owned::S16(-2), Owned::U16(3), Owned::S32(-4),
-            Owned::U32(5), Owned::S64(-6), Owned::U64(u64::MAX), Owned::F32(1.5), Owned::F64(-2.5), Owned::Char('é'),
-            Owned::String(text("string")), Owned::Bytes(vec![1, 2]), Owned::List(vec![Owned::U8(1)]),
+            Owned::Bool(true),
+            Owned::S8(-1),
+            Owned::U8(255),
+            Owned::S16(-2),
+            Owned::U16(3),
+            Owned::S32(-4),
+            Owned::U32(5),
+            Owned::S64(-6),
+            Owned::U64(u64::MAX),
+            Owned::F32(1.5),
+            Owned::F64(-2.5),
+            Owned::Char('é'),
+            Owned::String(text("string")),
+            Owned::Bytes(vec![1, 2]),
+            Owned::List(vec![Owned::U8(1)]),
             Owned::Record(vec![(text("a"), Owned::Bool(false)), (text("b"), Owned::List(vec![]))]),
-            Owned::Tuple(vec![]), Owned::Variant(text("case"), some(Owned::U8(1))), Owned::Variant(text("bare"), None),
-            Owned::Enum(text("low")), Owned::Option(None), Owned::Option(some(Owned::Option(None))),
-            Owned::Result(Ok(None)), Owned::Result(Err(some(Owned::String(text("no"))))),
-            Owned::Flags(vec![text("x"), text("y")]), Owned::Own(7), Owned::Borrow(8),
+            Owned::Tuple(vec![]),
+            Owned::Variant(text("case"), some(Owned::U8(1))),
+            Owned::Variant(text("bare"), None),
+            Owned::Enum(text("low")),
+            Owned::Option(None),
+            Owned::Option(some(Owned::Option(None))),
+            Owned::Result(Ok(None)),
+            Owned::Result(Err(some(Owned::String(text("no"))))),
+            Owned::Flags(vec![text("x"), text("y")]),
+            Owned::Own(7),
+            Owned::Borrow(8),
         ];
         let mut views = Views::default();
         let list = views.all(&values);

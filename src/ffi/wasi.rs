@@ -207,7 +207,7 @@ pub unsafe extern "C" fn torvyn_imports_wasi_output(
         // What it replaces ends after the lock: a finalizer runs with it.
         let before = std::mem::replace(output, Output::Program(Arc::new(move |id, bytes: &[u8]| {
             // SAFETY: the header requires a function that may be called so until `user` ends.
-            unsafe { write(user.at(), id.0, Bytes::of(bytes)) }
+            unsafe { write(user.get(), id.0, Bytes::of(bytes)) }
         })));
         drop(grants);
         drop(before);

@@ -90,9 +90,12 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
             Ok((result.map_err(Into::into),))
         },
     )?;
-    l.func_wrap("[method]mutable-buffer.size", |mut cx: Cx<'_>, (h,): (Resource<MutableBuffer>,)| -> Trapped<(u64,)> {
-        Ok((cx.data_mut().handles.mutable_size(h.rep())?,))
-    })?;
+    l.func_wrap(
+        "[method]mutable-buffer.size",
+        |mut cx: Cx<'_>, (h,): (Resource<MutableBuffer>,)| -> Trapped<(u64,)> {
+            Ok((cx.data_mut().handles.mutable_size(h.rep())?,))
+        },
+    )?;
     l.func_wrap(
         "[method]mutable-buffer.capacity",
         |mut cx: Cx<'_>, (h,): (Resource<MutableBuffer>,)| -> Trapped<(u64,)> {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use wasmtime::{AsContextMut as _, Store};
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker, Lower, Resource,
     TypedFunc, Val,
 };
+use wasmtime::{AsContextMut as _, Store};
 
 use super::dynamic;
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
@@ -160,12 +160,7 @@ impl std::fmt::Debug for Running {
 }
 
 /// Calls `func`; none where the role is absent, which is refused before it gets here.
-fn call<P, R>(
-    store: &mut Store<Host>,
-    waiter: Option<&Waiter>,
-    func: Option<&TypedFunc<P, R>>,
-    params: P,
-) -> Outcome<R>
+fn call<P, R>(store: &mut Store<Host>, waiter: Option<&Waiter>, func: Option<&TypedFunc<P, R>>, params: P) -> Outcome<R>
 where
     P: ComponentNamedList + Lower,
     R: ComponentNamedList + Lift + 'static,
@@ -210,13 +205,21 @@ impl Running {
             context: Resource::new_borrow(LENT),
         };
         let (func, waiter) = (find(&self.functions).as_ref(), self.waiter.as_ref());
-        Loan::during(&mut self.store, |store| &mut store.data_mut().loan, element, |store| {
-            answer(call(store, waiter, func, (params,))?)
-        })
+        Loan::during(
+            &mut self.store,
+            |store| &mut store.data_mut().loan,
+            element,
+            |store| answer(call(store, waiter, func, (params,))?),
+        )
     }
 
     /// Calls an exported function outside of the contract, by name.
-    pub fn call_other(&mut self, interface: &str, function: &str, args: Vec<Value>) -> std::result::Result<Option<Value>, NoCall> {
+    pub fn call_other(
+        &mut self,
+        interface: &str,
+        function: &str,
+        args: Vec<Value>,
+    ) -> std::result::Result<Option<Value>, NoCall> {
         let Self { store, waiter, instance, .. } = self;
         let gone = |what: String| NoCall::Absent(format!("the component exports no {what}"));
         let place = match interface {
@@ -242,9 +245,7 @@ impl Running {
         let mut results = vec![Val::Bool(false); ty.results().len()];
         let called = match waiter {
             None => func.call(&mut *store, &params, &mut results),
-            Some(waiter) => {
-                waiter.run(&Limit::of(store.data()), func.call_async(&mut *store, &params, &mut results))
-            }
+            Some(waiter) => waiter.run(&Limit::of(store.data()), func.call_async(&mut *store, &params, &mut results)),
         };
         let stopped = |e| NoCall::Fault(Fault::Stopped(e));
         called.map_err(stopped)?;

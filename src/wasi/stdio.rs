@@ -14,67 +14,27 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use super::Watch;
 use crate::contract::ComponentId;
 use crate::engine::grants::{Output, Writer};
-use crate::engine::log::Level;
+use crate::engine::log::{Level, Lines};
 
 /// What a component may write at once.
 const PERMIT: usize = 64 << 10;
 
-/// A longer line is logged in pieces.
-const LINE: usize = 8 << 10;
-
-/// Makes lines of what comes in pieces.
-struct Lines {
+/// Lines on their way to the log.
+struct Logged {
     watch: Watch,
     level: Level,
-    rest: Vec<u8>,
+    lines: Lines,
 }
 
-impl Lines {
-    fn take(&mut self, mut bytes: &[u8]) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            self.rest.extend_from_slice(&bytes[..end]);
-            self.give(true);
-            bytes = &bytes[end + 1..];
-        }
-        self.rest.extend_from_slice(bytes);
-        if self.rest.len() >= LINE {
-            self.give(false);
-        }
-    }
-
-    /// Gives the line that is there, in pieces where it is long. Where it is not `whole`, the last
-    /// piece waits for more.
-    fn give(&mut self, whole: bool) {
-        let mut line = &self.rest[..];
-        while line.len() >= LINE {
-            // Not within a character.
-            let cut = (LINE - 3..=LINE).rev().find(|at| line.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80));
-            let (piece, rest) = line.split_at(cut.unwrap_or(LINE));
-            self.watch.say(self.level, &String::from_utf8_lossy(piece));
-            line = rest;
-        }
-        if whole {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            self.watch.say(self.level, &String::from_utf8_lossy(line));
-            self.rest.clear();
-        } else {
-            let given = self.rest.len() - line.len();
-            self.rest.drain(..given);
-        }
-    }
-}
-
-impl Drop for Lines {
+impl Drop for Logged {
     fn drop(&mut self) {
-        if !self.rest.is_empty() {
-            self.give(true);
-        }
+        self.lines.end(|line| self.watch.say(self.level, line));
     }
 }
 
 #[derive(Clone)]
 enum Kind {
-    Log(Arc<Mutex<Lines>>),
+    Log(Arc<Mutex<Logged>>),
     Program(Writer, ComponentId),
     Out,
     Err,
@@ -88,7 +48,9 @@ impl Stream {
     /// The stream that goes where `output` says.
     pub fn new(output: &Output, watch: &Watch, level: Level) -> Self {
         Self(match output {
-            Output::Log => Kind::Log(Arc::new(Mutex::new(Lines { watch: watch.clone(), level, rest: Vec::new() }))),
+            Output::Log => {
+                Kind::Log(Arc::new(Mutex::new(Logged { watch: watch.clone(), level, lines: Lines::default() })))
+            }
             Output::Program(writer) => Kind::Program(writer.clone(), watch.id),
             Output::Inherit if level == Level::Info => Kind::Out,
             Output::Inherit => Kind::Err,
@@ -97,7 +59,10 @@ impl Stream {
 
     fn put(&self, bytes: &[u8]) -> std::io::Result<()> {
         match &self.0 {
-            Kind::Log(lines) => lines.lock().take(bytes),
+            Kind::Log(logged) => {
+                let Logged { watch, level, lines } = &mut *logged.lock();
+                lines.take(bytes, |line| watch.say(*level, line));
+            }
             Kind::Program(writer, id) => writer(*id, bytes),
             Kind::Out => {
                 let mut out = std::io::stdout().lock();

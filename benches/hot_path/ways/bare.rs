@@ -16,13 +16,16 @@ type Trapped<T> = wasmtime::Result<T>;
 
 struct Host {
     slab: Slab,
-    guest: Option<(Memory, Realloc)>,
+    memory: Option<Memory>,
+    realloc: Option<Realloc>,
 }
 
-impl Host {
-    fn guest(&self) -> (Memory, Realloc) {
-        self.guest.clone().expect("set at instantiation")
-    }
+/// The guest's memory and the slab.
+#[inline(always)]
+fn parts<'a>(cx: &'a mut Cx<'_>) -> (&'a mut [u8], &'a mut Slab) {
+    let memory = cx.data().memory.expect("set at instantiation");
+    let (memory, host) = memory.data_and_store_mut(cx);
+    (memory, &mut host.slab)
 }
 
 fn at(memory: &[u8], ptr: u32, len: u32) -> Trapped<&[u8]> {
@@ -37,11 +40,13 @@ fn at_mut(memory: &mut [u8], ptr: u32, len: usize) -> Trapped<&mut [u8]> {
 
 /// Lowers a list: the guest's realloc, the copy, pointer and length at `ret`.
 fn lower(cx: &mut Cx<'_>, rep: u32, offset: u64, len: u64, ret: u32) -> Trapped<()> {
-    let (memory, realloc) = cx.data().guest();
     let len = cx.data().slab.range(rep, offset, len).len();
+    // Taken out rather than cloned, which would count references.
+    let realloc = cx.data_mut().realloc.take().expect("set at instantiation");
     let ptr = realloc.call(&mut *cx, (0, 0, 1, len as u32))?;
-    let (memory, host) = memory.data_and_store_mut(cx);
-    at_mut(memory, ptr, len)?.copy_from_slice(host.slab.range(rep, offset, len as u64));
+    cx.data_mut().realloc = Some(realloc);
+    let (memory, slab) = parts(cx);
+    at_mut(memory, ptr, len)?.copy_from_slice(slab.range(rep, offset, len as u64));
     let ret = at_mut(memory, ret, 8)?;
     ret[..4].copy_from_slice(&ptr.to_le_bytes());
     ret[4..].copy_from_slice(&(len as u32).to_le_bytes());
@@ -58,15 +63,13 @@ fn linker(engine: &Engine) -> Trapped<Linker<Host>> {
         lower(&mut cx, rep, offset, len, ret)
     })?;
     l.func_wrap(TYPES, "[method]mutable-buffer.append", |mut cx: Cx<'_>, rep: u32, ptr: u32, len: u32, ret: u32| {
-        let (memory, _) = cx.data().guest();
-        let (memory, host) = memory.data_and_store_mut(&mut cx);
-        host.slab.bytes_mut(rep).extend_from_slice(at(memory, ptr, len)?);
+        let (memory, slab) = parts(&mut cx);
+        slab.bytes_mut(rep).extend_from_slice(at(memory, ptr, len)?);
         at_mut(memory, ret, 1)?[0] = 0;
         Trapped::Ok(())
     })?;
     l.func_wrap(TYPES, "[method]mutable-buffer.set-content-type", |mut cx: Cx<'_>, _: u32, ptr: u32, len: u32| {
-        let (memory, _) = cx.data().guest();
-        assert_eq!(at(memory.data(&mut cx), ptr, len)?, CONTENT_TYPE.as_bytes());
+        assert_eq!(at(parts(&mut cx).0, ptr, len)?, CONTENT_TYPE.as_bytes());
         Trapped::Ok(())
     })?;
     l.func_wrap(TYPES, "[method]mutable-buffer.freeze", |mut cx: Cx<'_>, rep: u32| {
@@ -79,11 +82,10 @@ fn linker(engine: &Engine) -> Trapped<Linker<Host>> {
     l.func_wrap(TYPES, "[resource-drop]buffer", |_: Cx<'_>, rep: u32| assert_eq!(rep, PAYLOAD))?;
     l.func_wrap(TYPES, "[resource-drop]flow-context", |_: Cx<'_>, rep: u32| assert_eq!(rep, CONTEXT))?;
     l.func_wrap("torvyn:streaming/buffer-allocator@0.1.0", "allocate", |mut cx: Cx<'_>, _: u64, ret: u32| {
-        let (memory, _) = cx.data().guest();
-        let (memory, host) = memory.data_and_store_mut(&mut cx);
+        let (memory, slab) = parts(&mut cx);
         let ret = at_mut(memory, ret, 8)?;
         ret[0] = 0;
-        ret[4..].copy_from_slice(&host.slab.take().to_le_bytes());
+        ret[4..].copy_from_slice(&slab.take().to_le_bytes());
         Trapped::Ok(())
     })?;
     Ok(l)
@@ -128,14 +130,15 @@ struct Bare {
 pub fn make(task: &Task) -> Result<Vec<Box<dyn Way>>> {
     let engine = Engine::new(&Config::new())?;
     let module = Module::new(&engine, core_module(task.work.guest())?)?;
-    let mut store = Store::new(&engine, Host { slab: Slab::new(task.payload.clone()), guest: None });
+    let host = Host { slab: Slab::new(task.payload.clone()), memory: None, realloc: None };
+    let mut store = Store::new(&engine, host);
     let instance = linker(&engine)?.instantiate(&mut store, &module)?;
     if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut store, "_initialize") {
         initialize.call(&mut store, ())?;
     }
     let memory = instance.get_memory(&mut store, "memory").ok_or("no memory")?;
-    let realloc = instance.get_typed_func(&mut store, "cabi_realloc")?;
-    store.data_mut().guest = Some((memory, Realloc::clone(&realloc)));
+    let realloc: Realloc = instance.get_typed_func(&mut store, "cabi_realloc")?;
+    (store.data_mut().memory, store.data_mut().realloc) = (Some(memory), Some(realloc.clone()));
     let (interface, name) = task.work.export();
     let name = format!("{interface}#{name}");
     let function = match task.work {
@@ -188,7 +191,7 @@ impl Way for Bare {
     }
 
     fn run(&mut self, n: u64) -> u64 {
-        let total = match self.work {
+        match self.work {
             Work::Metadata | Work::Transform | Work::UpperCase => sum(n, |i| {
                 self.call(i, |m, slab, ret| if m[ret + 8] == 0 { emitted(m, slab, ret) } else { Ok(DROPPED) })
                     .expect("no trap")
@@ -207,10 +210,9 @@ impl Way for Bare {
                 })
                 .expect("no trap")
             }),
-            Work::Evaluate => sum(n, |i| {
-                self.call(i, |m, _, ret| Ok(if m[ret + 4] == 1 { TRUE } else { FALSE })).expect("no trap")
-            }),
-        };
-        total
+            Work::Evaluate => {
+                sum(n, |i| self.call(i, |m, _, ret| Ok(if m[ret + 4] == 1 { TRUE } else { FALSE })).expect("no trap"))
+            }
+        }
     }
 }

@@ -308,26 +308,32 @@ macro_rules! host {
 }
 
 macro_rules! destructor {
-    (|$slab:ident, $rep:ident| $body:expr) => {{
+    (|$slab:ident, $rep:ident| $body:block) => {{
         extern "C" fn call(data: *mut c_void, _: *mut Context, $rep: u32) -> *mut Error {
             let $slab = unsafe { &mut *data.cast::<Slab>() };
-            $body;
+            $body
             null_mut()
         }
         call as Destructor
     }};
 }
 
-unsafe fn define(linker: *mut Linker, interface: &str, slab: *mut c_void, functions: &[(&str, Callback)], resources: bool) -> Result<()> {
+unsafe fn define(
+    linker: *mut Linker,
+    interface: &str,
+    slab: *mut c_void,
+    functions: &[(&str, Callback)],
+    resources: bool,
+) -> Result<()> {
     unsafe {
         let root = wasmtime_component_linker_root(linker);
         let mut at = null_mut();
         checked(wasmtime_component_linker_instance_add_instance(root, interface.as_ptr(), interface.len(), &mut at))?;
         if resources {
             let destructors: [(&str, u32, Destructor); 3] = [
-                ("buffer", BUFFER, destructor!(|slab, rep| slab.give(rep))),
-                ("mutable-buffer", MUTABLE_BUFFER, destructor!(|slab, rep| slab.drop_mutable(rep))),
-                ("flow-context", FLOW_CONTEXT, destructor!(|_slab, _rep| ())),
+                ("buffer", BUFFER, destructor!(|slab, rep| { slab.give(rep) })),
+                ("mutable-buffer", MUTABLE_BUFFER, destructor!(|slab, rep| { slab.drop_mutable(rep) })),
+                ("flow-context", FLOW_CONTEXT, destructor!(|_slab, _rep| {})),
             ];
             for (name, ty, destructor) in destructors {
                 let ty = wasmtime_component_resource_type_new_host(ty);
@@ -521,9 +527,9 @@ impl Way for CApi {
                     READY
                 })
             }),
-            Work::Evaluate => sum(n, |i| {
-                self.call(i, |_, val| if unsafe { (*val).of.boolean } { TRUE } else { FALSE })
-            }),
+            Work::Evaluate => {
+                sum(n, |i| self.call(i, |_, val| if unsafe { (*val).of.boolean } { TRUE } else { FALSE }))
+            }
         }
     }
 }

@@ -1,83 +1,14 @@
-//! Wasmtime from Rust with dynamic `Val`: what a host does that learns the types at run time. The
-//! handles that it lends are made once.
+//! Wasmtime from Rust with dynamic `Val`: what a host does that learns the guest's types at run
+//! time. The handles that it lends are made once, and its own functions stay typed, which spares it
+//! the lists of bytes (`capi.rs` has those).
 
-use wasmtime::component::{
-    Component, Func, Linker, LinkerInstance, Resource, ResourceAny, ResourceType, Val,
-};
-use wasmtime::{Engine, Store, StoreContextMut};
+use wasmtime::component::{Component, Func, Resource, ResourceAny, Val};
+use wasmtime::{Engine, Store};
 
 use super::slab::{CONTEXT, PAYLOAD, Slab};
-use super::typed::{Buffer, FlowContext, MutableBuffer};
+use super::typed::{Buffer, FlowContext, linker};
 use super::{Key, Result, Way};
 use crate::work::{CONTENT_TYPE, DROPPED, FALSE, READY, TRUE, Task, Work, seen, sum};
-
-type Cx<'a> = StoreContextMut<'a, Slab>;
-
-/// The number behind a handle that the guest passes.
-fn rep<T: 'static>(cx: &mut Cx<'_>, val: &Val) -> wasmtime::Result<u32> {
-    let Val::Resource(any) = val else { unreachable!("a handle") };
-    Ok(any.try_into_resource::<T>(cx)?.rep())
-}
-
-/// A handle that the guest will own.
-fn own<T: 'static>(cx: &mut Cx<'_>, rep: u32) -> wasmtime::Result<Val> {
-    Ok(Val::Resource(Resource::<T>::new_own(rep).try_into_resource_any(cx)?))
-}
-
-fn list(bytes: &[u8]) -> Val {
-    Val::List(bytes.iter().map(|byte| Val::U8(*byte)).collect())
-}
-
-fn types(l: &mut LinkerInstance<'_, Slab>) -> wasmtime::Result<()> {
-    l.resource("buffer", ResourceType::host::<Buffer>(), |mut cx, rep| {
-        cx.data_mut().give(rep);
-        Ok(())
-    })?;
-    l.resource("mutable-buffer", ResourceType::host::<MutableBuffer>(), |mut cx, rep| {
-        cx.data_mut().drop_mutable(rep);
-        Ok(())
-    })?;
-    l.resource("flow-context", ResourceType::host::<FlowContext>(), |_, _| Ok(()))?;
-    l.func_new("[method]buffer.read-all", |mut cx, _, args, results| {
-        let rep = rep::<Buffer>(&mut cx, &args[0])?;
-        results[0] = list(cx.data().bytes(rep));
-        Ok(())
-    })?;
-    l.func_new("[method]buffer.read", |mut cx, _, args, results| {
-        let rep = rep::<Buffer>(&mut cx, &args[0])?;
-        let [_, Val::U64(offset), Val::U64(len)] = args else { unreachable!("two numbers") };
-        results[0] = list(cx.data().range(rep, *offset, *len));
-        Ok(())
-    })?;
-    l.func_new("[method]mutable-buffer.append", |mut cx, _, args, results| {
-        let rep = rep::<MutableBuffer>(&mut cx, &args[0])?;
-        let Val::List(bytes) = &args[1] else { unreachable!("a list") };
-        let byte = |val: &Val| if let Val::U8(byte) = val { *byte } else { unreachable!("a byte") };
-        cx.data_mut().bytes_mut(rep).extend(bytes.iter().map(byte));
-        results[0] = Val::Result(Ok(None));
-        Ok(())
-    })?;
-    l.func_new("[method]mutable-buffer.set-content-type", |mut cx, _, args, _| {
-        rep::<MutableBuffer>(&mut cx, &args[0])?;
-        let Val::String(text) = &args[1] else { unreachable!("a string") };
-        assert_eq!(text, CONTENT_TYPE);
-        Ok(())
-    })?;
-    l.func_new("[method]mutable-buffer.freeze", |mut cx, _, args, results| {
-        let rep = rep::<MutableBuffer>(&mut cx, &args[0])?;
-        cx.data_mut().freeze(rep);
-        results[0] = own::<Buffer>(&mut cx, rep)?;
-        Ok(())
-    })
-}
-
-fn allocator(l: &mut LinkerInstance<'_, Slab>) -> wasmtime::Result<()> {
-    l.func_new("allocate", |mut cx, _, _, results| {
-        let rep = cx.data_mut().take();
-        results[0] = Val::Result(Ok(Some(Box::new(own::<MutableBuffer>(&mut cx, rep)?))));
-        Ok(())
-    })
-}
 
 struct Dynamic {
     store: Store<Slab>,
@@ -90,11 +21,8 @@ struct Dynamic {
 pub fn make(task: &Task) -> Result<Vec<Box<dyn Way>>> {
     let engine = Engine::default();
     let component = Component::new(&engine, task.work.guest())?;
-    let mut linker = Linker::new(&engine);
-    types(&mut linker.instance("torvyn:streaming/types@0.1.0")?)?;
-    allocator(&mut linker.instance("torvyn:streaming/buffer-allocator@0.1.0")?)?;
     let mut store = Store::new(&engine, Slab::new(task.payload.clone()));
-    let instance = linker.instantiate(&mut store, &component)?;
+    let instance = linker(&engine)?.instantiate(&mut store, &component)?;
     let (interface, name) = task.work.export();
     let index = instance.get_export_index(&mut store, None, interface).ok_or("no such interface")?;
     let index = instance.get_export_index(&mut store, Some(&index), name).ok_or("no such function")?;
@@ -149,12 +77,10 @@ impl Way for Dynamic {
 
     fn run(&mut self, n: u64) -> u64 {
         match self.work {
-            Work::Metadata | Work::Transform | Work::UpperCase => sum(n, |i| {
-                match self.call(&self.element(i)) {
-                    Val::Variant(case, Some(element)) if case == "emit" => self.emitted(&element),
-                    Val::Variant(case, None) if case == "drop" => DROPPED,
-                    other => panic!("not a result: {other:?}"),
-                }
+            Work::Metadata | Work::Transform | Work::UpperCase => sum(n, |i| match self.call(&self.element(i)) {
+                Val::Variant(case, Some(element)) if case == "emit" => self.emitted(&element),
+                Val::Variant(case, None) if case == "drop" => DROPPED,
+                other => panic!("not a result: {other:?}"),
             }),
             Work::Pull => sum(n, |_| {
                 let Val::Option(Some(element)) = self.call(&[]) else { panic!("no element") };

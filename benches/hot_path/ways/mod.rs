@@ -49,16 +49,8 @@ impl std::fmt::Display for Key {
 }
 
 impl Key {
-    pub const ALL: [Key; 8] = [
-        Key::Direct,
-        Key::General,
-        Key::Typed,
-        Key::Dynamic,
-        Key::CApi,
-        Key::Extism,
-        Key::Bare,
-        Key::Native,
-    ];
+    pub const ALL: [Key; 8] =
+        [Key::Direct, Key::General, Key::Typed, Key::Dynamic, Key::CApi, Key::Extism, Key::Bare, Key::Native];
 
     /// As the table and the CSV have it.
     pub const fn name(self) -> &'static str {

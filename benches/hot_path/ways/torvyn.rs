@@ -178,8 +178,7 @@ pub fn make(key: Key, task: &Task, count: usize) -> Result<Vec<Box<dyn Way>>> {
     // SAFETY: the handles are live, the pointers to what the header asks for; so in all of this file.
     let linked = unsafe {
         let engine = api.made(|out, err| (api.engine_new)(&config, out, err))?;
-        let component =
-            api.made(|out, err| (api.component_compile)(engine, guest.as_ptr(), guest.len(), out, err))?;
+        let component = api.made(|out, err| (api.component_compile)(engine, guest.as_ptr(), guest.len(), out, err))?;
         let linked = api.made(|out, err| (api.linked_new)(component, null(), out, err))?;
         (api.component_free)(component);
         (api.engine_free)(engine);
@@ -244,8 +243,7 @@ impl Way for Torvyn {
     fn run(&mut self, n: u64) -> u64 {
         let (api, instance, err) = (self.api, self.instance, null_mut());
         let none = Text { data: null(), len: 0 };
-        let mut output =
-            Output { sequence: 0, timestamp_ns: 0, content_type: none, bytes: none, payload: null_mut() };
+        let mut output = Output { sequence: 0, timestamp_ns: 0, content_type: none, bytes: none, payload: null_mut() };
         // SAFETY, in all four: as above; one call at a time, since this has the instance to itself.
         match self.task.work {
             Work::Metadata | Work::Transform | Work::UpperCase => sum(n, |i| {

@@ -5,8 +5,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::{
-    Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType, TypedFunc, WasmList,
-    WasmStr,
+    Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType, TypedFunc, WasmList, WasmStr,
 };
 use wasmtime::{Engine, Store, StoreContextMut};
 
@@ -161,6 +160,14 @@ fn allocator(l: &mut LinkerInstance<'_, Slab>) -> Trapped<()> {
     })
 }
 
+/// The contract's host side, for `dynamic.rs` too.
+pub fn linker(engine: &Engine) -> Trapped<Linker<Slab>> {
+    let mut linker = Linker::new(engine);
+    types(&mut linker.instance("torvyn:streaming/types@0.1.0")?)?;
+    allocator(&mut linker.instance("torvyn:streaming/buffer-allocator@0.1.0")?)?;
+    Ok(linker)
+}
+
 type Answer<T> = (std::result::Result<T, ErrorOut>,);
 
 enum Function {
@@ -179,10 +186,7 @@ struct Typed {
 pub fn make(task: &Task, count: usize) -> Result<Vec<Box<dyn Way>>> {
     let engine = Engine::default();
     let component = Component::new(&engine, task.work.guest())?;
-    let mut linker = Linker::new(&engine);
-    types(&mut linker.instance("torvyn:streaming/types@0.1.0")?)?;
-    allocator(&mut linker.instance("torvyn:streaming/buffer-allocator@0.1.0")?)?;
-    let pre = linker.instantiate_pre(&component)?;
+    let pre = linker(&engine)?.instantiate_pre(&component)?;
     let (interface, name) = task.work.export();
     let index = component.get_export_index(None, interface).ok_or("no such interface")?;
     let index = component.get_export_index(Some(&index), name).ok_or("no such function")?;
@@ -225,12 +229,12 @@ impl Way for Typed {
     fn run(&mut self, n: u64) -> u64 {
         let (store, work) = (&mut self.store, self.work);
         match &self.function {
-            Function::Process(f) => sum(n, |i| {
-                match f.call(&mut *store, element(work, i)).expect("no trap").0.expect("no error") {
+            Function::Process(f) => {
+                sum(n, |i| match f.call(&mut *store, element(work, i)).expect("no trap").0.expect("no error") {
                     ProcessOut::Emit(element) => emitted(store, element),
                     ProcessOut::Drop => DROPPED,
-                }
-            }),
+                })
+            }
             Function::Pull(f) => sum(n, |_| {
                 let element = f.call(&mut *store, ()).expect("no trap").0.expect("no error");
                 emitted(store, element.expect("an element"))

@@ -36,6 +36,9 @@ fn an_error_says_who_where_why_and_what_next() {
     assert_eq!(process(instance, b"drop"), (TORVYN_NOTHING_EMITTED, String::new(), None));
     assert_eq!(process(instance, b"deadline").0, TORVYN_ERROR_DEADLINE_EXCEEDED);
     unsafe {
+        torvyn_process(instance, &element(b"unavailable"), &raw mut output, &raw mut err);
+        assert!(torvyn_error_is_retryable(err) && !torvyn_error_is_fatal(err));
+        torvyn_error_free(err);
         assert_eq!(torvyn_process(instance, &element(b"trap"), &raw mut output, &raw mut err), TORVYN_ERROR_TRAP);
         assert_eq!(taken(output), None);
         assert!(torvyn_error_component_id(err, &raw mut id) && id == 7);

@@ -15,12 +15,12 @@ use crate::engine::control::Control;
 
 /// An instance that a test takes to another thread.
 #[derive(Clone, Copy)]
-struct Sent(*mut InstanceHandle);
+pub struct Sent(pub *mut InstanceHandle);
 unsafe impl Send for Sent {}
 unsafe impl Sync for Sent {}
 
 impl Sent {
-    fn get(self) -> *mut InstanceHandle {
+    pub fn get(self) -> *mut InstanceHandle {
         self.0
     }
 }
@@ -29,7 +29,7 @@ fn held(instance: *mut InstanceHandle) -> NonNull<Held> {
     NonNull::new(instance.cast()).unwrap()
 }
 
-fn stats(instance: *const InstanceHandle) -> Stats {
+pub fn stats(instance: *const InstanceHandle) -> Stats {
     let mut stats = Stats { struct_size: size_of::<Stats>() as u32, ..Stats::zeroed() };
     assert_eq!(unsafe { torvyn_instance_stats(instance, &raw mut stats, null_mut()) }, TORVYN_OK);
     stats
@@ -134,7 +134,11 @@ fn a_second_call_is_refused_and_a_cancel_stops_the_first() {
         // Before a call: it stops the next one, and what only looks at the instance is none.
         torvyn_cancel(cancel);
         assert_eq!(torvyn_instance_fuel_remaining(instance.get(), &raw mut fuel, null_mut()), TORVYN_FUEL_OFF);
-        assert_eq!(process(instance.get(), b"x").0, TORVYN_ERROR_CANCELLED);
+        let (mut output, mut err) = (stale(), null_mut());
+        let status = torvyn_process(instance.get(), &element(b"x"), &raw mut output, &raw mut err);
+        assert_eq!(status, TORVYN_ERROR_CANCELLED);
+        assert!(!torvyn_error_is_fatal(err), "nothing ran");
+        torvyn_error_free(err);
         assert_eq!(process(instance.get(), b"x").2.unwrap(), b"x");
         torvyn_instance_free(instance.get());
         torvyn_cancel(cancel);
@@ -231,10 +235,16 @@ fn an_instance_whose_call_missed_the_mark_ends_with_the_next_sweep() {
 fn a_panic_poisons() {
     let instance = instance("upper-case", "");
     let inside = |_: &mut running::Parts| -> crate::error::Result<Status> { panic!("in a call") };
-    let status =
-        unsafe { super::super::guard::status(null_mut(), || running::run(held(instance), None, false, inside)) };
-    assert_eq!(status, TORVYN_ERROR_PANIC);
+    let (mut err, mut id) = (null_mut(), 0);
+    let run = || unsafe { running::run(held(instance), None, false, inside) };
+    assert_eq!(unsafe { super::super::guard::status(&raw mut err, run) }, TORVYN_ERROR_PANIC);
     unsafe {
+        assert!(torvyn_error_is_fatal(err) && torvyn_error_component_id(err, &raw mut id) && id == 7);
+        torvyn_error_free(err);
+        let outside = || -> crate::error::Result<Status> { panic!("in no call") };
+        assert_eq!(super::super::guard::status(&raw mut err, outside), TORVYN_ERROR_PANIC);
+        assert!(!torvyn_error_is_fatal(err) && !torvyn_error_component_id(err, &raw mut id));
+        torvyn_error_free(err);
         assert_eq!(torvyn_instance_state(instance), State::TORVYN_STATE_POISONED);
         assert_eq!(torvyn_instance_reset(instance, null_mut()), TORVYN_OK);
         assert_eq!(process(instance, b"x").2.unwrap(), b"X");
@@ -317,10 +327,12 @@ fn imports_and_exports_have_types() {
         };
         assert_eq!(of("acme:db/lookup@1.0.0"), "get: func(key: string) -> option<string>");
         let types = of("torvyn:streaming/types@0.1.0");
-        for line in ["resource buffer", "[method]buffer.read-all: func(self: borrow<buffer>) -> list<u8>",
+        for line in [
+            "resource buffer",
+            "[method]buffer.read-all: func(self: borrow<buffer>) -> list<u8>",
             "type element-meta = record { sequence: u64, timestamp-ns: u64, content-type: string }",
-            "[method]mutable-buffer.append: func(self: borrow<mutable-buffer>, bytes: list<u8>) -> result<_, buffer-error>"]
-        {
+            "[method]mutable-buffer.append: func(self: borrow<mutable-buffer>, bytes: list<u8>) -> result<_, buffer-error>",
+        ] {
             assert!(types.lines().any(|found| found == line), "{line}\n{types}");
         }
         assert_eq!(torvyn_component_export(component, 0).text("").unwrap(), "torvyn:streaming/processor@0.1.0");

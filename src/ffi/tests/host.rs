@@ -28,7 +28,10 @@ fn imports(engine: *const EngineHandle) -> *mut ImportsHandle {
     out
 }
 
-fn link(component: *const ComponentHandle, imports: *const ImportsHandle) -> Result<*mut LinkedHandle, (Status, String)> {
+fn link(
+    component: *const ComponentHandle,
+    imports: *const ImportsHandle,
+) -> Result<*mut LinkedHandle, (Status, String)> {
     let (mut linked, mut err) = (null_mut(), null_mut());
     match unsafe { torvyn_linked_new(component, imports, &raw mut linked, &raw mut err) } {
         TORVYN_OK => Ok(linked),
@@ -36,7 +39,13 @@ fn link(component: *const ComponentHandle, imports: *const ImportsHandle) -> Res
     }
 }
 
-fn define(imports: *mut ImportsHandle, interface: &str, name: &str, signature: &str, run: Function) -> (Status, String) {
+fn define(
+    imports: *mut ImportsHandle,
+    interface: &str,
+    name: &str,
+    signature: &str,
+    run: Function,
+) -> (Status, String) {
     define_with(imports, interface, name, signature, run, null_mut(), None)
 }
 
@@ -70,7 +79,13 @@ fn value(kind: Kind, of: ValueOf) -> Value {
 }
 
 /// Answers with the key backwards; nothing for "none"; fails for "fail".
-unsafe extern "C" fn get(_: *mut c_void, scope: *mut ScopeHandle, args: *const Value, n: usize, out: *mut Value) -> bool {
+unsafe extern "C" fn get(
+    _: *mut c_void,
+    scope: *mut ScopeHandle,
+    args: *const Value,
+    n: usize,
+    out: *mut Value,
+) -> bool {
     unsafe {
         assert_eq!((n, torvyn_scope_component_id(scope)), (1, 7));
         let key = (*args).of.string.text("key").unwrap();
@@ -151,7 +166,8 @@ fn types_are_checked_when_linking() {
     let component = compiled(engine, &guest("importer"));
     unsafe {
         let imports = imports(engine);
-        for wrong in ["func(key: u32) -> option<string>", "func(key: string) -> string", "func(key: string)", "func()"] {
+        for wrong in ["func(key: u32) -> option<string>", "func(key: string) -> string", "func(key: string)", "func()"]
+        {
             assert_eq!(define(imports, LOOKUP, "get", wrong, Some(get)).0, TORVYN_OK);
             let (status, said) = link(component, imports).unwrap_err();
             assert_eq!(status, TORVYN_ERROR_TYPE_MISMATCH);
@@ -271,12 +287,16 @@ unsafe extern "C" fn close(user: *mut c_void, resource: u32) {
     unsafe { &*user.cast::<Mutex<Vec<u32>>>() }.lock().unwrap().push(resource);
 }
 
-unsafe fn call(instance: *mut InstanceHandle, interface: &str, name: &str, args: &[Value]) -> Result<Value, (Status, String)> {
+unsafe fn call(
+    instance: *mut InstanceHandle,
+    interface: &str,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, (Status, String)> {
     let (mut values, mut err) = (null_mut(), null_mut());
     let (at, count) = (args.as_ptr(), args.len());
     unsafe {
-        let status =
-            torvyn_call(instance, Str::of(interface), Str::of(name), at, count, &raw mut values, &raw mut err);
+        let status = torvyn_call(instance, Str::of(interface), Str::of(name), at, count, &raw mut values, &raw mut err);
         if status != TORVYN_OK {
             return Err((status, detail(status, err)));
         }
@@ -326,7 +346,13 @@ fn calls_resources_and_bytes() {
             (math, "sub", &[][..], TORVYN_ERROR_NOT_EXPORTED, "sub"),
             ("acme:kit/no", "add", &[], TORVYN_ERROR_NOT_EXPORTED, "acme:kit/no"),
             (math, "add", &[byte(1)], TORVYN_ERROR_TYPE_MISMATCH, "takes 2"),
-            (math, "add", &[byte(1), string("x")], TORVYN_ERROR_TYPE_MISMATCH, "the argument b: expected u8, found string"),
+            (
+                math,
+                "add",
+                &[byte(1), string("x")],
+                TORVYN_ERROR_TYPE_MISMATCH,
+                "the argument b: expected u8, found string",
+            ),
             (math, "add", &[byte(1), byte(256)], TORVYN_ERROR_ARGUMENT, "u8"),
         ] {
             let (found, said) = call(instance, interface, name, args).err().unwrap();

@@ -5,7 +5,9 @@
 mod calls;
 mod handles;
 mod host;
+mod log;
 mod manner;
+mod native;
 #[cfg(feature = "wasi")]
 mod wasi;
 

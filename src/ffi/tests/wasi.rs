@@ -9,9 +9,27 @@ use std::time::{Duration, Instant};
 
 use super::super::cancel::*;
 use super::super::imports::*;
+use super::super::log::{LogLevel, LogLine};
 use super::super::wasi::*;
 use super::*;
-use crate::engine::log::LINES;
+
+thread_local! {
+    /// What this thread's calls logged.
+    static LINES: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+unsafe extern "C" fn line(_: *mut std::ffi::c_void, line: *const LogLine) {
+    let line = unsafe { &*line };
+    let level = match line.level {
+        LogLevel::TORVYN_LOG_WARN => "Warn",
+        LogLevel::TORVYN_LOG_INFO => "Info",
+        other => panic!("{other:?}"),
+    };
+    let id = unsafe { line.component_id.as_ref() }.map_or_else(String::new, |id| format!(" {id}"));
+    let text = unsafe { line.message.text("") }.unwrap().to_owned();
+    // Thread-locals may be gone while a thread ends.
+    let _ = LINES.try_with(|lines| lines.borrow_mut().push(format!("{level}{id}: {text}")));
+}
 
 /// An engine and its components, compiled once for all tests.
 struct Shared {
@@ -26,8 +44,12 @@ unsafe impl Sync for Shared {}
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let engine = engine(&config());
-        Shared { engine, stdio: compiled(engine, &guest("wasi-stdio")), sockets: compiled(engine, &guest("wasi-sockets")) }
+        let engine = engine(&EngineConfig { log: Some(line), ..config() });
+        Shared {
+            engine,
+            stdio: compiled(engine, &guest("wasi-stdio")),
+            sockets: compiled(engine, &guest("wasi-sockets")),
+        }
     })
 }
 
@@ -189,7 +211,10 @@ fn output_goes_to_the_program() {
     let imports = imports();
     unsafe {
         let out = Stream::TORVYN_STREAM_STDOUT;
-        assert_eq!(torvyn_imports_wasi_output(imports, stream(out), Some(write), user, Some(end), null_mut()), TORVYN_OK);
+        assert_eq!(
+            torvyn_imports_wasi_output(imports, stream(out), Some(write), user, Some(end), null_mut()),
+            TORVYN_OK
+        );
         let instance = stdio(imports);
         ask(instance, "print:half a line");
         assert_eq!(*seen.ended.lock().unwrap(), 0);
@@ -223,8 +248,18 @@ fn a_directory_is_seen_and_nothing_beyond_it() {
     assert_eq!(ask(instance, "capability:filesystem-write:/data"), "yes");
     logged();
     let secret = folder.0.join("secret");
-    let outside = ["../secret", "sub/../../secret", "sub/../../../../../../../../etc/passwd", "/etc/passwd",
-        secret.to_str().unwrap(), "absolute-link", "relative-link", "up/secret", "root/etc/passwd", "./.././secret"];
+    let outside = [
+        "../secret",
+        "sub/../../secret",
+        "sub/../../../../../../../../etc/passwd",
+        "/etc/passwd",
+        secret.to_str().unwrap(),
+        "absolute-link",
+        "relative-link",
+        "up/secret",
+        "root/etc/passwd",
+        "./.././secret",
+    ];
     for path in outside {
         let said = ask(instance, &format!("raw:{path}"));
         assert!(said.starts_with("error: "), "{path}: {said}");
@@ -429,7 +464,10 @@ fn sockets_are_refused() {
     assert_eq!(ask(instance, "udp"), "create: 1");
     assert_eq!(ask(instance, "lookup"), "lookup: 20");
     let log = logged();
-    assert!(log.len() == 3 && log[0].contains("TCP") && log[1].contains("UDP") && log[2].contains("localhost"), "{log:?}");
+    assert!(
+        log.len() == 3 && log[0].contains("TCP") && log[1].contains("UDP") && log[2].contains("localhost"),
+        "{log:?}"
+    );
     unsafe { torvyn_instance_free(instance) };
 }
 

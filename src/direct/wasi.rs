@@ -1,0 +1,247 @@
+//! WASI 0.2 as a component without grants sees it: the part that the toolchains of C and Rust link
+//! in even where nothing is used.
+//!
+//! No arguments, environment or files; an empty stdin; stdout and stderr that go to the log; clocks
+//! and randomness. Whatever takes a handle that nobody can have here (a descriptor, a directory
+//! stream) is [`Wasi::Never`]: calling it is using an unknown handle. What waits or opens anything
+//! is not here: a component that imports it takes the general path.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use wasmtime::{Caller, Linker};
+
+use super::canon::{self, Source};
+use super::imports::{MODULE, Trapped, begin, both};
+use crate::contract::host::{Breach, Host};
+use crate::contract::names;
+
+/// An answer of the host: interface, item, core type, and whether realloc takes part.
+struct Answer(&'static str, &'static str, &'static str, bool);
+
+const ANSWERS: [Answer; 31] = [
+    Answer("wasi:cli/environment", "get-environment", "(param i32)", false),
+    Answer("wasi:cli/environment", "get-arguments", "(param i32)", false),
+    Answer("wasi:cli/environment", "initial-cwd", "(param i32)", false),
+    Answer("wasi:cli/exit", "exit", "(param i32)", false),
+    Answer("wasi:cli/exit", "exit-with-code", "(param i32)", false),
+    Answer("wasi:cli/stdin", "get-stdin", "(result i32)", false),
+    Answer("wasi:cli/stdout", "get-stdout", "(result i32)", false),
+    Answer("wasi:cli/stderr", "get-stderr", "(result i32)", false),
+    Answer("wasi:cli/terminal-stdin", "get-terminal-stdin", "(param i32)", false),
+    Answer("wasi:cli/terminal-stdout", "get-terminal-stdout", "(param i32)", false),
+    Answer("wasi:cli/terminal-stderr", "get-terminal-stderr", "(param i32)", false),
+    Answer("wasi:io/streams", "[method]output-stream.check-write", "(param i32 i32)", false),
+    Answer("wasi:io/streams", "[method]output-stream.write", "(param i32 i32 i32 i32)", false),
+    Answer("wasi:io/streams", "[method]output-stream.blocking-write-and-flush", "(param i32 i32 i32 i32)", false),
+    Answer("wasi:io/streams", "[method]output-stream.flush", "(param i32 i32)", false),
+    Answer("wasi:io/streams", "[method]output-stream.blocking-flush", "(param i32 i32)", false),
+    Answer("wasi:io/streams", "[method]input-stream.read", "(param i32 i64 i32)", false),
+    Answer("wasi:io/streams", "[method]input-stream.blocking-read", "(param i32 i64 i32)", false),
+    Answer("wasi:io/streams", "[method]input-stream.skip", "(param i32 i64 i32)", false),
+    Answer("wasi:io/streams", "[method]input-stream.blocking-skip", "(param i32 i64 i32)", false),
+    Answer("wasi:clocks/monotonic-clock", "now", "(result i64)", false),
+    Answer("wasi:clocks/monotonic-clock", "resolution", "(result i64)", false),
+    Answer("wasi:clocks/wall-clock", "now", "(param i32)", false),
+    Answer("wasi:clocks/wall-clock", "resolution", "(param i32)", false),
+    Answer("wasi:filesystem/preopens", "get-directories", "(param i32)", false),
+    Answer("wasi:random/random", "get-random-bytes", "(param i64 i32)", true),
+    Answer("wasi:random/random", "get-random-u64", "(result i64)", false),
+    Answer("wasi:random/insecure", "get-insecure-random-bytes", "(param i64 i32)", true),
+    Answer("wasi:random/insecure", "get-insecure-random-u64", "(result i64)", false),
+    Answer("wasi:random/insecure-seed", "insecure-seed", "(param i32)", false),
+    Answer("wasi:random/insecure-seed", "get-insecure-seed", "(param i32)", false),
+];
+
+/// A lowered WASI import that the direct path knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wasi {
+    /// Index of the host's answer.
+    Answer(u16),
+    /// The core type of a function that needs a handle which nobody has.
+    Never(String),
+}
+
+/// A standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Stdio {
+    In,
+    Out,
+    Err,
+}
+
+/// A resource of WASI, as far as dropping it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WasiResource {
+    /// `input-stream`.
+    Input,
+    /// `output-stream`.
+    Output,
+    /// One of which no handle can be had.
+    Other,
+}
+
+fn is(interface: &str, base: &str) -> bool {
+    let (name, version) = names::split(interface);
+    name == base && version.is_some_and(|version| names::compatible(version, "0.2.0"))
+}
+
+/// Interfaces all of whose resources nobody can have without a grant.
+const BARREN: [&str; 4] =
+    ["wasi:filesystem/types", "wasi:io/error", "wasi:cli/terminal-input", "wasi:cli/terminal-output"];
+
+impl Wasi {
+    /// What the direct path says to `interface#item`, lowered with core type `core`; none where it
+    /// says nothing.
+    pub fn find(interface: &str, item: &str, core: &str) -> Option<Self> {
+        let found = ANSWERS.iter().position(|Answer(base, name, ..)| item == *name && is(interface, base));
+        if let Some(index) = found {
+            return (ANSWERS[index].2 == core).then_some(Wasi::Answer(index as u16));
+        }
+        let barren = BARREN.iter().any(|base| is(interface, base));
+        (barren && (item.starts_with("[method]") || item == "filesystem-error-code"))
+            .then(|| Wasi::Never(core.to_owned()))
+    }
+
+    /// The host function's name, its core type and whether realloc takes part; none for
+    /// [`Wasi::Never`].
+    pub fn host_function(&self) -> Option<(String, &'static str, bool)> {
+        let Wasi::Answer(index) = self else { return None };
+        let Answer(interface, item, core, joined) = ANSWERS.get(usize::from(*index))?;
+        Some((format!("{interface}#{item}"), core, *joined))
+    }
+}
+
+impl WasiResource {
+    /// The resource `item` of `interface`, where it is one of WASI's.
+    pub fn find(interface: &str, item: &str) -> Option<Self> {
+        match item {
+            "input-stream" if is(interface, "wasi:io/streams") => Some(Self::Input),
+            "output-stream" if is(interface, "wasi:io/streams") => Some(Self::Output),
+            _ => BARREN.iter().any(|base| is(interface, base)).then_some(Self::Other),
+        }
+    }
+
+    /// The name of the host function that drops it.
+    pub const fn drop_function(self) -> &'static str {
+        match self {
+            Self::Input => "drop-input-stream",
+            Self::Output => "drop-output-stream",
+            Self::Other => "unknown-handle",
+        }
+    }
+}
+
+/// Why a call of `wasi:cli/exit` ended.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the component exited with status {0}")]
+pub struct Exit(pub u32);
+
+type Guest<'a> = Caller<'a, Host>;
+
+/// Stores scalars at `at`, which must be aligned to `align`.
+fn store(memory: &mut [u8], at: u32, align: u32, bytes: &[u8]) -> Result<(), Breach> {
+    if !at.is_multiple_of(align) {
+        return Err(Breach::Unaligned);
+    }
+    canon::slice_mut(memory, at, bytes.len() as u32)?.copy_from_slice(bytes);
+    Ok(())
+}
+
+fn random<const N: usize>() -> Trapped<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| wasmtime::Error::msg(format!("no randomness: {e}")))?;
+    Ok(bytes)
+}
+
+/// Adds the answers to the direct path's host functions.
+pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
+    for Answer(interface, item, core, joined) in ANSWERS {
+        let name = format!("{interface}#{item}");
+        match (core, joined) {
+            (_, true) => l.func_wrap(MODULE, &name, |mut c: Guest<'_>, len: u64| -> Trapped<u32> {
+                let host = c.data_mut();
+                // More than any memory holds, and realloc refuses.
+                let len = usize::try_from(len).ok().filter(|len| *len <= u32::MAX as usize).ok_or(Breach::Realloc)?;
+                Ok(begin(host, Source::Random(len), len))
+            })?,
+            ("(result i32)", _) => {
+                let stdio = match item {
+                    "get-stdin" => Stdio::In,
+                    "get-stdout" => Stdio::Out,
+                    _ => Stdio::Err,
+                };
+                l.func_wrap(MODULE, &name, move |mut c: Guest<'_>| -> Trapped<u32> {
+                    Ok(c.data_mut().handles.open_stdio(stdio)?)
+                })?
+            }
+            ("(result i64)", _) => l.func_wrap(MODULE, &name, move |mut c: Guest<'_>| -> Trapped<u64> {
+                let host = c.data_mut();
+                Ok(match item {
+                    "now" => host.born.elapsed().as_nanos() as u64,
+                    "resolution" => 1,
+                    _ => u64::from_le_bytes(random()?),
+                })
+            })?,
+            ("(param i32)", _) if item.starts_with("exit") => {
+                l.func_wrap(MODULE, &name, |_: Guest<'_>, status: u32| -> Trapped<()> { Err(Exit(status).into()) })?
+            }
+            ("(param i32)", _) => l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, ret: u32| -> Trapped<()> {
+                let (memory, _) = both(&mut c)?;
+                match item {
+                    // An empty list: a pointer that is aligned and never followed, no elements.
+                    "get-environment" | "get-arguments" | "get-directories" => {
+                        store(memory, ret, 4, &[4, 0, 0, 0, 0, 0, 0, 0])?;
+                    }
+                    "now" | "resolution" => {
+                        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                        let time = if item == "now" { now } else { Duration::from_nanos(1) };
+                        store(memory, ret, 8, &time.as_secs().to_le_bytes())?;
+                        store(memory, ret.wrapping_add(8), 4, &time.subsec_nanos().to_le_bytes())?;
+                    }
+                    "insecure-seed" | "get-insecure-seed" => store(memory, ret, 8, &random::<16>()?)?,
+                    // `none`.
+                    _ => store(memory, ret, 4, &[0])?,
+                }
+                Ok(())
+            })?,
+            ("(param i32 i64 i32)", _) => {
+                l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, h: u32, _: u64, ret: u32| -> Trapped<()> {
+                    let (memory, host) = both(&mut c)?;
+                    host.handles.stdio(h, WasiResource::Input)?;
+                    // result<T, stream-error>, `err(closed)`: the error lies where the alignment of
+                    // T puts it, which is u64 for `skip` and a list for `read`.
+                    let at = if item.ends_with("skip") { 8 } else { 4 };
+                    store(memory, ret, at, &[1])?;
+                    Ok(store(memory, ret.wrapping_add(at), 1, &[1])?)
+                })?
+            }
+            ("(param i32 i32)", _) => {
+                l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, h: u32, ret: u32| -> Trapped<()> {
+                    let (memory, host) = both(&mut c)?;
+                    host.handles.stdio(h, WasiResource::Output)?;
+                    if item.ends_with("check-write") {
+                        store(memory, ret, 8, &[0])?;
+                        return Ok(store(memory, ret.wrapping_add(8), 8, &65_536u64.to_le_bytes())?);
+                    }
+                    Ok(store(memory, ret, 4, &[0])?)
+                })?
+            }
+            _ => {
+                l.func_wrap(MODULE, &name, |mut c: Guest<'_>, h: u32, at: u32, len: u32, ret: u32| -> Trapped<()> {
+                    let (memory, host) = both(&mut c)?;
+                    let stdio = host.handles.stdio(h, WasiResource::Output)?;
+                    host.print(stdio, canon::slice(memory, at, len)?);
+                    Ok(store(memory, ret, 4, &[0])?)
+                })?
+            }
+        };
+    }
+    for resource in [WasiResource::Input, WasiResource::Output] {
+        l.func_wrap(MODULE, resource.drop_function(), move |mut c: Guest<'_>, h: u32| -> Trapped<()> {
+            Ok(c.data_mut().handles.drop_stdio(h, resource)?)
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+/* Memory: linear memory, tables, host buffers, handles and slots have limits, and what an
+ * instance uses is told to the page. */
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+
+static torvyn_path_t path; /* under test */
+
+static torvyn_engine_config_t config(void) {
+  torvyn_engine_config_t c = {.struct_size = sizeof c, .path = path};
+  return c;
+}
+
+static torvyn_instance_options_t options(void) {
+  torvyn_instance_options_t o = {.struct_size = sizeof o};
+  return o;
+}
+
+static void again(torvyn_instance_t *instance) {
+  CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED);
+  OK(torvyn_instance_reset(instance, &err));
+  OK(torvyn_init(instance, str(""), &err));
+  emits(instance, "echo:again", "again");
+}
+
+static void limits(void) {
+  torvyn_engine_config_t c = config();
+  torvyn_engine_t *engine = engine_with(&c);
+  torvyn_linked_t *linked = linked_of(engine, "misbehave");
+  torvyn_instance_options_t o = options();
+  torvyn_instance_t *instance;
+  torvyn_element_t e = element("grow");
+  torvyn_output_t out;
+  char pages[32];
+
+  part("memory: refused at the limit, to the page");
+  o.refuse_growth = TORVYN_ON;
+  for (uint64_t limit = 8; limit <= 300; limit = limit * 3 + 1) {
+    o.memory_limit = limit * PAGE + (limit % 2 ? PAGE - 1 : 0); /* a part of a page is none */
+    instance = instance_of(linked, 1, &o);
+    OK(torvyn_init(instance, str(""), &err));
+    CHECK(memory_of(instance).linear == 2 * PAGE && memory_of(instance).buffers == 0);
+    snprintf(pages, sizeof pages, "%" PRIu64, limit);
+    emits(instance, "grow", pages);
+    CHECK(memory_of(instance).linear == limit * PAGE && stats_of(instance).linear_bytes == limit * PAGE);
+    CHECK(stats_of(instance).memory_limits == 0);
+    gives(instance, "alloc", TORVYN_ERROR_TRAP); /* it cannot go on, and says so itself */
+    again(instance);
+    torvyn_instance_free(instance);
+  }
+  o.memory_limit = 0; /* the default: 16 MiB */
+  instance = instance_of(linked, 1, &o);
+  OK(torvyn_init(instance, str(""), &err));
+  emits(instance, "grow", "256");
+  torvyn_instance_free(instance);
+
+  part("memory: the call ends at the limit");
+  o.refuse_growth = TORVYN_DEFAULT;
+  o.memory_limit = 1 << 20;
+  instance = instance_of(linked, 1, &o);
+  OK(torvyn_init(instance, str(""), &err));
+  EXPECT_TEXT(TORVYN_ERROR_MEMORY, "1048576", torvyn_process(instance, &e, &out, &err));
+  CHECK(memory_of(instance).linear <= 1 << 20 && stats_of(instance).memory_limits == 1);
+  again(instance);
+  gives(instance, "alloc", TORVYN_ERROR_MEMORY);
+  again(instance);
+  torvyn_instance_free(instance);
+
+  part("buffers: a limit of bytes, told to the component");
+  o = options();
+  o.buffer_limit = 16 * 4096;
+  instance = instance_of(linked, 1, &o);
+  OK(torvyn_init(instance, str(""), &err));
+  e = element("hold-many");
+  EXPECT_TEXT(TORVYN_ERROR_UNAVAILABLE, "16 held, then ", torvyn_process(instance, &e, &out, &err));
+  CHECK(torvyn_instance_state(instance) == TORVYN_STATE_READY);
+  CHECK(memory_of(instance).buffers == 16 * 4096 && stats_of(instance).buffer_bytes == 16 * 4096);
+  CHECK(stats_of(instance).buffer_bytes_peak == 16 * 4096);
+  gives(instance, "echo:x", TORVYN_ERROR_UNAVAILABLE);
+  OK(torvyn_instance_reset(instance, &err));
+  CHECK(memory_of(instance).buffers == 0);
+  OK(torvyn_init(instance, str(""), &err));
+  gives(instance, "hold", TORVYN_NOTHING_EMITTED);
+  CHECK(memory_of(instance).buffers == 4096);
+  emits(instance, "hold-frozen", "held");
+  CHECK(memory_of(instance).buffers == 4096); /* the frozen handle holds no bytes */
+  gives(instance, "oom-out", TORVYN_ERROR_UNAVAILABLE);
+  torvyn_instance_free(instance);
+
+  part("buffers: 16 MiB at most, and all of that");
+  instance = instance_of(linked, 1, NULL);
+  OK(torvyn_init(instance, str(""), &err));
+  e = element("oom-out");
+  OK(torvyn_process(instance, &e, &out, &err));
+  CHECK(out.bytes.len == TORVYN_MAX_PAYLOAD && out.bytes.data[0] == 'x' && out.bytes.data[out.bytes.len - 1] == 'x');
+  CHECK(memory_of(instance).buffers == 0); /* the caller's now */
+  torvyn_output_release(&out);
+  e = element("bigalloc");
+  OK(torvyn_process(instance, &e, &out, &err));
+  CHECK(out.bytes.len > 2 && !bytes_are(out.bytes, "ok"));
+  torvyn_output_release(&out);
+  torvyn_instance_free(instance);
+
+  part("handles: a limit");
+  o = options();
+  o.max_handles = 100;
+  instance = instance_of(linked, 1, &o);
+  OK(torvyn_init(instance, str(""), &err));
+  e = element("hold-many");
+  EXPECT_TEXT(TORVYN_ERROR_UNAVAILABLE, "100 held, then ", torvyn_process(instance, &e, &out, &err));
+  CHECK(memory_of(instance).buffers == 100 * 4096);
+  torvyn_instance_free(instance);
+  o.max_handles = 8;
+  instance = instance_of(linked, 1, &o);
+  OK(torvyn_init(instance, str(""), &err));
+  int status = TORVYN_OK, kept = 0;
+  for (; status == TORVYN_OK && kept < 100; kept++) {
+    e = element("hold-frozen"); /* keeps one handle of its own each time */
+    status = torvyn_process(instance, &e, &out, NULL);
+    torvyn_output_release(&out);
+  }
+  /* freeze has no error of its own, or the next allocation is refused and it traps */
+  CHECK(status == TORVYN_ERROR_MEMORY || status == TORVYN_ERROR_TRAP);
+  CHECK(kept >= 6 && kept <= 9);
+  printf("    %d kept, then %s\n", kept - 1, torvyn_status_name(status));
+  torvyn_instance_free(instance);
+
+  part("limits that the component cannot begin with");
+  o = options();
+  o.memory_limit = PAGE;
+  instance = STALE;
+  EXPECT_TEXT(TORVYN_ERROR_MEMORY, "memory_limit", torvyn_instance_new(linked, 1, &o, &instance, &err));
+  CHECK(instance == NULL);
+  o = options();
+  o.instance_limit = 1;
+  instance = STALE;
+  EXPECT(TORVYN_ERROR_INSTANTIATION, torvyn_instance_new(linked, 1, &o, &instance, &err));
+  CHECK(instance == NULL);
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+
+  part("pool: no more instances than slots");
+  c.pool_instances = 3;
+  engine = engine_with(&c);
+  linked = linked_of(engine, "upper-case");
+  torvyn_instance_t *slots[4];
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < 3; i++) slots[i] = instance_of(linked, 1, NULL);
+    slots[3] = STALE;
+    EXPECT(TORVYN_ERROR_INSTANTIATION, torvyn_instance_new(linked, 1, NULL, &slots[3], &err));
+    CHECK(slots[3] == NULL);
+    OK(torvyn_instance_reset(slots[0], &err)); /* keeps its slot */
+    for (int i = 0; i < 3; i++) {
+      emits(slots[i], "a", "A");
+      torvyn_instance_free(slots[i]);
+    }
+  }
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
+int main(int argc, char **argv) {
+  static const torvyn_path_t paths[] = {TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL};
+  check_begin(argc, argv);
+  for (int i = 0; i < 2; i++) {
+    printf("%s path\n", i ? "general" : "direct");
+    path = paths[i];
+    limits();
+  }
+  return check_end();
+}
