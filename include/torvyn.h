@@ -1620,8 +1620,9 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
  * set. The names: "args"; "env", "env:NAME"; "stdin"; "stdout", "stderr"
  * (always); "filesystem", "filesystem:GUEST-PATH",
  * "filesystem-write:GUEST-PATH"; "sockets", "tcp", "udp"; "name-lookup";
- * "wall-clock", "monotonic-clock", "random" (always). Any other is answered
- * with false.
+ * "wall-clock", "monotonic-clock", "random" (always). And what
+ * torvyn_imports_define() defined: "acme:db/lookup@1.0.0",
+ * "acme:db/lookup@1.0.0#get". Any other is answered with false.
  */
 typedef struct torvyn_imports torvyn_imports_t;
 

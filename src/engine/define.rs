@@ -13,7 +13,7 @@ use crate::contract::host::Host;
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::{Analysis, ImportItem};
 use crate::error::{Error, ErrorKind, Result};
-use crate::general::dynamic;
+use crate::general::{bytes, dynamic};
 
 /// Runs a host function: the instance's id and the arguments in; the result, where there is one, or
 /// what went wrong out.
@@ -210,6 +210,12 @@ impl Defined {
 
     fn add(&self, place: &mut wasmtime::component::LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
         let (run, name) = (self.run.clone(), self.full_name());
+        if let Some((params, result)) = self.signature.shapes() {
+            let failed = move |message| Failed { name: name.clone(), message }.into();
+            let trapped = failed.clone();
+            let run = move |host: &Host, args| run(host.id, args).map_err(&failed);
+            return bytes::add(place, &self.name, (&params, result), Box::new(run), trapped);
+        }
         place.func_new(&self.name, move |mut cx, ty, params, results| {
             let failed = |message| Failed { name: name.clone(), message };
             let mut args = Vec::with_capacity(params.len());

@@ -4,6 +4,8 @@
 use wasmtime::component::Type;
 use wasmtime::component::types::ComponentFunc;
 
+use crate::general::bytes::{self, Shape};
+
 /// A type may be this deep.
 const DEEPEST: usize = 64;
 
@@ -194,6 +196,13 @@ impl Signature {
         Reader { text, at: 0 }.func()
     }
 
+    /// Its parameters and result, where all of them have static types in `general::bytes`.
+    pub fn shapes(&self) -> Option<(Vec<Shape>, Shape)> {
+        let params: Vec<_> = self.params.iter().map(Wit::shape).collect::<Option<_>>()?;
+        let result = self.result.as_ref().map_or(Some(Shape::Nothing), Wit::shape)?;
+        bytes::takes(&params).then_some((params, result))
+    }
+
     /// Whether a component's function is of this type. Names of parameters and of resources are not
     /// part of it.
     pub fn fits(&self, func: &ComponentFunc) -> bool {
@@ -215,6 +224,20 @@ fn maybe(wit: Option<&Wit>, ty: Option<Type>) -> bool {
 }
 
 impl Wit {
+    fn shape(&self) -> Option<Shape> {
+        let bytes = |wit: &Wit| matches!(wit, Wit::List(element, None) if **element == Wit::Plain("u8"));
+        let text = |wit: &Wit| *wit == Wit::Plain("string");
+        match self {
+            wit if bytes(wit) => Some(Shape::Bytes),
+            wit if text(wit) => Some(Shape::Text),
+            Wit::Option(some) if bytes(some) => Some(Shape::MaybeBytes),
+            Wit::Option(some) if text(some) => Some(Shape::MaybeText),
+            Wit::Result(Some(ok), Some(error)) if bytes(ok) && text(error) => Some(Shape::TriedBytes),
+            Wit::Result(None, Some(error)) if text(error) => Some(Shape::Tried),
+            _ => None,
+        }
+    }
+
     fn is(&self, ty: &Type) -> bool {
         match (self, ty) {
             (Wit::Plain(name), ty) => *name == plain(ty),

@@ -28,8 +28,9 @@ use crate::engine::link::ImportBindings;
 /// set. The names: "args"; "env", "env:NAME"; "stdin"; "stdout", "stderr"
 /// (always); "filesystem", "filesystem:GUEST-PATH",
 /// "filesystem-write:GUEST-PATH"; "sockets", "tcp", "udp"; "name-lookup";
-/// "wall-clock", "monotonic-clock", "random" (always). Any other is answered
-/// with false.
+/// "wall-clock", "monotonic-clock", "random" (always). And what
+/// torvyn_imports_define() defined: "acme:db/lookup@1.0.0",
+/// "acme:db/lookup@1.0.0#get". Any other is answered with false.
 pub struct ImportsHandle(());
 
 impl Handle for ImportsHandle {

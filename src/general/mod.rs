@@ -1,6 +1,7 @@
 //! The general path: Wasmtime's component runtime, for components that the direct path does not
 //! take.
 
+pub mod bytes;
 pub mod dynamic;
 pub mod imports;
 pub mod run;

@@ -373,3 +373,86 @@ fn calls_resources_and_bytes() {
         torvyn_engine_free(engine);
     }
 }
+
+#[test]
+#[ignore = "prints figures"]
+fn figures() {
+    let engine = engine(&config());
+    let component = compiled(engine, &guest("importer"));
+    {
+        let imports = imports(engine);
+        define(imports, LOOKUP, "get", GET, Some(get));
+        let instance = instance_of(link(component, imports).unwrap());
+        process(instance, b"key");
+        let began = std::time::Instant::now();
+        (0..2000).for_each(|_| drop(process(instance, b"key")));
+        println!("a process with one host call: {} ns", began.elapsed().as_nanos() / 2000);
+    }
+    let component = compiled(engine, MANY.as_bytes());
+    unsafe {
+        let imports = imports(engine);
+        let kit = "acme:kit/echo@0.1.0";
+        torvyn_imports_define_resource(imports, Str::of(kit), Str::of("file"), None, null_mut(), None, null_mut());
+        define(imports, kit, "bytes", "func(b: list<u8>) -> list<u8>", Some(echo));
+        define(imports, kit, "open", "func(name: string) -> file", Some(open));
+        define(imports, kit, "[method]file.size", "func(self: borrow<file>) -> u64", Some(size));
+        let instance = instance_of(link(component, imports).unwrap());
+        let large = vec![7u8; 1 << 20];
+        let bytes = value(Kind::TORVYN_KIND_BYTES, ValueOf { bytes: Bytes::of(&large) });
+        let began = std::time::Instant::now();
+        assert_eq!(call(instance, "", "bytes", &[bytes]).unwrap().of.uint, 1 << 20);
+        println!("1 MiB through torvyn_call and a host function, both ways: {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn every_shape_of_bytes_and_text_links() {
+    // WIT beside the text format of components.
+    let params = [("string", "string"), ("list<u8>", "(list u8)"), ("u32", "u32")];
+    let results = [
+        ("", ""), ("list<u8>", "(list u8)"), ("string", "string"), ("option<list<u8>>", "(option (list u8))"),
+        ("option<string>", "(option string)"), ("result<list<u8>, string>", "(result (list u8) (error string))"),
+        ("result<_, string>", "(result (error string))"), ("result<string>", "(result string)"),
+    ];
+    let (mut exports, mut defined) = (String::new(), Vec::new());
+    for (a, wat_a) in params {
+        for (b, wat_b) in params {
+            for (result, wat) in results {
+                let arrow = if result.is_empty() { String::new() } else { format!(" -> {result}") };
+                let wat = if wat.is_empty() { String::new() } else { format!("(result {wat})") };
+                let (one, two) = (format!("f{}", defined.len()), format!("f{}", defined.len() + 1));
+                exports += &format!(r#"(export "{one}" (func (param "a" {wat_a}) {wat}))"#);
+                exports += &format!(r#"(export "{two}" (func (param "a" {wat_a}) (param "b" {wat_b}) {wat}))"#);
+                defined.push((one, format!("func(a: {a}){arrow}")));
+                defined.push((two, format!("func(a: {a}, b: {b}){arrow}")));
+            }
+        }
+    }
+    let text = versioned_with(&format!(r#"(import "acme:kit/shapes@0.1.0" (instance {exports}))"#));
+    let engine = engine(&config());
+    let component = compiled(engine, text.as_bytes());
+    unsafe {
+        let imports = imports(engine);
+        for (name, signature) in &defined {
+            assert_eq!(define(imports, "acme:kit/shapes@0.1.0", name, signature, Some(echo)).0, TORVYN_OK);
+        }
+        torvyn_linked_free(link(component, imports).unwrap());
+        torvyn_imports_free(imports);
+        torvyn_component_free(component);
+        torvyn_engine_free(engine);
+    }
+}
+
+/// A component of `lifecycle` alone that imports what `import` says.
+fn versioned_with(import: &str) -> String {
+    let at = MANY.find("  (core module $memory").unwrap();
+    let lifecycle = MANY.find("  (type $error'").unwrap();
+    let memory = &MANY[at..MANY.find("  (alias export").unwrap()];
+    format!(
+        r#"(component {import} {memory}
+  (core module $m (func (export "init") (param i32 i32) (result i32) i32.const 0) (func (export "teardown")))
+  (core instance $i (instantiate $m))
+{}"#,
+        &MANY[lifecycle..]
+    )
+}
