@@ -64,8 +64,9 @@
  *            can call back any more, or at once where the function that was
  *            given it fails.
  * Process    The library writes nothing to stdout or stderr unless a component
- *            is granted that (there is `log` of torvyn_engine_config_t), reads
- *            no environment, never exits, and lets no panic out. It starts a
+ *            is granted that (there is `log` of torvyn_engine_config_t), does
+ *            nothing that depends on the environment, never exits, and lets no
+ *            panic out; its code stays loaded after dlclose(). It starts a
  *            thread for its clock unless `host_ticks` is on, threads for
  *            compilation unless `parallel_compilation` is off, and threads for
  *            components that may wait in WASI (`wasi_threads`). It installs

@@ -245,8 +245,8 @@ programs! {
     verdicts: Asan Valgrind;
     budgets: Asan Tsan;
     memory: Asan Valgrind;
-    log: Asan Tsan Valgrind;
-    host: Asan Valgrind;
+    log: Asan Tsan;
+    host: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;

@@ -284,14 +284,17 @@ pub unsafe extern "C" fn torvyn_process_batch(
     done: *mut usize,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [done], pointer: [instance] => {
-        // SAFETY: the header requires NULL or `count` elements.
-        let elements = unsafe { args::list(elements, count, "elements")? };
+    ffi!(err: err, out: [done] => {
         // SAFETY: the header requires NULL or room for `count` outputs.
         let outputs = unsafe { args::room(outputs, count, "outputs")? };
+        // First, so that no slot is stale whatever is wrong with the rest.
         for slot in outputs.iter_mut() {
             slot.write(Output::CLEAR);
         }
+        // SAFETY: the header requires an instance or NULL.
+        let instance = unsafe { args::pointer(instance, "instance")? };
+        // SAFETY: the header requires NULL or `count` elements.
+        let elements = unsafe { args::list(elements, count, "elements")? };
         if elements.is_empty() {
             return Ok(Status::TORVYN_OK);
         }

@@ -47,9 +47,16 @@ extern char **environ;
 static char asked[4096];
 static int listening;
 
+/* What Wasmtime's configuration and Rust's error values look up as they are made,
+ * and what is then overridden or decides nothing; and the tests' own. */
+static int without_effect(const char *name) {
+  return !strcmp(name, "WASMTIME_BACKTRACE_DETAILS") || !strcmp(name, "RUST_LIB_BACKTRACE") ||
+         !strcmp(name, "RUST_BACKTRACE") || !strcmp(name, "TORVYN_C_SLOW");
+}
+
 char *getenv(const char *name) {
   size_t len = strlen(name);
-  if (listening && strlen(asked) + len + 2 < sizeof asked) {
+  if (listening && !without_effect(name) && strlen(asked) + len + 2 < sizeof asked) {
     strcat(asked, name);
     strcat(asked, " ");
   }

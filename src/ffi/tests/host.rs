@@ -410,9 +410,14 @@ fn every_shape_of_bytes_and_text_links() {
     // WIT beside the text format of components.
     let params = [("string", "string"), ("list<u8>", "(list u8)"), ("u32", "u32")];
     let results = [
-        ("", ""), ("list<u8>", "(list u8)"), ("string", "string"), ("option<list<u8>>", "(option (list u8))"),
-        ("option<string>", "(option string)"), ("result<list<u8>, string>", "(result (list u8) (error string))"),
-        ("result<_, string>", "(result (error string))"), ("result<string>", "(result string)"),
+        ("", ""),
+        ("list<u8>", "(list u8)"),
+        ("string", "string"),
+        ("option<list<u8>>", "(option (list u8))"),
+        ("option<string>", "(option string)"),
+        ("result<list<u8>, string>", "(result (list u8) (error string))"),
+        ("result<_, string>", "(result (error string))"),
+        ("result<string>", "(result string)"),
     ];
     let (mut exports, mut defined) = (String::new(), Vec::new());
     for (a, wat_a) in params {

@@ -610,22 +610,42 @@ fn figures() {
         println!("{name}: {} ns", began.elapsed().as_nanos() / u128::from(n));
     };
     let waits = stdio(null_mut());
-    time("a call that may wait (fiber), stdio guest", 2000, Box::new(move || { ask(waits, "nothing"); }));
+    time(
+        "a call that may wait (fiber), stdio guest",
+        2000,
+        Box::new(move || {
+            ask(waits, "nothing");
+        }),
+    );
     let general = EngineConfig { path: MaybeUninit::new(Path::TORVYN_PATH_GENERAL), ..config() };
     let plain = instance_in(&general, "upper-case", "");
-    time("a call on the general path, upper-case", 2000, Box::new(move || { process(plain, b"nothing"); }));
+    time(
+        "a call on the general path, upper-case",
+        2000,
+        Box::new(move || {
+            process(plain, b"nothing");
+        }),
+    );
     let mut linked = null_mut();
     unsafe { torvyn_linked_new(shared().stdio, null(), &raw mut linked, null_mut()) };
-    time("an instance of the stdio guest", 500, Box::new(move || unsafe {
-        let mut instance = null_mut();
-        torvyn_instance_new(linked, 7, null(), &raw mut instance, null_mut());
-        torvyn_instance_free(instance);
-    }));
-    time("linking the stdio guest", 200, Box::new(|| unsafe {
-        let mut linked = null_mut();
-        torvyn_linked_new(shared().stdio, null(), &raw mut linked, null_mut());
-        torvyn_linked_free(linked);
-    }));
+    time(
+        "an instance of the stdio guest",
+        500,
+        Box::new(move || unsafe {
+            let mut instance = null_mut();
+            torvyn_instance_new(linked, 7, null(), &raw mut instance, null_mut());
+            torvyn_instance_free(instance);
+        }),
+    );
+    time(
+        "linking the stdio guest",
+        200,
+        Box::new(|| unsafe {
+            let mut linked = null_mut();
+            torvyn_linked_new(shared().stdio, null(), &raw mut linked, null_mut());
+            torvyn_linked_free(linked);
+        }),
+    );
     let took = |timeout| {
         let instance = linked_instance(shared().stdio, null_mut(), &short(timeout));
         let took = stopped(instance, "sleep:10000", TORVYN_ERROR_DEADLINE);
