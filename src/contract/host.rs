@@ -365,6 +365,8 @@ pub struct Host {
     pub began: u64,
     /// The tick at which it ends.
     pub ends: u64,
+    /// The call has seen no tick yet.
+    pub unseen: bool,
     /// Whether calls use fuel.
     pub fuel: bool,
     /// What the guest prints on the direct path.

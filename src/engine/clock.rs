@@ -24,10 +24,6 @@ const ASLEEP: u64 = 1;
 pub struct Clock {
     /// Ticks, shifted left by one, and [`ASLEEP`].
     word: AtomicU64,
-    /// The tick after which several came at once, because the thread or the process stood still, and
-    /// how many more than one.
-    gap_after: AtomicU64,
-    gap: AtomicU64,
     tick_ns: u64,
     engine: wasmtime::Engine,
     log: Option<Log>,
@@ -62,8 +58,7 @@ impl Clock {
     /// The thread starts with the first call that runs.
     pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool, log: Option<Log>) -> Arc<Self> {
         let word = AtomicU64::new(if own_thread { ASLEEP } else { 0 });
-        let (gap_after, gap) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
-        Arc::new(Self { word, gap_after, gap, tick_ns, engine, log, shared: Mutex::default(), wake: Condvar::new() })
+        Arc::new(Self { word, tick_ns, engine, log, shared: Mutex::default(), wake: Condvar::new() })
     }
 
     /// Nanoseconds between two ticks.
@@ -75,12 +70,6 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> u64 {
         self.word.load(SeqCst) >> 1
-    }
-
-    /// The ticks that a call which began at tick `began` may not have had: several came at once after
-    /// that one, and when among them it began is not known.
-    pub fn missed_since(&self, began: u64) -> u64 {
-        if self.gap_after.load(SeqCst) == began { self.gap.load(SeqCst) } else { 0 }
     }
 
     /// Ticks so far, for a call that begins: the thread is awake from here on.
@@ -157,10 +146,6 @@ impl Clock {
             let late = Instant::now().saturating_duration_since(due);
             let ticks = 1 + (late.as_nanos() / u128::from(self.tick_ns)) as u64;
             due += tick * u32::try_from(ticks).unwrap_or(u32::MAX);
-            if ticks > 1 {
-                self.gap.store(ticks - 1, SeqCst);
-                self.gap_after.store(self.now(), SeqCst);
-            }
             self.word.fetch_add(2 * ticks, SeqCst);
             self.engine.increment_epoch();
             quiet += 1;

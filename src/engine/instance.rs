@@ -250,6 +250,7 @@ impl ComponentInstance {
             control: self.control.clone(),
             clock: engine.clock().clone(),
             began,
+            unseen: true,
             ends: began.saturating_add(self.timeout_ticks),
             fuel: engine.config().fuel,
             printed: Printed::new(engine, self.id),
@@ -286,15 +287,19 @@ fn store(engine: &Engine, host: Host, fuel: u64) -> Store<Host> {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         let host = store.data_mut();
-        let missed = host.clock.missed_since(host.began);
-        if missed > 0 {
+        // The clock's thread may be late and count several ticks at once. At the call's first look it
+        // is not known when among them the call began: at the last, so that none is cut short.
+        let now = host.clock.now();
+        if host.unseen && now > host.began {
+            host.unseen = false;
+            let missed = now - host.began - 1;
             host.began += missed;
             host.ends = host.ends.saturating_add(missed);
         }
         if host.control.is_cancelled() {
             return Err(Stop::Cancelled.into());
         }
-        if host.clock.now() >= host.ends {
+        if now >= host.ends {
             return Err(Stop::Deadline.into());
         }
         Ok(UpdateDeadline::Continue(1))

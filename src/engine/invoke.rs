@@ -171,6 +171,7 @@ impl ComponentInstance {
             }
             host.began = host.clock.begin();
             host.ends = host.began.saturating_add(ticks);
+            host.unseen = true;
             if host.fuel {
                 let before = if fuel == NONE { store.get_fuel() } else { store.set_fuel(fuel).map(|()| fuel) };
                 self.fuel_before = before.unwrap_or(0);
