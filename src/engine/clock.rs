@@ -25,6 +25,8 @@ pub struct Clock {
     /// Ticks, shifted left by one, and [`ASLEEP`].
     word: AtomicU64,
     tick_ns: u64,
+    /// The library's thread ticks, and may be late; the host's own ticks are exact.
+    pub own_thread: bool,
     engine: wasmtime::Engine,
     log: Option<Log>,
     shared: Mutex<Shared>,
@@ -58,7 +60,7 @@ impl Clock {
     /// The thread starts with the first call that runs.
     pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool, log: Option<Log>) -> Arc<Self> {
         let word = AtomicU64::new(if own_thread { ASLEEP } else { 0 });
-        Arc::new(Self { word, tick_ns, engine, log, shared: Mutex::default(), wake: Condvar::new() })
+        Arc::new(Self { word, tick_ns, own_thread, engine, log, shared: Mutex::default(), wake: Condvar::new() })
     }
 
     /// Nanoseconds between two ticks.

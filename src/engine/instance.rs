@@ -290,7 +290,7 @@ fn store(engine: &Engine, host: Host, fuel: u64) -> Store<Host> {
         // The clock's thread may be late and count several ticks at once. At the call's first look it
         // is not known when among them the call began: at the last, so that none is cut short.
         let now = host.clock.now();
-        if host.unseen && now > host.began {
+        if host.unseen && host.clock.own_thread && now > host.began {
             host.unseen = false;
             let missed = now - host.began - 1;
             host.began += missed;
