@@ -205,9 +205,9 @@ static inline torvyn_engine_t *engine_on(torvyn_path_t path) {
 /* `guest` has no ".wasm". */
 static inline torvyn_component_t *component_of(const torvyn_engine_t *engine, const char *guest) {
   torvyn_component_t *component = STALE;
-  char name[256];
-  snprintf(name, sizeof name, "%s.wasm", guest);
-  OK(torvyn_component_compile_file(engine, guest_path(name), &component, &err));
+  char path[4096]; /* of its own, for tests with threads */
+  snprintf(path, sizeof path, "%s/%s.wasm", check_guests, guest);
+  OK(torvyn_component_compile_file(engine, path, &component, &err));
   CHECK(component != NULL && component != STALE);
   return component;
 }

@@ -46,7 +46,10 @@ core() {
 
 # component GUEST: makes a component of the core module.
 component() {
-    wasm-tools component new "$tmp/$1.core.wasm" | wasm-tools strip -o "$out/$1.wasm"
+    # Functions' names are kept where a test reads them in a backtrace.
+    all=-a
+    [ "$1" != misbehave ] || all=
+    wasm-tools component new "$tmp/$1.core.wasm" | wasm-tools strip $all -o "$out/$1.wasm"
 }
 
 # version NAME TEXT: upper-case as if built against another version of the
@@ -83,7 +86,7 @@ if [ -n "$adapter" ]; then
     core wasi-stdio transform
     wasm-tools component embed wasi-stdio.wit "$tmp/wasi-stdio.core.wasm" -o "$tmp/wasi-stdio.core.wasm"
     wasm-tools component new "$tmp/wasi-stdio.core.wasm" --adapt "wasi_snapshot_preview1=$adapter" |
-        wasm-tools strip -o "$out/wasi-stdio.wasm"
+        wasm-tools strip -a -o "$out/wasi-stdio.wasm"
 else
     echo "wasi-stdio is left as it is: no adapter (set ADAPTER to wasi_snapshot_preview1.reactor.wasm)" >&2
     cp wasi-stdio.wasm "$out"
