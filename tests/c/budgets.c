@@ -18,12 +18,29 @@ static torvyn_instance_options_t options(void) {
   return o;
 }
 
+/* Whether more wants to run than there are processors: who has to wait for one is
+ * late through no fault of the library. */
+static int crowded(void) {
+  FILE *file = fopen("/proc/loadavg", "r");
+  double load = 0;
+  if (file) {
+    CHECK(fscanf(file, "%lf", &load) == 1);
+    fclose(file);
+  }
+  return load > (double)sysconf(_SC_NPROCESSORS_ONLN) - 0.5;
+}
+
+/* Makes a poisoned instance anew; where all is slow, its own timeout may be too short for that. */
 static void again(torvyn_instance_t *instance) {
+  int status = TORVYN_ERROR_DEADLINE;
   CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED);
   gives(instance, "drop", TORVYN_ERROR_STATE);
-  OK(torvyn_instance_reset(instance, &err));
-  OK(torvyn_init(instance, str(""), &err));
-  emits(instance, "echo:again", "again");
+  for (int i = 0; i < 50 && status == TORVYN_ERROR_DEADLINE; i++) {
+    status = torvyn_instance_reset(instance, NULL);
+    if (status == TORVYN_OK) status = torvyn_init(instance, str(""), NULL);
+    CHECK(status == TORVYN_OK || check_slow() > 1 || crowded());
+  }
+  CHECK(status == TORVYN_OK && torvyn_instance_state(instance) == TORVYN_STATE_READY);
 }
 
 /* ---- a call on another thread ------------------------------------------------ */
@@ -163,18 +180,6 @@ static void fuel(void) {
 
 /* ---- deadlines --------------------------------------------------------------- */
 
-/* Whether more wants to run than there are processors: who has to wait for one is
- * late through no fault of the library. */
-static int crowded(void) {
-  FILE *file = fopen("/proc/loadavg", "r");
-  double load = 0;
-  if (file) {
-    CHECK(fscanf(file, "%lf", &load) == 1);
-    fclose(file);
-  }
-  return load > (double)sysconf(_SC_NPROCESSORS_ONLN) - 0.5;
-}
-
 /* A deadline `ns` from the call's beginning ends it: never early, and within `most` where
  * nothing else wants the processor, for which there are some tries. */
 static void ends(torvyn_instance_t *instance, const torvyn_flow_t *flow, uint64_t ns, uint64_t most) {
@@ -248,7 +253,7 @@ static void deadlines(void) {
 
   part("deadline: coarse and fine ticks");
   c.tick_ns = 20 * MS;
-  c.timeout_ns = 50 * MS; /* the engine's default for its instances */
+  c.timeout_ns = 50 * MS; /* the default of the engine's instances */
   engine = engine_with(&c);
   instance = ready(engine, "misbehave", "", NULL);
   ends(instance, NULL, 50 * MS, 90 * MS + slack);
@@ -258,10 +263,11 @@ static void deadlines(void) {
   torvyn_instance_free(instance);
   torvyn_engine_free(engine);
   c.tick_ns = MS / 10;
-  c.timeout_ns = 10 * MS;
+  c.timeout_ns = 0;
   engine = engine_with(&c);
   instance = ready(engine, "misbehave", "", NULL);
-  ends(instance, NULL, 10 * MS, 10 * MS + MS / 5 + slack);
+  flow.deadline_ns = 10 * MS;
+  ends(instance, &flow, 10 * MS, 10 * MS + MS / 5 + slack);
   torvyn_instance_free(instance);
   torvyn_engine_free(engine);
 
@@ -307,6 +313,18 @@ static void on_signal(int number) {
   torvyn_engine_tick(ticked);
 }
 
+/* The thread whose call is to be interrupted by a signal: the one that runs it. Under
+ * ThreadSanitizer a handler waits for the thread's next call of the C library, for which
+ * a component in a loop has no use; there it is this thread. */
+static pthread_t interrupted(const call_t *call) {
+#ifdef __SANITIZE_THREAD__
+  (void)call;
+  return pthread_self();
+#else
+  return call->thread;
+#endif
+}
+
 static void host_ticks(void) {
   torvyn_engine_config_t c = config();
   torvyn_instance_options_t o = options();
@@ -350,14 +368,14 @@ static void host_ticks(void) {
   CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
   start(&call, instance, "loop");
   for (int i = 0; i < 1000 && !has_returned(&call); i++) {
-    CHECK(pthread_kill(call.thread, SIGUSR1) == 0);
+    CHECK(pthread_kill(interrupted(&call), SIGUSR1) == 0);
     sleep_ms(1);
   }
   finish(&call, TORVYN_ERROR_DEADLINE);
   again(instance);
   start(&call, instance, "loop");
   signalled = cancel;
-  CHECK(pthread_kill(call.thread, SIGUSR1) == 0);
+  CHECK(pthread_kill(interrupted(&call), SIGUSR1) == 0);
   finish(&call, TORVYN_ERROR_CANCELLED);
   signalled = NULL;
   again(instance);
