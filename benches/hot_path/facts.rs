@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use crate::measure::{self, Effort, Spread};
+use crate::measure::{self, Effort, Spread, Throughput};
 use crate::ways::{self, Key, Result, Way};
 use crate::work::{self, Task, Work};
 use crate::{heap, syscalls};
@@ -100,21 +100,27 @@ pub fn copies() -> Result<()> {
 
 /// Elements per second with one and two threads, each with its own instance of one linked component.
 pub fn threads(effort: Effort) -> Result<()> {
-    println!("Elements per second, transform of 64 bytes: 1 thread, 2 threads, ratio");
+    println!("Elements per second of 1 and of 2 threads, transform of 64 bytes; processor time per element");
+    println!(
+        "{:22}{:>14}{:>14}{:>8}{:>16}{:>16}",
+        "", "1 thread", "2 threads", "ratio", "ns, 1 thread", "ns, 2 threads"
+    );
     let task = Task::new(Work::Transform, 64);
-    let time = effort.round * 10;
+    let time = (effort.round * 10).max(Duration::from_millis(20));
     let mut pairs = KEYS.map(|key| (key, key.make(&task, 2), [Vec::new(), Vec::new()]));
     for _ in 0..effort.rounds / 3 {
         for (_, pair, rates) in &mut pairs {
             let pair = pair.as_mut().map_err(|error| error.to_string())?;
             for (threads, rates) in (1..).zip(rates) {
-                rates.push(measure::throughput(&mut pair[..threads], &task, time.max(Duration::from_millis(20))));
+                rates.push(measure::throughput(&mut pair[..threads], &task, time));
             }
         }
     }
-    for (key, _, [one, two]) in pairs {
-        let (one, two) = (Spread::of(one).median, Spread::of(two).median);
-        println!("{key:22}{one:>14.0}{two:>14.0}{:>8.2}", two / one);
+    let median = |all: &[Throughput], of: fn(&Throughput) -> f64| Spread::of(all.iter().map(of).collect()).median;
+    for (key, _, rates) in pairs {
+        let [one, two] = rates.each_ref().map(|all| median(all, |t| t.elements_per_second));
+        let [ns_one, ns_two] = rates.each_ref().map(|all| median(all, |t| t.processor_ns));
+        println!("{key:22}{one:>14.0}{two:>14.0}{:>8.2}{ns_one:>16.0}{ns_two:>16.0}", two / one);
     }
     println!();
     Ok(())

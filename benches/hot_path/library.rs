@@ -11,10 +11,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Cargo's target directory: this program is `TARGET/release/deps/hot_path-…`.
+/// Cargo's target directory: this program is `TARGET/release/deps/hot_path-…` where cargo put it.
 fn target() -> PathBuf {
-    let exe = std::env::current_exe().expect("the path of this program");
-    exe.ancestors().nth(3).expect("a program that cargo built").to_owned()
+    let exe = std::env::current_exe().unwrap_or_default();
+    let in_place = exe.ancestors().nth(1).is_some_and(|folder| folder.ends_with("release/deps"));
+    let found = exe.ancestors().nth(3).filter(|_| in_place);
+    found.map_or_else(|| root().join("target"), Path::to_owned)
 }
 
 /// Where the results go.

@@ -50,7 +50,7 @@ typedef struct {
   const char *payload;
   int status;
   uint64_t began, took;
-  volatile int returned; /* written by one thread; a hint for the other */
+  int returned; /* written by the call's thread; see has_returned() */
   pthread_t thread;
 } call_t;
 
@@ -62,9 +62,11 @@ static void *run_call(void *at) {
   call->status = torvyn_process(call->instance, &e, &out, NULL);
   call->took = now_ns() - call->began;
   torvyn_output_release(&out);
-  __sync_lock_test_and_set(&call->returned, 1);
+  __atomic_store_n(&call->returned, 1, __ATOMIC_SEQ_CST);
   return NULL;
 }
+
+static int has_returned(call_t *call) { return __atomic_load_n(&call->returned, __ATOMIC_SEQ_CST); }
 
 /* Returns once the call runs. */
 static void start(call_t *call, torvyn_instance_t *instance, const char *payload) {
@@ -76,10 +78,8 @@ static void start(call_t *call, torvyn_instance_t *instance, const char *payload
   call->payload = payload;
   CHECK(pthread_create(&call->thread, NULL, run_call, call) == 0);
   while (stats_of(instance).calls == calls) sleep_ms(1);
-  CHECK(call->returned || torvyn_process(instance, &e, &out, NULL) == TORVYN_ERROR_BUSY || call->returned);
+  CHECK(torvyn_process(instance, &e, &out, NULL) == TORVYN_ERROR_BUSY || has_returned(call));
 }
-
-static int has_returned(call_t *call) { return __sync_fetch_and_add(&call->returned, 0); }
 
 static void finish(call_t *call, int status) {
   CHECK(pthread_join(call->thread, NULL) == 0);

@@ -85,6 +85,16 @@ static void in_child(const char *name, void (*run)(void)) {
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+static int threads(void) {
+  DIR *tasks = opendir("/proc/self/task");
+  struct dirent *entry;
+  int n = 0;
+  CHECK(tasks != NULL);
+  while ((entry = readdir(tasks)) != NULL) n += entry->d_name[0] != '.';
+  closedir(tasks);
+  return n;
+}
+
 static torvyn_linked_t *faulty(const torvyn_engine_t *engine) {
   torvyn_component_t *component = NULL;
   torvyn_linked_t *linked = NULL;
@@ -138,7 +148,7 @@ static void exercise(const torvyn_engine_config_t *config, char *said, size_t ro
   all_traps(linked);
   CHECK(torvyn_component_compile(engine, (const uint8_t *)"(component (", 12, &none, &err) < 0);
   size_t at = strlen(said);
-  snprintf(said + at, room - at, "%s\n", torvyn_error_message(err).data);
+  snprintf(said + at, room - at, "%s\n%d threads\n", torvyn_error_message(err).data, threads());
   torvyn_error_free(err);
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
@@ -348,16 +358,6 @@ static void environment_unread(void) {
   CHECK(asked[0] == '\0');
 }
 
-static int threads(void) {
-  DIR *tasks = opendir("/proc/self/task");
-  struct dirent *entry;
-  int n = 0;
-  CHECK(tasks != NULL);
-  while ((entry = readdir(tasks)) != NULL) n += entry->d_name[0] != '.';
-  closedir(tasks);
-  return n;
-}
-
 /* What comes of a run, in a child with the environment or without it. */
 static void outcome(int with, char *into, size_t room) {
   int ends[2];
@@ -370,7 +370,7 @@ static void outcome(int with, char *into, size_t room) {
   child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    char said[16384] = "", threads_are[64];
+    char said[16384] = "";
     static const char *const names[] = {"RUST_BACKTRACE", "RUST_LOG", "WASMTIME_LOG", "WASMTIME_BACKTRACE_DETAILS",
                                         "RUST_LIB_BACKTRACE", "RUST_MIN_STACK", "RAYON_NUM_THREADS",
                                         "RAYON_RS_NUM_CPUS", "WAST_STRICT_COMPONENT_INDICES"};
@@ -379,8 +379,6 @@ static void outcome(int with, char *into, size_t room) {
       if (with) setenv(names[i], values[i], 1);
       else unsetenv(names[i]);
     exercise(NULL, said, sizeof said);
-    snprintf(threads_are, sizeof threads_are, "%d threads\n", threads());
-    strcat(said, threads_are);
     CHECK(write(ends[1], said, strlen(said)) == (ssize_t)strlen(said));
     _Exit(0);
   }
