@@ -148,11 +148,13 @@ impl CompiledComponent {
         &self.0.reason
     }
 
+    #[cfg(feature = "compiler")]
     pub(super) fn source(&self) -> Option<&Source> {
         self.0.source.as_ref()
     }
 
     /// The code of each path that is there already.
+    #[cfg(feature = "compiler")]
     pub(super) fn compiled(&self) -> (Option<Code>, Option<wasmtime::component::Component>) {
         (self.0.direct.lock().clone(), self.0.general.lock().clone())
     }
