@@ -70,7 +70,15 @@
  *            thread for its clock unless `host_ticks` is on, threads for
  *            compilation unless `parallel_compilation` is off, and threads for
  *            components that may wait in WASI (`wasi_threads`). It installs
- *            handlers for memory faults unless `explicit_traps` is on.
+ *            handlers for memory faults unless `explicit_traps` is on. Where the
+ *            system has no memory for the library's own records, it aborts;
+ *            memory for components that cannot be had is an error or a refusal.
+ * Fork       A child of fork() may use, and frees, all that its parent made, and
+ *            the library's threads are started anew in it; provided that no
+ *            thread was within a call of the library at that moment, the one
+ *            that forked included. (An instance on which a call ran stays busy
+ *            in the child.) An instance that may wait in WASI answers calls in
+ *            the child with TORVYN_ERROR_INTERNAL until it is reset.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -450,7 +458,8 @@ typedef enum torvyn_path {
   TORVYN_PATH_AUTO = 0,
   /**
    * The library's own, which takes the least time around a call. For components
-   * that need nothing but the contract, as C and Rust toolchains make them.
+   * that import and export nothing but the contract, as C and Rust toolchains
+   * make them.
    */
   TORVYN_PATH_DIRECT = 1,
   /** Wasmtime's component runtime. For every component. */
@@ -2965,7 +2974,10 @@ typedef struct torvyn_stats {
    * of their capacity.
    */
   uint64_t buffer_bytes;
-  /** The most that `buffer_bytes` was. */
+  /**
+   * The most that the component held of them at once, also within a call; known
+   * when that has ended.
+   */
   uint64_t buffer_bytes_peak;
   /** Linear memory when the latest call ended, in bytes. */
   uint64_t linear_bytes;
@@ -3098,8 +3110,10 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3158,8 +3172,10 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3192,8 +3208,10 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  *                                began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
  *                                Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL  A native component answered what is none
- *                                of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
+ *                                clock; nothing ran. Or a native component
+ *                                answered what is none of its answers;
+ *                                POISONED.
  * @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3229,8 +3247,10 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3282,8 +3302,10 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  *                                     did not run.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3322,8 +3344,10 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3371,8 +3395,10 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  *                                     did not run.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3407,8 +3433,10 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3442,8 +3470,10 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3481,8 +3511,10 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3522,8 +3554,10 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3558,8 +3592,10 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
- *                                     of its answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or a native component
+ *                                     answered what is none of its answers;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3576,8 +3612,9 @@ torvyn_status_t torvyn_flush(torvyn_instance_t *instance,
 typedef struct torvyn_values torvyn_values_t;
 
 /**
- * Calls any exported function by name, e.g. one outside of the contract. The
- * instance must run on the general path (torvyn_linked_path()).
+ * Calls an exported function by name, one outside of the contract above all. A
+ * component that exports such a function runs on the general path, unless the
+ * engine's `path` is TORVYN_PATH_DIRECT; on the direct path this is refused.
  *
  * @param instance   NEW or READY, and used by no other call meanwhile.
  * @param interface  The exported interface as torvyn_component_export() names

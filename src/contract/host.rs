@@ -121,6 +121,8 @@ pub struct Handles {
     max: u32,
     /// Capacity in bytes of the buffers that the guest holds.
     held: u64,
+    /// The most that `held` was.
+    peak: u64,
     max_held: u64,
 }
 
@@ -133,12 +135,17 @@ impl Handles {
         let lent = if direct { &[Kind::Payload, Kind::Context][..] } else { &[] };
         let entry = |kind| Entry { kind, next: 0, buffer: None };
         let entries = [Kind::Free].into_iter().chain(lent.iter().copied()).map(entry).collect();
-        Self { entries, free: 0, live: 0, max, held: 0, max_held }
+        Self { entries, free: 0, live: 0, max, held: 0, peak: 0, max_held }
     }
 
     /// Capacity in bytes of the buffers that the guest holds.
     pub fn held(&self) -> u64 {
         self.held
+    }
+
+    /// The most that [`Handles::held`] was.
+    pub fn peak(&self) -> u64 {
+        self.peak
     }
 
     /// Number of entries in use.
@@ -313,6 +320,7 @@ impl Handles {
         let refused = BufferError::AllocationFailed("a buffer holds 16 MiB at most");
         let buffer = buffer::take(hint).ok_or(refused)?;
         self.held += capacity as u64;
+        self.peak = self.peak.max(self.held);
         self.insert(Kind::Mutable, Some(buffer)).map_err(|_| refused)
     }
 }

@@ -5,12 +5,15 @@
 //! imports and exports, checks their types against the contract, and gives a [`Plan`] of our own
 //! where the component is eligible for the direct path, or the reason why it is not.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::shapes::Import;
 use super::wasi::{Wasi, WasiResource};
 use crate::contract::host::Resource;
 use crate::contract::{Function, Roles};
+use crate::engine::config::PathChoice;
 
 /// A core export: which core instance of the plan, and the export's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,12 +101,28 @@ pub struct Analysis {
     pub exports: Vec<String>,
     /// An exported interface of the contract with another type: which, and how.
     pub mismatch: Option<String>,
+    /// An exported function outside of the contract, where there is one.
+    pub other: Option<String>,
     /// Bytes of linear memory that its core modules start with.
     pub initial_memory: u64,
     /// The types of its imports and exports, as text.
     pub surface: crate::engine::surface::Surface,
     /// How to run it directly, or why not.
     pub plan: Result<Plan, String>,
+}
+
+impl Analysis {
+    /// The plan for the direct path where `choice` takes the component there, or why it does not: a
+    /// clause that follows "the component".
+    pub fn direct(&self, choice: PathChoice) -> Result<&Plan, Cow<'_, str>> {
+        let plan = self.plan.as_ref().map_err(|why| Cow::Borrowed(why.as_str()))?;
+        match (choice, &self.other) {
+            (PathChoice::General, _) => Err("runs in an engine whose `path` is TORVYN_PATH_GENERAL".into()),
+            // The direct path has the contract's functions alone.
+            (PathChoice::Auto, Some(other)) => Err(format!("exports {other}, which is none of the contract's").into()),
+            _ => Ok(plan),
+        }
+    }
 }
 
 #[cfg(feature = "compiler")]
@@ -178,6 +197,7 @@ mod translate {
                 imports: component.import_types.iter().map(|(_, (name, ty))| self.import(name, &ty.ty)).collect(),
                 exports: component.exports.raw_iter().map(|(name, _)| name.to_string()).collect(),
                 mismatch: None,
+                other: self.other(),
                 initial_memory: self.modules.iter().map(|(_, module)| initial_memory(&module.module)).sum(),
                 surface: Default::default(),
                 plan: Err(String::new()),
@@ -207,6 +227,21 @@ mod translate {
                 }
             }
             analysis
+        }
+
+        /// An exported function that belongs to no role.
+        fn other(&self) -> Option<String> {
+            let items = &self.component.export_items;
+            let function = |index| matches!(items[index], Export::LiftedFunction { .. });
+            self.component.exports.raw_iter().find_map(|(name, (index, _))| match &items[*index] {
+                Export::LiftedFunction { .. } => Some(name.to_string()),
+                Export::Instance { exports, .. } => {
+                    let role = Role::ALL.into_iter().any(|role| names::matches(name.as_str(), role.interface()));
+                    let found = exports.raw_iter().find(|(_, (index, _))| !role && function(*index))?;
+                    Some(format!("{name}#{}", found.0))
+                }
+                _ => None,
+            })
         }
 
         fn import(&self, name: &str, ty: &TypeDef) -> ImportItem {

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 
 use super::control::Control;
-use super::log::{Level, Log};
+use super::fork;
+use crate::error::{Error, ErrorKind, Result};
 
 /// After so many ticks the thread looks whether any call runs, and sleeps where none does.
 const IDLE_TICKS: u64 = 64;
@@ -28,9 +29,7 @@ pub struct Clock {
     /// The library's thread ticks, and may be late; the host's own ticks are exact.
     pub own_thread: bool,
     engine: wasmtime::Engine,
-    log: Option<Log>,
-    shared: Mutex<Shared>,
-    wake: Condvar,
+    shared: Arc<Mutex<Shared>>,
 }
 
 #[derive(Default)]
@@ -58,9 +57,13 @@ impl Clock {
     /// A clock of `tick_ns` nanoseconds a tick; `own_thread` says that the library ticks.
     ///
     /// The thread starts with the first call that runs.
-    pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool, log: Option<Log>) -> Arc<Self> {
+    pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool) -> Arc<Self> {
         let word = AtomicU64::new(if own_thread { ASLEEP } else { 0 });
-        Arc::new(Self { word, tick_ns, own_thread, engine, log, shared: Mutex::default(), wake: Condvar::new() })
+        let clock = Arc::new(Self { word, tick_ns, own_thread, engine, shared: Arc::default() });
+        if own_thread {
+            fork::watch(&clock);
+        }
+        clock
     }
 
     /// Nanoseconds between two ticks.
@@ -74,17 +77,18 @@ impl Clock {
         self.word.load(SeqCst) >> 1
     }
 
-    /// Ticks so far, for a call that begins: the thread is awake from here on.
+    /// Ticks so far, for a call that begins: the thread is awake from here on. Fails with `Internal`
+    /// where there can be none, without which nothing would end the call.
     ///
     /// `Control::begin` came first. Both are sequentially consistent, so either this sees
     /// [`ASLEEP`] or the thread, which sets it and then looks again, sees the running call.
     #[inline]
-    pub fn begin(self: &Arc<Self>) -> u64 {
+    pub fn begin(self: &Arc<Self>) -> Result<u64> {
         let word = self.word.load(SeqCst);
         if word & ASLEEP != 0 {
-            self.rouse();
+            self.rouse()?;
         }
-        word >> 1
+        Ok(word >> 1)
     }
 
     /// The number of ticks that last at least `ns` from any moment within the present tick.
@@ -100,49 +104,46 @@ impl Clock {
     }
 
     #[cold]
-    fn rouse(self: &Arc<Self>) {
+    fn rouse(self: &Arc<Self>) -> Result<()> {
         let mut shared = self.shared.lock();
         self.word.fetch_and(!ASLEEP, SeqCst);
-        if shared.thread.is_none() && !shared.stop {
-            let clock = self.clone();
-            // Where no thread can be had, calls run without a deadline rather than not at all; the
-            // next call tries again.
-            match std::thread::Builder::new()
-                .name("torvyn-clock".into())
-                .stack_size(256 << 10)
-                .spawn(move || clock.run())
-            {
-                Ok(thread) => shared.thread = Some(thread),
-                Err(error) => {
-                    self.word.fetch_or(ASLEEP, SeqCst);
-                    drop(shared);
-                    return self.no_thread(&error);
-                }
+        if let Some(thread) = &shared.thread {
+            thread.thread().unpark();
+            return Ok(());
+        }
+        let clock = self.clone();
+        let thread = thread::Builder::new().name("torvyn-clock".into()).stack_size(256 << 10);
+        match thread.spawn(move || clock.run()) {
+            Ok(thread) => {
+                shared.thread = Some(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.word.fetch_or(ASLEEP, SeqCst);
+                let what = "no thread could be started for the engine's clock, and nothing would end the call";
+                Err(Error::new(ErrorKind::Internal, format!("{what}: {error}")))
             }
         }
-        self.wake.notify_one();
     }
 
-    fn no_thread(&self, error: &std::io::Error) {
-        if let Some(log) = &self.log {
-            let what = "the clock's thread could not be started, so this call has no deadline and no cancel stops it";
-            log.write(Level::Error, None, None, format_args!("{what}: {error}"));
-        }
-    }
-
+    /// Holds no lock while it waits, nor for long at all: see [`Clock::hold`].
     fn run(&self) {
         let tick = Duration::from_nanos(self.tick_ns);
-        let mut shared = self.shared.lock();
         let mut due = Instant::now() + tick;
         let mut quiet = 0;
-        while !shared.stop {
+        loop {
             if self.word.load(SeqCst) & ASLEEP != 0 {
-                self.wake.wait(&mut shared);
+                if self.shared.lock().stop {
+                    return;
+                }
+                thread::park();
                 due = Instant::now() + tick;
                 quiet = 0;
                 continue;
             }
-            if !self.wake.wait_until(&mut shared, due).timed_out() {
+            let early = due.saturating_duration_since(Instant::now());
+            if !early.is_zero() {
+                thread::park_timeout(early);
                 continue;
             }
             let late = Instant::now().saturating_duration_since(due);
@@ -153,6 +154,7 @@ impl Clock {
             quiet += 1;
             if quiet >= IDLE_TICKS {
                 quiet = 0;
+                let shared = self.shared.lock();
                 if !shared.any_running() {
                     self.word.fetch_or(ASLEEP, SeqCst);
                     if shared.any_running() {
@@ -161,6 +163,12 @@ impl Clock {
                 }
             }
         }
+    }
+
+    /// Keeps the thread out of what a child of a fork needs, for as long as the result lives.
+    pub(super) fn hold(self: Arc<Self>) -> Held {
+        let shared = self.shared.lock_arc();
+        Held { clock: self, shared }
     }
 
     /// Makes calls of `control` keep the thread awake; gives the ticket for [`Clock::forget`].
@@ -187,15 +195,32 @@ impl Clock {
 
     /// Stops the thread and waits for its end. No call runs any more.
     pub fn stop(&self) {
+        fork::forget(self);
         let thread = {
             let mut shared = self.shared.lock();
             shared.stop = true;
+            self.word.fetch_or(ASLEEP, SeqCst);
             shared.thread.take()
         };
-        self.wake.notify_one();
         if let Some(thread) = thread {
+            thread.thread().unpark();
             // A panic of the thread has nowhere to go.
             let _ = thread.join();
         }
+    }
+}
+
+/// A clock whose thread stands still, or waits without a lock.
+pub(super) struct Held {
+    clock: Arc<Clock>,
+    shared: ArcMutexGuard<RawMutex, Shared>,
+}
+
+impl Held {
+    /// In the child of a fork, which does not have the thread: the next call starts another.
+    pub(super) fn start_anew(mut self) {
+        // There is nobody to join.
+        std::mem::forget(self.shared.thread.take());
+        self.clock.word.fetch_or(ASLEEP, SeqCst);
     }
 }

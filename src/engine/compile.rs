@@ -26,6 +26,8 @@ struct Inner {
     engine: Engine,
     analysis: Analysis,
     imports: Vec<String>,
+    /// Why it does not run on the direct path; "" where it does.
+    reason: String,
     digest: Option<[u8; 32]>,
     source: Option<Source>,
     /// Where it is this, it is nothing else.
@@ -54,6 +56,7 @@ impl CompiledComponent {
     pub(super) fn from_parts(engine: &Engine, parts: Parts) -> Self {
         let Parts { analysis, digest, source, direct, general, mapping } = parts;
         let imports = analysis.imports.iter().map(|import| import.name.clone()).collect();
+        let reason = analysis.direct(engine.config().path).err().unwrap_or_default().into_owned();
         Self(Arc::new(Inner {
             direct: Mutex::new(direct),
             general: Mutex::new(general),
@@ -61,6 +64,7 @@ impl CompiledComponent {
             engine: engine.clone(),
             analysis,
             imports,
+            reason,
             digest: Some(digest),
             source,
             native: None,
@@ -83,11 +87,13 @@ impl CompiledComponent {
                 interfaces,
                 imports: Vec::new(),
                 mismatch: None,
+                other: None,
                 initial_memory: 0,
                 surface: Default::default(),
                 plan: Err("is native".into()),
             },
             imports: Vec::new(),
+            reason: "is native".into(),
             digest: None,
             source: None,
             native: Some(native),
@@ -131,27 +137,24 @@ impl CompiledComponent {
 
     /// The way in which it runs where nothing is granted.
     pub fn path(&self) -> Path {
-        let general = self.0.engine.config().path == super::config::PathChoice::General;
         if self.0.native.is_some() {
             return Path::Native;
         }
-        if self.0.analysis.plan.is_err() || general { Path::General } else { Path::Direct }
+        if self.0.reason.is_empty() { Path::Direct } else { Path::General }
     }
 
     /// Why not on the direct path: a clause that follows "the component"; "" where it does.
     pub fn path_reason(&self) -> &str {
-        match &self.0.analysis.plan {
-            Err(why) => why,
-            Ok(_) if self.path() == Path::General => "runs in an engine whose `path` is TORVYN_PATH_GENERAL",
-            Ok(_) => "",
-        }
+        &self.0.reason
     }
 
+    #[cfg(feature = "compiler")]
     pub(super) fn source(&self) -> Option<&Source> {
         self.0.source.as_ref()
     }
 
     /// The code of each path that is there already.
+    #[cfg(feature = "compiler")]
     pub(super) fn compiled(&self) -> (Option<Code>, Option<wasmtime::component::Component>) {
         (self.0.direct.lock().clone(), self.0.general.lock().clone())
     }
@@ -298,14 +301,12 @@ mod with_compiler {
         let digest = Sha256::digest(&wasm).into();
         let source = Source { wasm: wasm.into_owned(), modules: translated.modules };
         let (mut direct, mut general) = (None, None);
-        match (&analysis.plan, engine.config().path) {
+        match (analysis.direct(engine.config().path), engine.config().path) {
             (Err(why), PathChoice::Direct) => {
                 let message = format!("the direct path was asked for, but the component {why}");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
-            (Ok(_), PathChoice::Auto | PathChoice::Direct) => {
-                direct = Some(compile_direct(engine, &analysis, Some(&source))?);
-            }
+            (Ok(_), _) => direct = Some(compile_direct(engine, &analysis, Some(&source))?),
             _ => general = Some(compile_general(engine, Some(&source))?),
         }
         // A component that only ever takes the general path needs its bytes no more.

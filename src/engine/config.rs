@@ -1,6 +1,6 @@
 //! The engine's configuration: what may be set, the defaults, and how it becomes Wasmtime's.
 
-use wasmtime::{InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::instance::InstanceOptions;
 use super::log::Log;
@@ -162,9 +162,9 @@ impl EngineConfig {
             .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64));
         #[cfg(feature = "compiler")]
         config.parallel_compilation(self.parallel_compilation).cranelift_opt_level(match self.optimize {
-            Optimize::Speed => OptLevel::Speed,
-            Optimize::SpeedAndSize => OptLevel::SpeedAndSize,
-            Optimize::None => OptLevel::None,
+            Optimize::Speed => wasmtime::OptLevel::Speed,
+            Optimize::SpeedAndSize => wasmtime::OptLevel::SpeedAndSize,
+            Optimize::None => wasmtime::OptLevel::None,
         });
         if self.explicit_traps {
             // Guard pages are of no use where faults are not caught.

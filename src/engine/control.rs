@@ -83,7 +83,7 @@ counters! {
     bytes_out,
     /// Host buffers that the guest holds, in bytes of their capacity, when the last call ended.
     buffer_bytes,
-    /// The most that `buffer_bytes` was at a call's end.
+    /// The most bytes of host buffers that the guest held at once, also within a call.
     buffer_bytes_peak,
     /// Linear memory of the instance, in bytes.
     linear_bytes,

@@ -20,7 +20,7 @@ pub enum Fault {
 /// What a path says of a call.
 pub type Outcome<T> = Result<T, Fault>;
 
-/// A budget that the epoch callback found exhausted.
+/// What ended a call other than the guest.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum Stop {
     /// `Control::cancel`.
@@ -29,6 +29,9 @@ pub enum Stop {
     /// The instance's timeout or the flow's deadline.
     #[error("the deadline passed; raise the timeout or reset the instance and go on")]
     Deadline,
+    /// The instance waits in WASI with what a parent of this process has; see `engine::fork`.
+    #[error("the process forked since the instance was made, and what it waits in is the parent's; reset it")]
+    Forked,
 }
 
 /// What a native function answered that is no answer of its.
@@ -97,6 +100,7 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
         match stop {
             Stop::Cancelled => (ErrorKind::Cancelled, None, cause),
             Stop::Deadline => (ErrorKind::Deadline, None, cause),
+            Stop::Forked => (ErrorKind::Internal, None, cause),
         }
     } else if error.is::<crate::direct::wasi::Exit>() {
         (ErrorKind::Trap, Some(TrapCode::Other), cause)

@@ -143,6 +143,7 @@ pub struct ComponentInstance {
 
 impl Drop for ComponentInstance {
     fn drop(&mut self) {
+        self.let_go();
         self.linked.engine().clock().forget(self.ticket);
     }
 }
@@ -206,9 +207,18 @@ impl ComponentInstance {
         let was = self.control.state();
         self.linked.engine().log(Level::Info, Some(self.id), None, format_args!("reset in state {}", was.name()));
         self.control.set_state(State::Poisoned);
-        self.running = Running::Gone; // first, so that a pooling engine has a slot
+        self.let_go(); // first, so that a pooling engine has a slot
         self.control.counters.resets.add(1);
         self.make().map_err(Error::fatal)
+    }
+
+    /// Ends what runs; all but the store of a parent's that waits in WASI: its files are registered
+    /// with what both processes wait with, and to end it here would end that in the parent.
+    fn let_go(&mut self) {
+        match std::mem::replace(&mut self.running, Running::Gone) {
+            Running::General(running) if running.is_of_a_parent() => std::mem::forget(running),
+            running => drop(running),
+        }
     }
 
     fn make(&mut self) -> Result<()> {
@@ -237,7 +247,7 @@ impl ComponentInstance {
     /// A fresh store, its budgets armed.
     fn store(&self) -> Result<Store<Host>> {
         let engine = self.linked.engine();
-        let began = engine.clock().begin();
+        let began = engine.clock().begin().map_err(|e| e.at(self.id, None))?;
         let o = &self.options;
         let memory_limit = match o.memory_limit {
             0 => default_memory_limit(self.linked.component().analysis().initial_memory),

@@ -161,7 +161,9 @@ impl ComponentInstance {
         }
         let (timeout, fuel) = (self.timeout_ticks, self.options.fuel);
         if let Running::Native(running) = &mut self.running {
-            running.call.arm(timeout, flow_ns);
+            if let Err(error) = running.call.arm(timeout, flow_ns) {
+                return Err(self.refuse(error.kind, function, error.message));
+            }
         } else {
             let Some(store) = self.running.store_mut() else { return Err(self.wrong_state(function)) };
             let host = store.data_mut();
@@ -169,7 +171,10 @@ impl ComponentInstance {
             if flow_ns != 0 {
                 ticks = ticks.min(host.clock.ticks_for(flow_ns));
             }
-            host.began = host.clock.begin();
+            host.began = match host.clock.begin() {
+                Ok(tick) => tick,
+                Err(error) => return Err(self.refuse(error.kind, function, error.message)),
+            };
             host.ends = host.began.saturating_add(ticks);
             host.unseen = true;
             if host.fuel {
@@ -195,10 +200,9 @@ impl ComponentInstance {
         }
         if let Some(store) = self.running.store() {
             let host = store.data();
-            let held = host.handles.held();
-            counters.buffer_bytes.set(held);
-            if held > counters.buffer_bytes_peak.get() {
-                counters.buffer_bytes_peak.set(held);
+            counters.buffer_bytes.set(host.handles.held());
+            if host.handles.peak() > counters.buffer_bytes_peak.get() {
+                counters.buffer_bytes_peak.set(host.handles.peak());
             }
             counters.linear_bytes.set(host.limits.linear);
             if host.fuel {

@@ -135,12 +135,12 @@ impl LinkedComponent {
         let analysis = component.analysis();
         let grants = Arc::new(imports.grants().clone());
         // What the plan of an eligible component uses of WASI, the direct path answers.
-        let direct = analysis.plan.is_ok() && engine.config().path != PathChoice::General;
+        let plan = analysis.direct(engine.config().path);
         let served = |import: &&ImportItem| {
             let (base, version) = names::split(&import.name);
             base.starts_with("wasi:") && version.is_some_and(|version| names::compatible(version, "0.2.0"))
         };
-        let imports_left = analysis.imports.iter().filter(|import| !(direct && served(import)));
+        let imports_left = analysis.imports.iter().filter(|import| !(plan.is_ok() && served(import)));
         let missing: Vec<_> = imports_left.filter_map(|import| unresolved(import, &grants)).collect();
         if !missing.is_empty() {
             let message = format!("nothing provides the component's import {}", missing.join("; nor "));
@@ -157,11 +157,10 @@ impl LinkedComponent {
             () if wasi && !grants.is_empty() => "runs with WASI that was granted to it",
             () => "",
         };
-        let direct = match (&analysis.plan, engine.config().path) {
-            (_, PathChoice::General) => None,
+        let direct = match (plan, engine.config().path) {
             (Ok(plan), _) if reason.is_empty() => Some(plan),
             (plan, PathChoice::Direct) => {
-                let why = plan.as_ref().err().map_or(reason, String::as_str);
+                let why = plan.err().unwrap_or_else(|| reason.into());
                 let message = format!("the direct path was asked for, but the component {why}");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }

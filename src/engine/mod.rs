@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod define;
 pub mod fault;
+pub mod fork;
 pub mod grants;
 pub mod instance;
 pub mod invoke;
@@ -51,9 +52,9 @@ struct Inner {
     direct: wasmtime::Linker<crate::contract::host::Host>,
     /// Host functions of the general path, defined once.
     general: wasmtime::component::Linker<crate::contract::host::Host>,
-    /// Threads that compile, once there was something to compile.
+    /// Threads that compile, once there was something to compile, and their generation.
     #[cfg(feature = "compiler")]
-    compilers: std::sync::OnceLock<Option<rayon::ThreadPool>>,
+    compilers: std::sync::OnceLock<(u64, Option<rayon::ThreadPool>)>,
     #[cfg(feature = "wasi")]
     wasi: crate::wasi::Shared,
 }
@@ -79,7 +80,7 @@ impl Engine {
         let built = config.build()?;
         let refused = |e: wasmtime::Error| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}"));
         let wasmtime = wasmtime::Engine::new(&built).map_err(refused)?;
-        let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks, config.log.clone());
+        let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
         Ok(Self(Arc::new(Inner {
@@ -97,23 +98,23 @@ impl Engine {
 
     /// Runs `work` where Wasmtime finds the engine's own threads to compile on: they end with the
     /// engine, and nothing is read from the environment. On the caller's thread where
-    /// `parallel_compilation` is off or no thread can be had.
+    /// `parallel_compilation` is off, no thread can be had, or they are those of a parent.
     #[cfg(feature = "compiler")]
     pub fn compiling<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         if !self.0.config.parallel_compilation {
             return work();
         }
-        let pool = self.0.compilers.get_or_init(|| {
-            rayon::ThreadPoolBuilder::new()
+        let (generation, pool) = self.0.compilers.get_or_init(|| {
+            let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
                 .thread_name(|n| format!("torvyn-compiler-{n}"))
                 .stack_size(2 << 20)
-                .build()
-                .ok()
+                .build();
+            (fork::generation(), pool.ok())
         });
         match pool {
-            Some(pool) => pool.install(work),
-            None => work(),
+            Some(pool) if *generation == fork::generation() => pool.install(work),
+            _ => work(),
         }
     }
 

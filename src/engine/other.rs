@@ -32,8 +32,8 @@ impl ComponentInstance {
             return refuse(self, ErrorKind::State, reason);
         }
         if !matches!(self.running, Running::General(_)) {
-            let reason = "the instance runs on the direct path, which has the contract's functions alone; link it in \
-                an engine whose `path` is TORVYN_PATH_GENERAL";
+            let reason = "the instance does not run on the general path, the only one that has other functions than \
+                the contract's (see torvyn_linked_path())";
             return refuse(self, ErrorKind::Unsupported, reason.into());
         }
         // The books are kept by function of the contract; an error about this call names its own.

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use super::args::null;
 use super::callback::{Finalizer, User};
@@ -16,6 +16,7 @@ use super::sized::StructSize;
 use super::status::Status;
 use crate::engine::Engine;
 use crate::engine::config::{self, Optimize as Goal, PathChoice, Pooling};
+use crate::engine::fork;
 use crate::engine::log::{Level, Log};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -212,6 +213,16 @@ impl EngineConfig {
     }
 }
 
+/// Makes forks mind the library's threads.
+fn mind_forks() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: three functions without parameters, in code that stays loaded (`build.rs`). Where
+        // there is no memory for it, a child is left as it would be without.
+        unsafe { libc::pthread_atfork(Some(fork::prepare), Some(fork::parent), Some(fork::child)) };
+    });
+}
+
 /// What compiles and runs components: a configuration, a clock, and code shared
 /// by all that is made from it. Reference counted. A program has one, or a few
 /// where configurations differ.
@@ -256,6 +267,7 @@ pub unsafe extern "C" fn torvyn_engine_new(
         rest?;
         let out = out.ok_or_else(|| null("out"))?;
         guard::silence_panics();
+        mind_forks();
         let config = config::EngineConfig { log: log?, ..config.read()? };
         out.set(handle::give::<EngineHandle>(Arc::new(Engine::new(config)?)));
         Ok(Status::TORVYN_OK)

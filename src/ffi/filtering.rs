@@ -30,8 +30,10 @@ use crate::engine::traits::ComponentInvoker as _;
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -81,8 +83,10 @@ pub unsafe extern "C" fn torvyn_evaluate(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -137,8 +141,10 @@ pub unsafe extern "C" fn torvyn_route(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -190,8 +196,10 @@ pub unsafe extern "C" fn torvyn_ingest(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.

@@ -27,8 +27,9 @@ impl Handle for ValuesHandle {
     type Kept = Boxed;
 }
 
-/// Calls any exported function by name, e.g. one outside of the contract. The
-/// instance must run on the general path (torvyn_linked_path()).
+/// Calls an exported function by name, one outside of the contract above all. A
+/// component that exports such a function runs on the general path, unless the
+/// engine's `path` is TORVYN_PATH_DIRECT; on the direct path this is refused.
 ///
 /// @param instance   NEW or READY, and used by no other call meanwhile.
 /// @param interface  The exported interface as torvyn_component_export() names

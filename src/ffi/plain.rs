@@ -158,7 +158,8 @@ pub enum Path {
     /// where the component is eligible for it, the general one elsewhere.
     TORVYN_PATH_AUTO = 0,
     /// The library's own, which takes the least time around a call. For components
-    /// that need nothing but the contract, as C and Rust toolchains make them.
+    /// that import and export nothing but the contract, as C and Rust toolchains
+    /// make them.
     TORVYN_PATH_DIRECT = 1,
     /// Wasmtime's component runtime. For every component.
     TORVYN_PATH_GENERAL = 2,

@@ -31,8 +31,10 @@ use crate::engine::traits::ComponentInvoker as _;
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -102,8 +104,10 @@ pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mu
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -150,8 +154,10 @@ pub unsafe extern "C" fn torvyn_pull(
 ///                                began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
 ///                                Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL  A native component answered what is none
-///                                of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
+///                                clock; nothing ran. Or a native component
+///                                answered what is none of its answers;
+///                                POISONED.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -196,8 +202,10 @@ pub unsafe extern "C" fn torvyn_notify_backpressure(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -266,8 +274,10 @@ pub unsafe extern "C" fn torvyn_process(
 ///                                     did not run.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -336,8 +346,10 @@ pub unsafe extern "C" fn torvyn_process_batch(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -399,8 +411,10 @@ pub unsafe extern "C" fn torvyn_push(
 ///                                     did not run.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -460,8 +474,10 @@ pub unsafe extern "C" fn torvyn_push_batch(
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
-/// @retval TORVYN_ERROR_INTERNAL       A native component answered what is none
-///                                     of its answers; POISONED.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; nothing ran. Or a native component
+///                                     answered what is none of its answers;
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.

@@ -75,7 +75,8 @@ pub struct Stats {
     /// Host buffers that the component held when the latest call ended, in bytes
     /// of their capacity.
     pub buffer_bytes: u64,
-    /// The most that `buffer_bytes` was.
+    /// The most that the component held of them at once, also within a call; known
+    /// when that has ended.
     pub buffer_bytes_peak: u64,
     /// Linear memory when the latest call ended, in bytes.
     pub linear_bytes: u64,

@@ -41,6 +41,10 @@ impl Waiter {
     fn run<T>(&self, _: &Limit, _: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
         match *self {}
     }
+
+    fn is_of_a_parent(&self) -> bool {
+        match *self {}
+    }
 }
 
 /// A component whose imports are bound and whose exports are found.
@@ -187,6 +191,11 @@ fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
 }
 
 impl Running {
+    /// Whether what it waits with is that of a process that forked this one.
+    pub fn is_of_a_parent(&self) -> bool {
+        self.waiter.as_ref().is_some_and(Waiter::is_of_a_parent)
+    }
+
     /// A call that lends an element.
     fn lend<T>(&mut self, find: fn(&Functions) -> &ElementFunc<T>, element: &StreamElement<'_>) -> Outcome<T>
     where

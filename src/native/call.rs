@@ -67,11 +67,13 @@ impl Call {
         }
     }
 
-    /// Gives the call that begins `ticks`, or what an element's flow has left.
+    /// Gives the call that begins `ticks`, or what an element's flow has left. Fails as
+    /// [`Clock::begin`].
     #[inline]
-    pub fn arm(&mut self, ticks: u64, flow_ns: u64) {
+    pub fn arm(&mut self, ticks: u64, flow_ns: u64) -> Result<()> {
         let flow = if flow_ns == 0 { ticks } else { self.clock.ticks_for(flow_ns) };
-        self.ends = self.clock.begin().saturating_add(ticks.min(flow));
+        self.ends = self.clock.begin()?.saturating_add(ticks.min(flow));
+        Ok(())
     }
 
     #[inline]

@@ -14,6 +14,7 @@ use crate::contract::host::Host;
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::fault::Stop;
+use crate::engine::fork;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Threads for system calls that cannot be waited for otherwise (files).
@@ -22,16 +23,20 @@ const BLOCKING: usize = 64;
 /// What is left to such a thread when its engine ends; one that waits for a silent pipe stays.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// A runtime that is made when it is first needed.
+/// A runtime that is made when it is first needed, with the generation of its threads.
 #[derive(Default)]
-pub struct Lazy(Mutex<Option<Runtime>>);
+pub struct Lazy(Mutex<Option<(Runtime, u64)>>);
 
 impl Lazy {
     /// The runtime, made with `threads` threads where it is not there yet.
     pub fn get(&self, threads: u32) -> Result<Handle> {
         let mut runtime = self.0.lock();
-        if let Some(runtime) = &*runtime {
-            return Ok(runtime.handle().clone());
+        match runtime.take() {
+            Some((made, generation)) if generation == fork::generation() => {
+                return Ok(runtime.insert((made, generation)).0.handle().clone());
+            }
+            // A parent's has no threads here, and could not be ended without disturbing it there.
+            parents => std::mem::forget(parents),
         }
         let made = Builder::new_multi_thread()
             .worker_threads(threads.max(1) as usize)
@@ -40,7 +45,7 @@ impl Lazy {
             .enable_all()
             .build()
             .map_err(|e| Error::new(ErrorKind::Instantiation, format!("no thread for WASI could be started: {e}")))?;
-        Ok(runtime.insert(made).handle().clone())
+        Ok(runtime.insert((made, fork::generation())).0.handle().clone())
     }
 
     /// Whether it was made.
@@ -50,8 +55,10 @@ impl Lazy {
 
     /// Ends its threads.
     pub fn stop(&self) {
-        let Some(runtime) = self.0.lock().take() else { return };
-        if Handle::try_current().is_ok() {
+        let Some((runtime, generation)) = self.0.lock().take() else { return };
+        if generation != fork::generation() {
+            std::mem::forget(runtime);
+        } else if Handle::try_current().is_ok() {
             runtime.shutdown_background(); // a Rust program on a runtime of its own, where none may be waited for
         } else {
             runtime.shutdown_timeout(GRACE);
@@ -83,7 +90,10 @@ fn waker() -> Waker {
 
 /// Runs calls that may wait.
 #[derive(Clone, Debug)]
-pub struct Waiter(Handle);
+pub struct Waiter {
+    runtime: Handle,
+    generation: u64,
+}
 
 /// What ends a call, apart from the store, which the call has to itself.
 pub struct Limit {
@@ -110,13 +120,21 @@ impl Limit {
 impl Waiter {
     /// Waits with `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self(runtime)
+        Self { runtime, generation: fork::generation() }
+    }
+
+    /// Whether its threads are those of a process that forked this one.
+    pub fn is_of_a_parent(&self) -> bool {
+        self.generation != fork::generation()
     }
 
     /// Runs `call` on this thread, and drops it where it waits beyond its limit: the store that it
     /// used is of no use then.
     pub fn run<T>(&self, limit: &Limit, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
-        let _entered = self.0.enter();
+        if self.is_of_a_parent() {
+            return Err(Stop::Forked.into());
+        }
+        let _entered = self.runtime.enter();
         let tick = Duration::from_nanos(limit.clock.tick_ns());
         let waker = waker();
         let mut context = Context::from_waker(&waker);

@@ -209,17 +209,19 @@ static const char TEXT[] =
     "  (export \"trap\" (func $trap)))\n";
 
 static void calls(void) {
-  torvyn_engine_t *general = engine_on(TORVYN_PATH_GENERAL);
+  torvyn_engine_t *forced = engine_on(TORVYN_PATH_DIRECT);
   torvyn_component_t *component = NULL;
   torvyn_linked_t *linked = NULL;
-  torvyn_instance_t *instance, *direct;
+  torvyn_instance_t *instance;
   torvyn_values_t *values = STALE;
   torvyn_value_t args[2] = {{.kind = TORVYN_KIND_U32}, {.kind = TORVYN_KIND_U32}};
   torvyn_str_t math = str("acme:tools/math@1.0.0");
 
   part("calls outside of the contract");
-  OK(torvyn_component_compile(general, (const uint8_t *)TEXT, sizeof TEXT - 1, &component, &err));
+  OK(torvyn_component_compile(engine, (const uint8_t *)TEXT, sizeof TEXT - 1, &component, &err));
   OK(torvyn_linked_new(component, NULL, &linked, &err));
+  CHECK(torvyn_component_path(component) == TORVYN_PATH_GENERAL && torvyn_linked_path(linked) == TORVYN_PATH_GENERAL);
+  CHECK(strstr(torvyn_linked_path_reason(linked).data, "none of the contract's") != NULL);
   instance = instance_of(linked, 7, NULL);
   args[0].of.uint = 40, args[1].of.uint = 2;
   OK(torvyn_call(instance, math, str("add"), args, 2, &values, &err));
@@ -255,11 +257,16 @@ static void calls(void) {
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
   torvyn_component_free(component);
-  torvyn_engine_free(general);
 
-  direct = ready(engine, "upper-case", "", NULL);
-  EXPECT(TORVYN_ERROR_UNSUPPORTED, torvyn_call(direct, math, str("add"), NULL, 0, &values, &err));
-  torvyn_instance_free(direct);
+  OK(torvyn_component_compile(forced, (const uint8_t *)TEXT, sizeof TEXT - 1, &component, &err));
+  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  instance = instance_of(linked, 7, NULL);
+  EXPECT(TORVYN_ERROR_UNSUPPORTED, torvyn_call(instance, math, str("add"), args, 2, &values, &err));
+  OK(torvyn_init(instance, str(""), &err));
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_component_free(component);
+  torvyn_engine_free(forced);
 }
 
 int main(int argc, char **argv) {

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -473,19 +474,107 @@ static void few_threads(void) {
   CHECK(files() == open);
 }
 
-/* A child that does nothing but leave harms nobody. */
-static void forks(void) {
-  torvyn_engine_t *engine = engine_with(NULL);
-  torvyn_instance_t *instance = ready(engine, "upper-case", "", NULL);
-  for (int i = 0; i < 5; i++) {
-    int status;
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) _Exit(3);
-    emits(instance, "parent", "PARENT");
-    CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3);
-  }
+/* Without a clock nothing would end a call: it is refused, and made again when there is room. */
+static void no_clock(void) {
+  torvyn_engine_config_t config = {.struct_size = sizeof config, .parallel_compilation = TORVYN_OFF};
+  torvyn_engine_t *engine = engine_with(&config);
+  torvyn_linked_t *linked = linked_of(engine, "upper-case");
+  torvyn_instance_t *instance = STALE;
+  struct rlimit was, none;
+  if (check_slow() > 1) return; /* a checker needs address space itself */
+  CHECK(getrlimit(RLIMIT_AS, &was) == 0);
+  none = was, none.rlim_cur = 1;
+  free(malloc(64 << 10)); /* what is freed is had again for the error's text */
+  CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+  EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "clock", torvyn_instance_new(linked, 1, NULL, &instance, &err));
+  CHECK(setrlimit(RLIMIT_AS, &was) == 0 && instance == NULL);
+  instance = instance_of(linked, 1, NULL);
+  emits(instance, "a", "A");
   torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
+/* What a child does with its parent's engine and instances: all of it. */
+static void child_works(const torvyn_engine_t *engine, torvyn_instance_t *upper, torvyn_instance_t *bad) {
+  torvyn_engine_t *own;
+  torvyn_component_t *component = NULL;
+  torvyn_cancel_t *cancel = torvyn_instance_cancel_handle(bad);
+  emits(upper, "child", "CHILD");
+  gives(bad, "loop", TORVYN_ERROR_DEADLINE); /* the clock ticks in the child, too */
+  OK(torvyn_instance_reset(bad, &err));
+  OK(torvyn_init(bad, str(""), &err));
+  torvyn_cancel(cancel);
+  gives(bad, "loop", TORVYN_ERROR_CANCELLED);
+  torvyn_cancel_free(cancel);
+  OK(torvyn_component_compile_file(engine, guest_path("line-source.wasm"), &component, &err));
+  torvyn_component_free(component);
+  own = engine_with(NULL);
+  torvyn_instance_free(ready(own, "status-count", "", NULL));
+  torvyn_engine_free(own);
+}
+
+/* Forks while the clock's thread is at work, so that one comes at any moment of it. */
+static void forks(void) {
+  torvyn_engine_config_t config = {.struct_size = sizeof config, .tick_ns = 10000};
+  torvyn_engine_t *engine = engine_with(&config);
+  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 20 * MS * check_slow()};
+  torvyn_instance_t *upper = ready(engine, "upper-case", "", NULL), *bad = ready(engine, "misbehave", "", &options);
+  for (unsigned i = 0; i < 100 / check_slow() + 1; i++) {
+    int status;
+    pid_t child;
+    emits(bad, "spin:1000", "spun");
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+      alarm(20 * check_slow());
+      if (i % 10 == 0) {
+        child_works(engine, upper, bad);
+        torvyn_engine_free(engine);
+        torvyn_instance_free(upper);
+        torvyn_instance_free(bad);
+      } else if (i % 10 < 5) {
+        gives(bad, "loop", TORVYN_ERROR_DEADLINE);
+      }
+      _Exit(3);
+    }
+    emits(upper, "parent", "PARENT");
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+  }
+  torvyn_instance_free(upper);
+  torvyn_instance_free(bad);
+  torvyn_engine_free(engine);
+}
+
+/* An instance that waits in WASI waits with what its parent has: it says so, and goes on after a reset. */
+static void fork_in_wasi(void) {
+  torvyn_engine_t *engine = engine_with(NULL);
+  torvyn_linked_t *linked = linked_of(engine, "wasi-stdio");
+  torvyn_instance_t *instance = instance_of(linked, 1, NULL);
+  torvyn_output_t out;
+  torvyn_element_t e = element("env:HOME");
+  int status, before = torvyn_process(instance, &e, &out, NULL);
+  pid_t child;
+  CHECK(torvyn_linked_path(linked) == TORVYN_PATH_GENERAL && before >= 0);
+  torvyn_output_release(&out);
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(20 * check_slow());
+    EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "forked", torvyn_process(instance, &e, &out, &err));
+    OK(torvyn_instance_reset(instance, &err));
+    CHECK(torvyn_process(instance, &e, &out, NULL) == before);
+    torvyn_output_release(&out);
+    torvyn_instance_free(instance);
+    torvyn_linked_free(linked);
+    torvyn_engine_free(engine);
+    _Exit(3);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+  CHECK(torvyn_process(instance, &e, &out, NULL) == before);
+  torvyn_output_release(&out);
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
   torvyn_engine_free(engine);
 }
 
@@ -502,6 +591,8 @@ int main(int argc, char **argv) {
   in_child("environment: not read", environment_unread);
   in_child("environment: makes no difference", environment_ignored);
   in_child("threads: few, and asleep", few_threads);
-  in_child("fork", forks);
+  in_child("threads: none to be had", no_clock);
+  in_child("fork: the child works", forks);
+  in_child("fork: the child waits in WASI", fork_in_wasi);
   return check_end();
 }
