@@ -63,12 +63,14 @@ std::string count(std::string_view text) {
   }
 }
 
-// Freezing moves the bytes out; the mutable handle is still the guest's to drop.
-bool emit(std::string &lines, torvyn_streaming_types_own_buffer_t *out, torvyn_streaming_types_buffer_error_t *e) {
+// A frozen buffer with `lines`. Freezing leaves the mutable handle the guest's to drop.
+bool emit(std::string &lines, managed_transform_string_t *type, torvyn_streaming_types_own_buffer_t *out,
+          torvyn_streaming_types_buffer_error_t *e) {
   torvyn_streaming_types_own_mutable_buffer_t buffer;
   if (!torvyn_streaming_buffer_allocator_allocate(lines.size(), &buffer, e)) return false;
   auto borrow = torvyn_streaming_types_borrow_mutable_buffer(buffer);
   managed_transform_list_u8_t bytes = {reinterpret_cast<std::uint8_t *>(lines.data()), lines.size()};
+  torvyn_streaming_types_method_mutable_buffer_set_content_type(borrow, type);
   bool fits = torvyn_streaming_types_method_mutable_buffer_append(borrow, &bytes, e);
   if (fits) *out = torvyn_streaming_types_method_mutable_buffer_freeze(borrow);
   torvyn_streaming_types_mutable_buffer_drop_own(buffer);
@@ -103,13 +105,15 @@ bool exports_torvyn_streaming_processor_process(torvyn_streaming_types_stream_el
     return true;
   }
   torvyn_streaming_types_buffer_error_t e;
+  auto &out = ret->val.emit;
   ret->tag = TORVYN_STREAMING_TYPES_PROCESS_RESULT_EMIT;
-  if (!emit(lines, &ret->val.emit.payload, &e)) {
+  out.meta = {element->meta.sequence, element->meta.timestamp_ns, owned("text/plain")};
+  if (!emit(lines, &out.meta.content_type, &out.payload, &e)) {
+    managed_transform_string_free(&out.meta.content_type);
     torvyn_streaming_types_buffer_error_free(&e);
     err->tag = TORVYN_STREAMING_TYPES_PROCESS_ERROR_UNAVAILABLE;
     err->val.unavailable = owned("the host refused a buffer");
     return false;
   }
-  ret->val.emit.meta = {element->meta.sequence, element->meta.timestamp_ns, owned("text/plain")};
   return true;
 }

@@ -101,7 +101,7 @@ fn count(text: []const u8) ![]u8 {
     return lines.toOwnedSlice(gpa);
 }
 
-/// Freezing moves the bytes out; the mutable handle is still the guest's to drop.
+/// A frozen buffer with `lines`. Freezing leaves the mutable handle the guest's to drop.
 fn emit(lines: []u8) error{Refused}!c.torvyn_streaming_types_own_buffer_t {
     var buffer: c.torvyn_streaming_types_own_mutable_buffer_t = undefined;
     var e: c.torvyn_streaming_types_buffer_error_t = undefined;
@@ -109,6 +109,8 @@ fn emit(lines: []u8) error{Refused}!c.torvyn_streaming_types_own_buffer_t {
     if (!c.torvyn_streaming_buffer_allocator_allocate(lines.len, &buffer, &e)) return error.Refused;
     defer c.torvyn_streaming_types_mutable_buffer_drop_own(buffer);
     const borrow = c.torvyn_streaming_types_borrow_mutable_buffer(buffer);
+    var content_type: String = .{ .ptr = @constCast("text/plain"), .len = "text/plain".len };
+    c.torvyn_streaming_types_method_mutable_buffer_set_content_type(borrow, &content_type);
     var bytes: c.managed_transform_list_u8_t = .{ .ptr = lines.ptr, .len = lines.len };
     if (!c.torvyn_streaming_types_method_mutable_buffer_append(borrow, &bytes, &e)) return error.Refused;
     return c.torvyn_streaming_types_method_mutable_buffer_freeze(borrow);
