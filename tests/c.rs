@@ -252,6 +252,7 @@ programs! {
     threads: Asan Tsan;
     soak: Asan;
     process: Asan;
+    forks: Asan;
     unload: Asan;
 }
 

@@ -8,10 +8,12 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -273,6 +275,37 @@ static inline torvyn_stats_t stats_of(const torvyn_instance_t *instance) {
   torvyn_stats_t stats = {.struct_size = sizeof stats};
   OK(torvyn_instance_stats(instance, &stats, &err));
   return stats;
+}
+
+/* ---- children and threads ------------------------------------------------- */
+
+/* Runs a part in a child of its own. */
+static inline void in_child(const char *name, void (*run)(void)) {
+  int status;
+  pid_t child;
+  part(name);
+  fflush(stdout);
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(100 * check_slow());
+    run();
+    fflush(stdout);
+    _Exit(0);
+  }
+  CHECK(waitpid(child, &status, 0) == child);
+  if (WIFSIGNALED(status)) fprintf(stderr, "%s: signal %d\n", name, WTERMSIG(status));
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static inline int thread_count(void) {
+  DIR *tasks = opendir("/proc/self/task");
+  struct dirent *entry;
+  int n = 0;
+  CHECK(tasks != NULL);
+  while ((entry = readdir(tasks)) != NULL) n += entry->d_name[0] != '.';
+  closedir(tasks);
+  return n;
 }
 
 #endif /* CHECK_H */
