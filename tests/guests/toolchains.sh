@@ -86,7 +86,8 @@ zig() {
 }
 
 python() {
-    componentize-py --quiet -d $wit -w managed-transform componentize -p python app -o "$1"
+    mkdir -p "$out/python" && cp python/app.py "$out/python" # since it is compiled where it lies
+    componentize-py --quiet -d $wit -w managed-transform componentize -p "$out/python" app -o "$1"
 }
 
 javascript() {
