@@ -1621,6 +1621,8 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
  * standard output and standard error goes to the log line by line. It has the
  * clocks and the randomness of the machine. What is refused to it is an
  * ordinary WASI error inside the component, and a line in the log.
+ * `wasi:http` is there to be linked with alone, since some toolchains import
+ * it unasked: a call of it ends with TORVYN_ERROR_TRAP, and a line in the log.
  * `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
  * that waits in WASI ends at its deadline or by a cancel like any other. Where
  * imports may wait, components and the callbacks that they reach run on a stack

@@ -92,6 +92,17 @@ fn exit(_: &wasmtime::Error) -> Option<i32> {
     None
 }
 
+/// Whether the guest called what is there to be linked with alone.
+#[cfg(feature = "wasi")]
+fn refused(error: &wasmtime::Error) -> bool {
+    error.is::<crate::wasi::http::Refused>()
+}
+
+#[cfg(not(feature = "wasi"))]
+fn refused(_: &wasmtime::Error) -> bool {
+    false
+}
+
 /// The error value for what stopped a guest.
 #[cold]
 pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
@@ -102,7 +113,7 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             Stop::Deadline => (ErrorKind::Deadline, None, cause),
             Stop::Forked => (ErrorKind::Internal, None, cause),
         }
-    } else if error.is::<crate::direct::wasi::Exit>() {
+    } else if error.is::<crate::direct::wasi::Exit>() || refused(error) {
         (ErrorKind::Trap, Some(TrapCode::Other), cause)
     } else if error.is::<Misanswer>() {
         (ErrorKind::Internal, None, cause)

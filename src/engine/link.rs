@@ -1,8 +1,10 @@
 //! Binding a component to its imports.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
+use wasmtime::component::{Component, Linker};
 
 use super::Engine;
 use super::compile::CompiledComponent;
@@ -110,7 +112,7 @@ fn unresolved(import: &ImportItem, grants: &Grants) -> Option<String> {
     let ours = [TYPES, ALLOCATOR, CAPABILITIES].contains(&base);
     let hint = match version {
         _ if base.starts_with("wasi:") && !cfg!(feature = "wasi") => " (this build of libtorvyn has no WASI)".into(),
-        _ if base.starts_with("wasi:") => " (WASI is provided at 0.2, without http, config and keyvalue)".into(),
+        _ if base.starts_with("wasi:") => " (WASI is provided at 0.2, without config and keyvalue)".into(),
         Some(version) if ours => {
             format!(" (the host has @{}, which @{version} is not compatible with)", names::VERSION)
         }
@@ -169,33 +171,29 @@ impl LinkedComponent {
         let code = match direct {
             Some(plan) => Code::Direct(direct::run::Linked::new(engine, plan, component.direct()?)?),
             None => {
-                let linker = Self::linker(engine, wasi)?;
                 let code = component.general()?;
-                let linked = if defined {
-                    let mut linker = linker.clone();
-                    grants.defined.link(&mut linker, &code, analysis)?;
-                    general::run::Linked::new(&linker, analysis, &code)?
-                } else {
-                    general::run::Linked::new(linker, analysis, &code)?
-                };
-                Code::General(Arc::new(linked))
+                let mut linker = Self::linker(engine, wasi.then_some(&code))?;
+                if defined {
+                    grants.defined.link(linker.to_mut(), &code, analysis)?;
+                }
+                Code::General(Arc::new(general::run::Linked::new(&linker, analysis, &code)?))
             }
         };
         Ok(Self(Arc::new(Inner { component: component.clone(), code, grants, reason })))
     }
 
+    /// All that is there for every component, and for `code`, which is one that imports WASI.
     #[cfg(feature = "wasi")]
-    fn linker(engine: &Engine, wasi: bool) -> Result<&wasmtime::component::Linker<Host>> {
-        if !wasi {
-            return Ok(engine.general_linker());
-        }
+    fn linker<'a>(engine: &'a Engine, code: Option<&Component>) -> Result<Cow<'a, Linker<Host>>> {
+        let Some(code) = code else { return Ok(Cow::Borrowed(engine.general_linker())) };
         let failed = |e| Error::new(ErrorKind::Internal, format!("WASI was not provided: {e:#}"));
-        engine.wasi().linker(engine).map_err(failed)
+        let linker = engine.wasi().linker(engine).map_err(failed)?;
+        crate::wasi::http::refuse(linker, code).map_err(failed)
     }
 
     #[cfg(not(feature = "wasi"))]
-    fn linker(engine: &Engine, _: bool) -> Result<&wasmtime::component::Linker<Host>> {
-        Ok(engine.general_linker())
+    fn linker<'a>(engine: &'a Engine, _: Option<&Component>) -> Result<Cow<'a, Linker<Host>>> {
+        Ok(Cow::Borrowed(engine.general_linker()))
     }
 
     /// What runs the calls of an instance that may wait in its imports.

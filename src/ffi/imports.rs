@@ -19,6 +19,8 @@ use crate::engine::link::ImportBindings;
 /// standard output and standard error goes to the log line by line. It has the
 /// clocks and the randomness of the machine. What is refused to it is an
 /// ordinary WASI error inside the component, and a line in the log.
+/// `wasi:http` is there to be linked with alone, since some toolchains import
+/// it unasked: a call of it ends with TORVYN_ERROR_TRAP, and a line in the log.
 /// `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
 /// that waits in WASI ends at its deadline or by a cancel like any other. Where
 /// imports may wait, components and the callbacks that they reach run on a stack

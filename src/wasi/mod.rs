@@ -2,9 +2,10 @@
 //! context that each instance gets.
 //!
 //! [`runtime`] waits, [`stdio`] is the standard streams, [`files`] and [`sockets`] say in the log
-//! what was refused.
+//! what was refused, [`http`] refuses all.
 
 pub mod files;
+pub mod http;
 pub mod runtime;
 pub mod sockets;
 pub mod stdio;
@@ -34,7 +35,7 @@ pub struct Shared {
     pub runtime: runtime::Lazy,
 }
 
-/// The interfaces that are provided, at every version 0.2.
+/// The interfaces that are provided, at every version 0.2, besides those of [`http`].
 const INTERFACES: [&str; 27] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -68,7 +69,7 @@ const INTERFACES: [&str; 27] = [
 /// Whether an import of this name is provided.
 pub fn provides(name: &str) -> bool {
     let (base, version) = names::split(name);
-    INTERFACES.contains(&base) && version.is_some_and(|version| names::compatible(version, "0.2.0"))
+    http::is(name) || INTERFACES.contains(&base) && version.is_some_and(|version| names::compatible(version, "0.2.0"))
 }
 
 /// Whether a component with these imports may wait in one of them, or starts work in the background.

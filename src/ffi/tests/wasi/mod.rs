@@ -13,6 +13,7 @@ use super::super::log::{LogLevel, LogLine};
 use super::super::wasi::*;
 use super::*;
 
+mod links;
 mod waits;
 
 thread_local! {
@@ -377,62 +378,5 @@ fn an_instance_has_handles_of_its_own() {
     unsafe {
         torvyn_instance_free(with);
         torvyn_instance_free(without);
-    }
-}
-
-/// A component of `lifecycle` alone, which imports one interface at some version.
-fn versioned(version: &str) -> String {
-    format!(
-        r#"(component
-  (import "wasi:random/random@{version}" (instance $random (export "get-random-u64" (func (result u64)))))
-  (core func $get (canon lower (func $random "get-random-u64")))
-  (core module $m
-    (import "" "get" (func $get (result i64)))
-    (memory (export "memory") 1)
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
-    (func (export "init") (param i32 i32) (result i32) (drop (call $get)) i32.const 0)
-    (func (export "teardown")))
-  (core instance $i (instantiate $m (with "" (instance (export "get" (func $get))))))
-  (type $error' (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
-    (case "deadline-exceeded") (case "fatal" string)))
-  (export $error "process-error" (type $error'))
-  (func $init (param "config" string) (result (result (error $error)))
-    (canon lift (core func $i "init") (memory (core memory $i "memory"))
-      (realloc (core func $i "realloc"))))
-  (func $teardown (canon lift (core func $i "teardown")))
-  (component $lifecycle
-    (import "error" (type $error (eq $error')))
-    (import "init" (func $init (param "config" string) (result (result (error $error)))))
-    (import "teardown" (func $teardown))
-    (export $e "process-error" (type $error))
-    (export "init" (func $init) (func (param "config" string) (result (result (error $e)))))
-    (export "teardown" (func $teardown)))
-  (instance $lifecycle (instantiate $lifecycle (with "error" (type $error)) (with "init" (func $init))
-    (with "teardown" (func $teardown))))
-  (export "torvyn:streaming/lifecycle@0.1.0" (instance $lifecycle)))"#
-    )
-}
-
-#[test]
-fn every_version_of_wasi_0_2_links_and_no_other() {
-    for patch in 0..=13 {
-        let component = compiled(shared().engine, versioned(&format!("0.2.{patch}")).as_bytes());
-        let instance = linked_instance(component, null_mut(), null());
-        unsafe {
-            assert_eq!(torvyn_init(instance, Str::of(""), null_mut()), TORVYN_OK);
-            torvyn_instance_free(instance);
-            torvyn_component_free(component);
-        }
-    }
-    for version in ["0.3.0", "0.1.0", "0.2.0-rc-2023-11-10", "1.2.0"] {
-        let component = compiled(shared().engine, versioned(version).as_bytes());
-        let (mut linked, mut err) = (null_mut(), null_mut());
-        unsafe {
-            let status = torvyn_linked_new(component, null(), &raw mut linked, &raw mut err);
-            assert_eq!(status, TORVYN_ERROR_UNRESOLVED_IMPORT, "{version}");
-            let said = detail(status, err);
-            assert!(said.contains(&format!("wasi:random/random@{version}")) && said.contains("0.2"), "{said}");
-            torvyn_component_free(component);
-        }
     }
 }

@@ -148,7 +148,7 @@ fn sockets_by_rule() {
 fn the_runtime_is_there_when_it_is_needed_and_ends_with_the_engine() {
     let engine = engine(&config());
     let held = unsafe { super::super::super::handle::lend(engine.cast_const()) }.unwrap().clone();
-    let quick = compiled(engine, versioned("0.2.0").as_bytes());
+    let quick = compiled(engine, links::versioned("0.2.0").as_bytes());
     let instance = linked_instance(quick, null_mut(), null());
     assert!(!held.wasi().runtime.is_there(), "nothing waits in random");
     unsafe {
