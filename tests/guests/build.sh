@@ -100,6 +100,12 @@ wasm-tools component embed ../../wit/torvyn-streaming raw-result.wat --world tra
     -o "$tmp/raw-result.core.wasm"
 component raw-result
 
+mkdir -p "$tmp/interpreter/deps"
+cp interpreter.wit "$tmp/interpreter"
+cp -r ../../wit/* "$tmp/interpreter/deps"
+wasm-tools component embed "$tmp/interpreter" interpreter.wat --world interpreter -o "$tmp/interpreter.core.wasm"
+component interpreter
+
 for name in empty norole core-module; do wasm-tools parse "$name.wat" -o "$out/$name.wasm"; done
 for wasm in "$out"/*.wasm; do wasm-tools validate "$wasm"; done
 
