@@ -176,7 +176,9 @@ pub fn scope(plan: &Plan) -> String {
     for (n, core) in nevers(plan).into_iter().enumerate() {
         let name = never(n);
         // The first parameter is the handle.
-        exports.push(format!(r#"(func (export "{name}") {core} (call $unknown-handle (local.get 0)) (unreachable))"#));
+        exports.push(format!(
+            r#"(func (export "{name}") {core} {LEAVING} (call $unknown-handle (local.get 0)) (unreachable))"#
+        ));
     }
     format!(
         r#"(module ${NAME} {imports} {exports}

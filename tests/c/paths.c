@@ -135,6 +135,31 @@ static void refused_guests(pair_t *pair) {
     }
 }
 
+/* WASI's answers go where the component says, as far as they fit there. */
+static void wasi_answers(pair_t *pair) {
+  static const uint32_t places[] = {0,     1,     2,     4,     8,     12,    1024,  65504,      65508,     65512,
+                                    65516, 65520, 65524, 65528, 65532, 65534, 65536, 0x7ffffff8, 0xfffffff8, 0xfffffffcu};
+  part("WASI: answers at the edges of memory");
+  pair_link(pair, "wasi-raw");
+  pair->calls = pair->stopped = 0;
+  for (int i = 0; i < 2; i++) {
+    pair->instances[i] = instance_of(pair->linked[i], 77, NULL);
+    pair->before[i] = stats_of(pair->instances[i]);
+  }
+  for (unsigned function = 0; function < 9; function++)
+    for (size_t k = 0; k < sizeof places / sizeof *places; k++) {
+      torvyn_element_t e = {.sequence = places[k], .timestamp_ns = function};
+      char name[64];
+      snprintf(name, sizeof name, "function %u at %u", function, (unsigned)places[k]);
+      check_doing = name;
+      call_both(pair, PROCESS, &e, str(""), 0);
+      if (torvyn_instance_state(pair->instances[0]) == TORVYN_STATE_POISONED) call_both(pair, RESET, &e, str(""), 0);
+    }
+  CHECK(pair->stopped > 9 * 6 && pair->stopped < 9 * 15);
+  for (int i = 0; i < 2; i++) torvyn_instance_free(pair->instances[i]);
+  pair_unlink(pair);
+}
+
 /* ---- programs of the interpreter ------------------------------------------------- */
 
 /* An operation of `interpreter.wat` with operands that suit it: the texts at 512 (table entry 22,
@@ -228,6 +253,7 @@ int main(int argc, char **argv) {
   pair_engines(&pair);
   every_guest(&pair);
   refused_guests(&pair);
+  wasi_answers(&pair);
   programs(&pair);
   for (int i = 0; i < 2; i++) torvyn_engine_free(pair.engines[i]);
   return check_end();
