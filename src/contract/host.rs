@@ -109,7 +109,7 @@ impl Resource {
 /// The buffers and borrows that one instance holds.
 ///
 /// Indices start at 1 and are reused last in, first out, as Wasmtime's tables do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Handles {
     entries: Vec<Entry>,
     free: u32,
