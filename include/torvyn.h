@@ -65,15 +65,18 @@
  *            given it fails.
  * Process    The library writes nothing to stdout or stderr unless a component
  *            is granted that (there is `log` of torvyn_engine_config_t), does
- *            nothing that depends on the environment, never exits, and lets no
+ *            nothing that depends on the environment (but for how text is
+ *            parsed: WAST_STRICT_COMPONENT_INDICES), never exits, and lets no
  *            panic out; its code stays loaded after dlclose(). It starts a
  *            thread for its clock unless `host_ticks` is on, threads for
  *            compilation unless `parallel_compilation` is off, and threads for
  *            components that may wait in WASI (`wasi_threads`). It installs
- *            handlers for memory faults unless `explicit_traps` is on. Where the
- *            system has no memory for the library's own records, it aborts;
- *            memory for components that cannot be had is an error or a refusal.
- * Fork       A child of fork() may use, and frees, all that its parent made, and
+ *            handlers for memory faults unless `explicit_traps` is on, and
+ *            gives a thread that calls components an alternate signal stack
+ *            where it has none of at least 256 KiB. Where the system has no
+ *            memory for the library's own records, it aborts; memory for
+ *            components that cannot be had is an error or a refusal.
+ * Fork       A child of fork() may use and free all that its parent made, and
  *            the library's threads are started anew in it; provided that no
  *            thread was within a call of the library at that moment, the one
  *            that forked included. (An instance on which a call ran stays busy
@@ -449,7 +452,10 @@ typedef enum torvyn_role {
   TORVYN_ROLE_LIFECYCLE = 64,
 } torvyn_role_t;
 
-/** The way in which a component runs. It behaves the same on either. */
+/**
+ * The way in which a component runs. It behaves the same on either, but for the
+ * fuel that a call uses up.
+ */
 typedef enum torvyn_path {
   /**
    * As an answer: there is no component (NULL). As a setting: the direct path
@@ -845,7 +851,8 @@ torvyn_str_t torvyn_error_function(const torvyn_error_t *error);
  *
  * @param error  Borrowed for the call; NULL gives TORVYN_TRAP_NONE.
  *
- * @return  TORVYN_TRAP_NONE where it did not trap.
+ * @return  TORVYN_TRAP_NONE where it did not trap. Calls that a budget or a
+ *          cancel ended did not: their status says all.
  *
  * Thread: any.
  * Blocks: never.
@@ -868,8 +875,9 @@ torvyn_trap_t torvyn_error_trap(const torvyn_error_t *error);
 size_t torvyn_error_frame_count(const torvyn_error_t *error);
 
 /**
- * One frame of the component's stack, e.g. "app.wasm!handle_line at 0x1f3": its
- * module, its function and the offset in the module's binary.
+ * One frame of the component's stack, e.g. "app.wasm!handle_line+0x1f3": its
+ * module, its function and the offset in the function's code. Where the binary
+ * has no names: "<module>", "<function 31>"; the offset may be missing.
  *
  * @param error  Borrowed for the call; NULL gives "".
  * @param index  From 0, the innermost, to torvyn_error_frame_count() - 1;
@@ -1079,7 +1087,8 @@ typedef struct torvyn_engine_config {
   /**
    * What happens at `memory_limit` and `table_limit`. Off: the call ends with
    * TORVYN_ERROR_MEMORY. On: the component's `memory.grow` and `table.grow`
-   * answer -1, and it goes on as well as it can. Default: off.
+   * answer -1, as they always do past a module's own maximum, and it goes on as
+   * well as it can. Default: off.
    */
   torvyn_switch_t refuse_growth;
   /** Whether components may use SIMD instructions. Default: on. */
@@ -1120,7 +1129,7 @@ typedef struct torvyn_engine_config {
    * Bytes of address space, not of memory, that a linear memory reserves, so
    * that accesses need no check and growth moves nothing. Set it low where
    * address space is scarce or many thousand instances live at once (1 for as
-   * little as possible). Default: 4 GiB.
+   * little as possible). At most 1 TiB. Default: 4 GiB.
    */
   uint64_t memory_reservation;
   /**
@@ -1264,7 +1273,8 @@ typedef struct torvyn_component torvyn_component_t;
  * @retval TORVYN_ERROR_UNSUPPORTED    The engine's configuration forbids what
  *                                     it uses, or the library has no compiler.
  * @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
- * @retval TORVYN_ERROR_NULL           `engine`, `bytes` or `out` is NULL.
+ * @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
+ *                                     where `len` is not 0.
  * @retval TORVYN_ERROR_ARGUMENT       `len` is more than memory holds.
  * @retval TORVYN_ERROR_PANIC          A defect of the library.
  *
@@ -1373,7 +1383,8 @@ void torvyn_blob_free(torvyn_blob_t *blob);
  *                                       machine or under another configuration:
  *                                       compile anew.
  * @retval TORVYN_ERROR_DESERIALIZATION  The bytes are no artifact, or damaged.
- * @retval TORVYN_ERROR_NULL             `engine`, `bytes` or `out` is NULL.
+ * @retval TORVYN_ERROR_NULL             `engine` or `out` is NULL, or `bytes`
+ *                                       where `len` is not 0.
  * @retval TORVYN_ERROR_ARGUMENT         `len` is more than memory holds.
  * @retval TORVYN_ERROR_PANIC            A defect of the library.
  *
@@ -2431,7 +2442,8 @@ torvyn_status_t torvyn_component_native(const torvyn_engine_t *engine,
 
 /**
  * Adds a copy of some bytes to the end of the output under way, which begins
- * with the first of them. It may grow to 16 MiB.
+ * with the first of them. It may grow to 16 MiB. One that torvyn_native_emit()
+ * was not called for is gone when the callback returns.
  *
  * @param call   Lent to the callback that runs.
  * @param bytes  Borrowed for the call; NULL where `len` is 0.
@@ -2660,7 +2672,7 @@ typedef struct torvyn_instance torvyn_instance_t;
 /**
  * What an instance may take and do. Zero in a field means the engine's default;
  * each has the range that it has in torvyn_engine_config_t, and within a pool's
- * slots `memory_limit` is at most the engine's.
+ * slots `memory_limit` is at most the engine's, where that is set.
  *
  * In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
  * In C++:  torvyn_instance_options_t options{};
@@ -2685,7 +2697,7 @@ typedef struct torvyn_instance_options {
   /**
    * Fuel that each call begins with, where the engine counts it; UINT64_MAX
    * where the program manages it with torvyn_instance_set_fuel() and calls use
-   * up what is left. Default: 1000000000.
+   * up what is left, at first 1000000000. Default: 1000000000.
    */
   uint64_t fuel;
   /** Bytes of linear memory, over all memories. Default: the engine's. */
@@ -2753,6 +2765,9 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  * Makes the instance anew from its linked component, under the same handle, id
  * and options: fresh memory, full budgets, state NEW or READY. Outputs that the
  * caller holds stay good.
+ *
+ * A cancel that waits for the next call goes on waiting; fuel that the program
+ * managed by torvyn_instance_set_fuel() is the options' again.
  *
  * @param instance  In any state, and used by no other call meanwhile.
  * @param err       Where detail goes on a negative status, owned by the caller
@@ -2872,12 +2887,14 @@ torvyn_cancel_t *torvyn_instance_cancel_handle(const torvyn_instance_t *instance
  * TORVYN_ERROR_CANCELLED, and the instance is POISONED. No other instance is
  * disturbed.
  *
- * Where no call runs, the next one on the instance is stopped: it returns
- * TORVYN_ERROR_CANCELLED before the component runs, and the instance stays as
- * it was. A call that ends by itself first is not stopped, nor is the one after
- * it. In a batch, the element at hand or the next one is stopped. A callback of
- * a native component is told (torvyn_native_should_stop()), and its call counts
- * as stopped when it has returned.
+ * Where no call runs, the next one that would run the component is stopped: it
+ * returns TORVYN_ERROR_CANCELLED before it does, and the instance stays as it
+ * was. A call that is refused, or that asks the component nothing, leaves the
+ * cancel to the next; torvyn_teardown() goes on and ends it. A call that ends
+ * by itself first is not stopped, nor is the one after it. In a batch, the
+ * element at hand or the next one is stopped. A callback of a native component
+ * is told (torvyn_native_should_stop()), and its call counts as stopped when it
+ * has returned.
  *
  * @param cancel  Borrowed for the call; NULL does nothing.
  *
@@ -2959,7 +2976,10 @@ typedef struct torvyn_stats {
   uint64_t out_of_fuel;
   /** Calls that a deadline ended. */
   uint64_t deadlines;
-  /** Calls that a cancel ended. */
+  /**
+   * Calls that a cancel ended, or stopped before they began, which are among
+   * `refused` too.
+   */
   uint64_t cancels;
   /** Calls that a limit of memory, tables or handles ended. */
   uint64_t memory_limits;
@@ -3129,7 +3149,8 @@ torvyn_status_t torvyn_init(torvyn_instance_t *instance,
 /**
  * Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
  * What the component does wrong in it is no error: it never stops a shutdown.
- * It goes to the log (torvyn_engine_config_t).
+ * It goes to the log (torvyn_engine_config_t). A cancel that came before does
+ * not stop it, nor any call after it.
  *
  * @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
  *                  NEW one is torn down without calling the component.

@@ -229,7 +229,7 @@ mod with_compiler {
 
     pub(super) fn compile_direct(engine: &Engine, analysis: &Analysis, source: Option<&Source>) -> Result<Code> {
         let (Ok(plan), Some(source)) = (&analysis.plan, source) else { return Err(source_gone()) };
-        let module = |wasm: &[u8]| engine.compiling(|| Module::new(engine.wasmtime(), wasm)).map_err(|e| failed(&e));
+        let module = |wasm: &[u8]| engine.compiling(|| Module::new(engine.wasmtime(), wasm))?.map_err(|e| failed(&e));
         let glued = |text: String| module(&wat::parse_str(text).map_err(|e| failed(&wasmtime::Error::new(e)))?);
         Ok(Code {
             modules: source.modules.iter().map(|range| module(&source.wasm[range.clone()])).collect::<Result<_>>()?,
@@ -241,7 +241,7 @@ mod with_compiler {
 
     pub(super) fn compile_general(engine: &Engine, source: Option<&Source>) -> Result<wasmtime::component::Component> {
         let source = source.ok_or_else(source_gone)?;
-        let component = engine.compiling(|| Component::from_binary(engine.wasmtime(), &source.wasm));
+        let component = engine.compiling(|| Component::from_binary(engine.wasmtime(), &source.wasm))?;
         component.map_err(|e| failed(&e))
     }
 

@@ -181,6 +181,12 @@ impl Control {
         self.cancel.load(Acquire) == self.call.load(Relaxed)
     }
 
+    /// Ends the mark on the running call: what it was for has been said, or is not to be stopped.
+    #[cold]
+    pub fn spend_cancel(&self) {
+        let _ = self.cancel.compare_exchange(self.call.load(Relaxed), 0, SeqCst, Relaxed);
+    }
+
     /// Where the instance stands.
     #[inline]
     pub fn state(&self) -> State {
@@ -230,6 +236,9 @@ mod tests {
             assert!(control.begin());
             control.withdraw();
             assert!(control.begin() && control.is_cancelled());
+            control.spend_cancel();
+            control.withdraw();
+            assert!(control.begin() && !control.is_cancelled());
             control.end();
         }
     }

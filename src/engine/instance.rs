@@ -131,6 +131,8 @@ pub struct ComponentInstance {
     pub(super) id: ComponentId,
     pub(super) roles: Roles,
     pub(super) options: InstanceOptions,
+    /// The fuel that each call begins with, or [`NONE`] where the program manages it.
+    pub(super) fuel: u64,
     /// The timeout in ticks.
     pub(super) timeout_ticks: u64,
     /// The fuel at the start of the running call.
@@ -168,6 +170,7 @@ impl ComponentInstance {
             id,
             roles: linked.component().roles(),
             options: options.clone(),
+            fuel: options.fuel,
             timeout_ticks,
             fuel_before: 0,
             started: None,
@@ -209,7 +212,12 @@ impl ComponentInstance {
         self.control.set_state(State::Poisoned);
         self.let_go(); // first, so that a pooling engine has a slot
         self.control.counters.resets.add(1);
-        self.make().map_err(Error::fatal)
+        self.fuel = self.options.fuel;
+        let made = self.make();
+        if made.as_ref().is_err_and(|error| error.kind == ErrorKind::Cancelled) {
+            self.control.spend_cancel();
+        }
+        made.map_err(Error::fatal)
     }
 
     /// Ends what runs; all but the store of a parent's that waits in WASI: its files are registered

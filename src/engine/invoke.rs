@@ -65,7 +65,7 @@ impl WasmEngine for Engine {
         if store.set_fuel(fuel).is_err() {
             return refuse(ErrorKind::Internal, "the fuel was not set");
         }
-        instance.options.fuel = NONE;
+        instance.fuel = NONE;
         Ok(())
     }
 
@@ -128,7 +128,7 @@ impl ComponentInstance {
             State::New => "call init first",
             State::Ready => "it was initialised already; reset it to begin again",
             State::Failed => "the component said fatal or failed to initialise; tear it down, reset or free it",
-            State::Poisoned => "a trap or a budget ended an earlier call; reset or free it",
+            State::Poisoned => "a trap, a budget, a cancel or a defect ended an earlier call; reset or free it",
             State::TornDown => "it was torn down; reset or free it",
         };
         self.refuse(ErrorKind::State, function, format!("called in state {}: {advice}", state.name()))
@@ -155,11 +155,12 @@ impl ComponentInstance {
     #[inline(always)]
     pub(super) fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
         if self.control.is_cancelled() {
+            self.control.spend_cancel();
             self.control.counters.cancels.add(1);
             let message = "cancelled before it began; the instance is as it was".into();
             return Err(self.refuse(ErrorKind::Cancelled, function, message));
         }
-        let (timeout, fuel) = (self.timeout_ticks, self.options.fuel);
+        let (timeout, fuel) = (self.timeout_ticks, self.fuel);
         if let Running::Native(running) = &mut self.running {
             if let Err(error) = running.call.arm(timeout, flow_ns) {
                 return Err(self.refuse(error.kind, function, error.message));
@@ -296,6 +297,8 @@ impl ComponentInvoker for Invoker {
             return Err(instance.wrong_state(Function::Teardown));
         }
         if instance.roles.has(Role::Lifecycle) && state != State::New {
+            // What was to be stopped is over; the component may say good-bye.
+            instance.control.spend_cancel();
             let ended = instance.budget(Function::Teardown, 0).and_then(|()| {
                 let outcome = on_path!(instance, teardown());
                 instance.settle(Function::Teardown, outcome)

@@ -63,8 +63,9 @@ pub(super) enum Code {
 
 #[derive(Debug)]
 struct Inner {
-    component: CompiledComponent,
+    // Before the component, which may hold the mapping that the code lies in.
     code: Code,
+    component: CompiledComponent,
     grants: Arc<Grants>,
     /// Why not on the direct path, where the link is to blame and not the component.
     reason: &'static str,

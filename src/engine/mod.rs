@@ -23,6 +23,9 @@ pub mod value;
 
 use std::sync::{Arc, Weak};
 
+#[cfg(feature = "compiler")]
+use parking_lot::Mutex;
+
 use clock::Clock;
 use config::EngineConfig;
 
@@ -54,7 +57,7 @@ struct Inner {
     general: wasmtime::component::Linker<crate::contract::host::Host>,
     /// Threads that compile, once there was something to compile, and their generation.
     #[cfg(feature = "compiler")]
-    compilers: std::sync::OnceLock<(u64, Option<rayon::ThreadPool>)>,
+    compilers: Mutex<Option<(u64, Arc<rayon::ThreadPool>)>>,
     #[cfg(feature = "wasi")]
     wasi: crate::wasi::Shared,
 }
@@ -98,24 +101,35 @@ impl Engine {
 
     /// Runs `work` where Wasmtime finds the engine's own threads to compile on: they end with the
     /// engine, and nothing is read from the environment. On the caller's thread where
-    /// `parallel_compilation` is off, no thread can be had, or they are those of a parent.
+    /// `parallel_compilation` is off. Fails with `Compilation` where no thread can be had.
     #[cfg(feature = "compiler")]
-    pub fn compiling<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+    pub fn compiling<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R> {
         if !self.0.config.parallel_compilation {
-            return work();
+            return Ok(work());
         }
-        let (generation, pool) = self.0.compilers.get_or_init(|| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
-                .thread_name(|n| format!("torvyn-compiler-{n}"))
-                .stack_size(2 << 20)
-                .build();
-            (fork::generation(), pool.ok())
-        });
-        match pool {
-            Some(pool) if *generation == fork::generation() => pool.install(work),
-            _ => work(),
+        Ok(self.compilers()?.install(work))
+    }
+
+    #[cfg(feature = "compiler")]
+    fn compilers(&self) -> Result<Arc<rayon::ThreadPool>> {
+        let mut compilers = self.0.compilers.lock();
+        match compilers.take() {
+            Some((generation, pool)) if generation == fork::generation() => {
+                return Ok(compilers.insert((generation, pool)).1.clone());
+            }
+            // A parent's: nobody is there to be told to end.
+            parents => std::mem::forget(parents),
         }
+        let made = rayon::ThreadPoolBuilder::new()
+            .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
+            .thread_name(|n| format!("torvyn-compiler-{n}"))
+            .stack_size(2 << 20)
+            .build();
+        let none = |e| {
+            let message = format!("no thread could be started to compile on; turn `parallel_compilation` off: {e}");
+            Error::new(ErrorKind::Compilation, message)
+        };
+        Ok(compilers.insert((fork::generation(), Arc::new(made.map_err(none)?))).1.clone())
     }
 
     /// Wasmtime's engine.

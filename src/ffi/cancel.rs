@@ -36,12 +36,14 @@ pub unsafe extern "C" fn torvyn_instance_cancel_handle(instance: *const Instance
 /// TORVYN_ERROR_CANCELLED, and the instance is POISONED. No other instance is
 /// disturbed.
 ///
-/// Where no call runs, the next one on the instance is stopped: it returns
-/// TORVYN_ERROR_CANCELLED before the component runs, and the instance stays as
-/// it was. A call that ends by itself first is not stopped, nor is the one after
-/// it. In a batch, the element at hand or the next one is stopped. A callback of
-/// a native component is told (torvyn_native_should_stop()), and its call counts
-/// as stopped when it has returned.
+/// Where no call runs, the next one that would run the component is stopped: it
+/// returns TORVYN_ERROR_CANCELLED before it does, and the instance stays as it
+/// was. A call that is refused, or that asks the component nothing, leaves the
+/// cancel to the next; torvyn_teardown() goes on and ends it. A call that ends
+/// by itself first is not stopped, nor is the one after it. In a batch, the
+/// element at hand or the next one is stopped. A callback of a native component
+/// is told (torvyn_native_should_stop()), and its call counts as stopped when it
+/// has returned.
 ///
 /// @param cancel  Borrowed for the call; NULL does nothing.
 ///

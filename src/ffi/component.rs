@@ -92,7 +92,8 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 /// @retval TORVYN_ERROR_UNSUPPORTED    The engine's configuration forbids what
 ///                                     it uses, or the library has no compiler.
 /// @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
-/// @retval TORVYN_ERROR_NULL           `engine`, `bytes` or `out` is NULL.
+/// @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
+///                                     where `len` is not 0.
 /// @retval TORVYN_ERROR_ARGUMENT       `len` is more than memory holds.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library.
 ///
@@ -142,7 +143,11 @@ pub unsafe extern "C" fn torvyn_component_compile_file(
 ) -> Status {
     ffi!(err: err, out: [out], handle: [engine], path: [path] => {
         let bytes = std::fs::read(path).map_err(|error| io(path, &error))?;
-        out.set(ComponentHandle::give(engine.compile_component(&bytes)?));
+        let compiled = engine.compile_component(&bytes).map_err(|mut error| {
+            error.message = format!("{}: {}", path.display(), error.message);
+            error
+        });
+        out.set(ComponentHandle::give(compiled?));
         Ok(Status::TORVYN_OK)
     })
 }
@@ -232,7 +237,8 @@ fn loaded(compiled: Option<CompiledComponent>) -> (Status, *mut ComponentHandle)
 ///                                       machine or under another configuration:
 ///                                       compile anew.
 /// @retval TORVYN_ERROR_DESERIALIZATION  The bytes are no artifact, or damaged.
-/// @retval TORVYN_ERROR_NULL             `engine`, `bytes` or `out` is NULL.
+/// @retval TORVYN_ERROR_NULL             `engine` or `out` is NULL, or `bytes`
+///                                       where `len` is not 0.
 /// @retval TORVYN_ERROR_ARGUMENT         `len` is more than memory holds.
 /// @retval TORVYN_ERROR_PANIC            A defect of the library.
 ///

@@ -84,7 +84,8 @@ pub struct EngineConfig {
     pub instance_limit: u32,
     /// What happens at `memory_limit` and `table_limit`. Off: the call ends with
     /// TORVYN_ERROR_MEMORY. On: the component's `memory.grow` and `table.grow`
-    /// answer -1, and it goes on as well as it can. Default: off.
+    /// answer -1, as they always do past a module's own maximum, and it goes on as
+    /// well as it can. Default: off.
     pub refuse_growth: MaybeUninit<Switch>,
     /// Whether components may use SIMD instructions. Default: on.
     pub simd: MaybeUninit<Switch>,
@@ -113,7 +114,7 @@ pub struct EngineConfig {
     /// Bytes of address space, not of memory, that a linear memory reserves, so
     /// that accesses need no check and growth moves nothing. Set it low where
     /// address space is scarce or many thousand instances live at once (1 for as
-    /// little as possible). Default: 4 GiB.
+    /// little as possible). At most 1 TiB. Default: 4 GiB.
     pub memory_reservation: u64,
     /// With `pool_instances`: bytes of a linear memory that stay in memory while
     /// its slot is idle, zeroed by hand and not by the system. Default: 0.

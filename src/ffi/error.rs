@@ -128,7 +128,8 @@ pub unsafe extern "C" fn torvyn_error_function(error: *const ErrorHandle) -> Str
 ///
 /// @param error  Borrowed for the call; NULL gives TORVYN_TRAP_NONE.
 ///
-/// @return  TORVYN_TRAP_NONE where it did not trap.
+/// @return  TORVYN_TRAP_NONE where it did not trap. Calls that a budget or a
+///          cancel ended did not: their status says all.
 ///
 /// Thread: any.
 /// Blocks: never.
@@ -153,8 +154,9 @@ pub unsafe extern "C" fn torvyn_error_frame_count(error: *const ErrorHandle) -> 
     ffi!(neutral: 0, handle: [error] => error.frames.len())
 }
 
-/// One frame of the component's stack, e.g. "app.wasm!handle_line at 0x1f3": its
-/// module, its function and the offset in the module's binary.
+/// One frame of the component's stack, e.g. "app.wasm!handle_line+0x1f3": its
+/// module, its function and the offset in the function's code. Where the binary
+/// has no names: "<module>", "<function 31>"; the offset may be missing.
 ///
 /// @param error  Borrowed for the call; NULL gives "".
 /// @param index  From 0, the innermost, to torvyn_error_frame_count() - 1;

@@ -19,7 +19,7 @@ use crate::error::Result;
 
 /// What an instance may take and do. Zero in a field means the engine's default;
 /// each has the range that it has in torvyn_engine_config_t, and within a pool's
-/// slots `memory_limit` is at most the engine's.
+/// slots `memory_limit` is at most the engine's, where that is set.
 ///
 /// In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
 /// In C++:  torvyn_instance_options_t options{};
@@ -38,7 +38,7 @@ pub struct InstanceOptions {
     pub timeout_ns: u64,
     /// Fuel that each call begins with, where the engine counts it; UINT64_MAX
     /// where the program manages it with torvyn_instance_set_fuel() and calls use
-    /// up what is left. Default: 1000000000.
+    /// up what is left, at first 1000000000. Default: 1000000000.
     pub fuel: u64,
     /// Bytes of linear memory, over all memories. Default: the engine's.
     pub memory_limit: u64,
@@ -182,6 +182,9 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// and options: fresh memory, full budgets, state NEW or READY. Outputs that the
 /// caller holds stay good.
 ///
+/// A cancel that waits for the next call goes on waiting; fuel that the program
+/// managed by torvyn_instance_set_fuel() is the options' again.
+///
 /// @param instance  In any state, and used by no other call meanwhile.
 /// @param err       Where detail goes on a negative status, owned by the caller
 ///                  (torvyn_error_free()); NULL to do without.
@@ -204,7 +207,7 @@ pub unsafe extern "C" fn torvyn_instance_new(
 pub unsafe extern "C" fn torvyn_instance_reset(instance: *mut InstanceHandle, err: *mut *mut ErrorHandle) -> Status {
     ffi!(err: err, out: [], pointer: [instance] => {
         // SAFETY: the header requires an instance that was not freed.
-        unsafe { running::run(instance, None, false, |parts| parts.instance.reset()) }?;
+        unsafe { running::run(instance, None, |parts| parts.instance.reset()) }?;
         Ok(Status::TORVYN_OK)
     })
 }

@@ -11,7 +11,8 @@ use super::status::Status;
 use crate::contract::MAX_BUFFER;
 
 /// Adds a copy of some bytes to the end of the output under way, which begins
-/// with the first of them. It may grow to 16 MiB.
+/// with the first of them. It may grow to 16 MiB. One that torvyn_native_emit()
+/// was not called for is gone when the callback returns.
 ///
 /// @param call   Lent to the callback that runs.
 /// @param bytes  Borrowed for the call; NULL where `len` is 0.

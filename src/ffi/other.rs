@@ -87,7 +87,7 @@ pub unsafe extern "C" fn torvyn_call(
         let given = given.iter().map(argument).collect::<Result<Vec<_>>>()?;
         let work = |parts: &mut Parts| parts.instance.call_other(interface, function, given);
         // SAFETY: the header requires an instance that was not freed.
-        let result = unsafe { running::run(instance, None, false, work) }?;
+        let result = unsafe { running::run(instance, None, work) }?;
         let owned: Vec<_> = result.into_iter().collect();
         let mut views = Views::default();
         let shown = views.all(&owned);

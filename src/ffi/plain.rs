@@ -149,7 +149,8 @@ pub enum Switch {
     TORVYN_OFF = 2,
 }
 
-/// The way in which a component runs. It behaves the same on either.
+/// The way in which a component runs. It behaves the same on either, but for the
+/// fuel that a call uses up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 #[allow(non_camel_case_types)] // as above

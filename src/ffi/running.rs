@@ -62,8 +62,9 @@ struct Running {
     function: Option<Function>,
     /// Set once the work returned; where it is not, it panicked.
     returned: bool,
-    /// Whether the call runs no guest code: a cancel waits for one that does.
-    aside: bool,
+    /// Calls that were counted before this one. Where they are no more at its end, it ran nothing of
+    /// the component, and a cancel is still for the next one.
+    calls: u64,
 }
 
 impl Running {
@@ -71,13 +72,13 @@ impl Running {
     ///
     /// `at` is an instance that is not freed before this call of C's returns, but for `free`.
     #[inline(always)]
-    unsafe fn begin(at: NonNull<Held>, function: Option<Function>, aside: bool) -> Result<Self> {
+    unsafe fn begin(at: NonNull<Held>, function: Option<Function>) -> Result<Self> {
         // SAFETY: the caller's promise.
         let held = unsafe { at.as_ref() };
         if !held.control.begin() {
             return Err(busy(held.id, function));
         }
-        Ok(Self { at, function, returned: false, aside })
+        Ok(Self { at, function, returned: false, calls: held.control.counters.calls.get() })
     }
 }
 
@@ -98,7 +99,7 @@ impl Drop for Running {
         }
         if held.doomed.load(Relaxed) {
             bury(self.at);
-        } else if self.aside {
+        } else if self.calls == held.control.counters.calls.get() {
             held.control.withdraw();
         } else {
             held.control.end();
@@ -115,11 +116,10 @@ impl Drop for Running {
 #[inline(always)]
 pub unsafe fn call<R>(at: NonNull<Held>, function: Function, work: impl FnOnce(&mut Parts) -> Result<R>) -> Result<R> {
     // SAFETY: the caller's promise.
-    unsafe { run(at, Some(function), false, work) }
+    unsafe { run(at, Some(function), work) }
 }
 
-/// As [`call`], for what runs no function of the contract; `aside` says that it runs no guest code
-/// at all.
+/// As [`call`], for what need be no function of the contract.
 ///
 /// # Safety
 ///
@@ -128,11 +128,10 @@ pub unsafe fn call<R>(at: NonNull<Held>, function: Function, work: impl FnOnce(&
 pub unsafe fn run<R>(
     at: NonNull<Held>,
     function: Option<Function>,
-    aside: bool,
     work: impl FnOnce(&mut Parts) -> Result<R>,
 ) -> Result<R> {
     // SAFETY: the caller's promise.
-    let mut running = unsafe { Running::begin(at, function, aside)? };
+    let mut running = unsafe { Running::begin(at, function)? };
     // SAFETY: `begin` lets one call in at a time.
     let result = work(unsafe { &mut *at.as_ref().parts.get() });
     running.returned = true;

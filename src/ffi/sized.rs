@@ -22,6 +22,13 @@ pub unsafe trait StructSize: Copy {
     }
 }
 
+/// The name in C of a type in Rust, as cbindgen makes it.
+fn c_name(path: &str) -> String {
+    let name = path.rsplit("::").next().unwrap_or(path);
+    let words = name.chars().flat_map(|c| c.is_uppercase().then_some('_').into_iter().chain(c.to_lowercase()));
+    format!("torvyn{}_t", words.collect::<String>())
+}
+
 /// What the caller knows of a `T` in bytes, checked.
 unsafe fn known<T: StructSize>(at: *const T, name: &str) -> Result<usize> {
     // SAFETY: the caller's promise: a struct that begins with its size.
@@ -29,9 +36,7 @@ unsafe fn known<T: StructSize>(at: *const T, name: &str) -> Result<usize> {
     // No version's size cuts a field in two: the rest of a pointer would be nobody's.
     let whole = size == 4 || size.is_multiple_of(align_of::<T>());
     if !whole || !(4..=MOST).contains(&size) {
-        let type_name = std::any::type_name::<T>();
-        let type_name = type_name.rsplit("::").next().unwrap_or(type_name);
-        let advice = format!("`struct_size` is {size}; set it to the size of the struct ({type_name})");
+        let advice = format!("`struct_size` is {size}; set it to sizeof({})", c_name(std::any::type_name::<T>()));
         return Err(bad(name, advice));
     }
     Ok(size)
@@ -143,7 +148,7 @@ mod tests {
         assert_eq!(ask(&newer(8, 9)).unwrap(), Options { struct_size: 8, a: 1, b: 0 });
         for (wrong, says) in [
             (newer(24, 1 << 32), "offset 20"),
-            (newer(0, 0), "Options"),
+            (newer(0, 0), "sizeof(torvyn_options_t)"),
             (newer(5000, 0), "5000"),
             (newer(12, 0), "12"),
         ] {

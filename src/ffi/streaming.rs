@@ -54,7 +54,8 @@ pub unsafe extern "C" fn torvyn_init(instance: *mut InstanceHandle, config: Str,
 
 /// Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
 /// What the component does wrong in it is no error: it never stops a shutdown.
-/// It goes to the log (torvyn_engine_config_t).
+/// It goes to the log (torvyn_engine_config_t). A cancel that came before does
+/// not stop it, nor any call after it.
 ///
 /// @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
 ///                  NEW one is torn down without calling the component.

@@ -60,7 +60,8 @@ pub struct Stats {
     pub out_of_fuel: u64,
     /// Calls that a deadline ended.
     pub deadlines: u64,
-    /// Calls that a cancel ended.
+    /// Calls that a cancel ended, or stopped before they began, which are among
+    /// `refused` too.
     pub cancels: u64,
     /// Calls that a limit of memory, tables or handles ended.
     pub memory_limits: u64,
@@ -140,7 +141,7 @@ pub unsafe extern "C" fn torvyn_instance_set_fuel(
             engine.set_fuel(&mut parts.instance, fuel)
         };
         // SAFETY: the header requires an instance that was not freed.
-        unsafe { running::run(instance, None, true, set) }?;
+        unsafe { running::run(instance, None, set) }?;
         Ok(Status::TORVYN_OK)
     })
 }
@@ -174,7 +175,7 @@ pub unsafe extern "C" fn torvyn_instance_fuel_remaining(
             Ok(parts.instance.linked().engine().fuel_remaining(&parts.instance))
         };
         // SAFETY: the header requires an instance that was not freed.
-        Ok(match unsafe { running::run(instance, None, true, ask) }? {
+        Ok(match unsafe { running::run(instance, None, ask) }? {
             Some(fuel) => {
                 out.set(fuel);
                 Status::TORVYN_OK
@@ -213,7 +214,7 @@ pub unsafe extern "C" fn torvyn_instance_memory_usage(
             Ok(parts.instance.linked().engine().memory_usage(&parts.instance))
         };
         // SAFETY: the header requires an instance that was not freed.
-        out.set(MemoryUsage::from(unsafe { running::run(instance, None, true, ask) }?));
+        out.set(MemoryUsage::from(unsafe { running::run(instance, None, ask) }?));
         Ok(Status::TORVYN_OK)
     })
 }

@@ -113,7 +113,11 @@ impl Call {
         misanswer(match answer {
             Answer::Other(number, "") => format!("the native function answered {number}, which is no status"),
             Answer::Other(_, name) => format!("the native function answered {name}, which is none of its answers"),
-            _ => format!("the native function answered {answer:?}, which is none of its answers"),
+            Answer::NoElement => "the native function answered TORVYN_NO_ELEMENT, which is none of its answers".into(),
+            Answer::NothingEmitted => {
+                "the native function answered TORVYN_NOTHING_EMITTED, which is none of its answers".into()
+            }
+            _ => "the native function's answer is none of its answers".into(),
         })
     }
 

@@ -159,6 +159,11 @@ static void fuel(void) {
   CHECK(remaining(instance) <= 1);
   OK(torvyn_instance_set_fuel(instance, left / 2, &err));
   gives(instance, "spin:10", TORVYN_ERROR_FUEL);
+  again(instance); /* and by the options again */
+  emits(instance, "spin:10", "spun");
+  left = remaining(instance);
+  emits(instance, "spin:10", "spun");
+  CHECK(left > o.fuel / 2 && remaining(instance) == left);
   torvyn_instance_free(instance);
   o.fuel = UINT64_MAX;
   instance = ready(engine, "misbehave", "", &o);
@@ -433,6 +438,29 @@ static void cancels(void) {
     CHECK(torvyn_instance_state(instance) == TORVYN_STATE_READY);
     emits(instance, "echo:next", "next");
   }
+
+  part("cancel: it waits for a call that asks the component");
+  torvyn_cancel(cancel);
+  e.content_type = str("\xff");
+  EXPECT(TORVYN_ERROR_UTF8, torvyn_process(instance, &e, &out, &err));
+  e = element("drop");
+  EXPECT(TORVYN_ERROR_NOT_EXPORTED, torvyn_pull(instance, &out, &err));
+  EXPECT(TORVYN_ERROR_STATE, torvyn_init(instance, str(""), &err));
+  OK(torvyn_process_batch(instance, NULL, 0, NULL, NULL, &err));
+  OK(torvyn_instance_reset(instance, &err));
+  EXPECT(TORVYN_ERROR_STATE, torvyn_process(instance, &e, &out, &err));
+  EXPECT(TORVYN_ERROR_CANCELLED, torvyn_init(instance, str(""), &err));
+  CHECK(torvyn_instance_state(instance) == TORVYN_STATE_NEW);
+  OK(torvyn_init(instance, str("trap-teardown"), &err));
+  torvyn_cancel(cancel);
+  {
+    uint64_t traps = stats_of(instance).traps;
+    OK(torvyn_teardown(instance, &err));
+    CHECK(stats_of(instance).traps == traps + 1); /* the component was asked all the same */
+  }
+  OK(torvyn_instance_reset(instance, &err));
+  OK(torvyn_init(instance, str(""), &err));
+  emits(instance, "echo:next", "next");
 
   part("cancel: in a batch");
   {

@@ -279,9 +279,22 @@ static void artifacts(const torvyn_engine_t *engine) {
   path = file_of("artifact", view.data, view.len);
   OK(torvyn_component_deserialize_file_unchecked(engine, path, &again, &err));
   CHECK(memcmp(torvyn_component_content_id(again).data, torvyn_component_content_id(component).data, 32) == 0);
-  CHECK(unlink(path) == 0); /* the mapping stays */
   runs(again, "", line, "404 1");
   torvyn_component_free(again);
+  static const char *const orders[] = {"cli", "cil", "lci", "lic", "icl", "ilc"};
+  for (int i = 0; i < 6; i++) { /* whoever is freed last has the mapping to itself */
+    torvyn_linked_t *linked = NULL;
+    torvyn_instance_t *instance;
+    OK(torvyn_component_deserialize_file_unchecked(engine, path, &again, &err));
+    OK(torvyn_linked_new(again, NULL, &linked, &err));
+    instance = instance_of(linked, 1, NULL);
+    for (const char *at = orders[i]; *at; at++) {
+      if (*at == 'c') torvyn_component_free(again);
+      if (*at == 'l') torvyn_linked_free(linked);
+      if (*at == 'i') torvyn_instance_free(instance);
+    }
+  }
+  CHECK(unlink(path) == 0);
 
   part("artifacts: damaged ones are refused");
   memcpy(copy, view.data, view.len);

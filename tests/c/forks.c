@@ -117,6 +117,18 @@ static void child_works(const torvyn_engine_t *engine, torvyn_instance_t *upper,
   torvyn_component_free(component);
   own = engine_with(NULL);
   torvyn_instance_free(ready(own, "status-count", "", NULL));
+  {
+    int status;
+    pid_t grandchild = fork(); /* of a process with compilers of its own */
+    CHECK(grandchild >= 0);
+    if (grandchild == 0) {
+      alarm(20 * check_slow());
+      torvyn_instance_free(ready(own, "upper-case", "", NULL));
+      torvyn_instance_free(ready(engine, "upper-case", "", NULL));
+      _Exit(3);
+    }
+    CHECK(waitpid(grandchild, &status, 0) == grandchild && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+  }
   torvyn_engine_free(own);
 }
 

@@ -180,7 +180,7 @@ fn an_instance_freed_in_its_call_ends_with_it() {
         assert!(!gone(&control));
         Ok(3)
     };
-    assert_eq!(unsafe { running::run(held(instance), None, false, inside) }.unwrap(), 3);
+    assert_eq!(unsafe { running::run(held(instance), None, inside) }.unwrap(), 3);
     assert!(gone(&control));
 }
 
@@ -236,7 +236,7 @@ fn a_panic_poisons() {
     let instance = instance("upper-case", "");
     let inside = |_: &mut running::Parts| -> crate::error::Result<Status> { panic!("in a call") };
     let (mut err, mut id) = (null_mut(), 0);
-    let run = || unsafe { running::run(held(instance), None, false, inside) };
+    let run = || unsafe { running::run(held(instance), None, inside) };
     assert_eq!(unsafe { super::super::guard::status(&raw mut err, run) }, TORVYN_ERROR_PANIC);
     unsafe {
         assert!(torvyn_error_is_fatal(err) && torvyn_error_component_id(err, &raw mut id) && id == 7);

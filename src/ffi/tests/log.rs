@@ -76,7 +76,7 @@ fn what_no_caller_is_told_is_in_the_log() {
 }
 
 #[test]
-fn a_teardown_that_a_cancel_kept_from_running_is_in_the_log() {
+fn a_cancel_that_came_before_a_teardown_is_none_of_its_failures() {
     use super::super::cancel::*;
     let seen = Seen::default();
     let instance = instance_in(&logged(&seen, LogLevel::TORVYN_LOG_ERROR), "misbehave", "");
@@ -85,12 +85,9 @@ fn a_teardown_that_a_cancel_kept_from_running_is_in_the_log() {
         torvyn_cancel(cancel);
         assert_eq!(torvyn_teardown(instance, null_mut()), TORVYN_OK);
         torvyn_cancel_free(cancel);
-        assert_eq!(torvyn_instance_reset(instance, null_mut()), TORVYN_OK);
         torvyn_instance_free(instance);
     }
-    let lines = seen.lines.lock();
-    assert_eq!(lines.len(), 1, "the reset matters less: {lines:?}");
-    assert!(lines[0].3.starts_with("cancelled before it began"), "{}", lines[0].3);
+    assert_eq!(seen.lines.lock().len(), 0);
 }
 
 #[test]

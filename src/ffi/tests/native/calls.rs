@@ -100,13 +100,13 @@ fn an_answer_that_is_none_poisons() {
     let instance = native(&processor(&world));
     for (command, says) in [
         ("answer 0", "emitted no output"),
-        ("answer 1", "NoElement"),
+        ("answer 1", "TORVYN_NO_ELEMENT"),
         ("answer 3", "TORVYN_INCOMPATIBLE"),
         ("answer -112", "TORVYN_ERROR_TRAP"),
         ("answer -116", "TORVYN_ERROR_MEMORY"),
         ("answer 4711", "4711"),
         ("fail -1 x", "TORVYN_ERROR_ARGUMENT"),
-        ("emit-and-answer 1", "NoElement"),
+        ("emit-and-answer 1", "TORVYN_NO_ELEMENT"),
         ("emit-and-answer 2", "emitted an output"),
         ("emit-and-answer -112", "TORVYN_ERROR_TRAP"),
     ] {
