@@ -1,6 +1,8 @@
 # libtorvyn for C and C++: what a C programmer needs of cargo.
 #
 #   make                           builds the shared and the static library
+#   make FEATURES=wasi             the same without the compiler: loads artifacts alone
+#   make size                      builds it and says how large it is without symbols
 #   make install PREFIX=/usr/local installs them, the header and torvyn.pc
 #   make uninstall PREFIX=/usr/local
 #
@@ -19,13 +21,22 @@ SONAME = libtorvyn.so.$(firstword $(subst ., ,$(VERSION)))
 # What the static library needs besides; `cargo rustc ... -- --print native-static-libs` tells.
 STATIC_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
+# Of Cargo.toml: compiler, wasi; all where FEATURES is not set.
+ifdef FEATURES
+FLAGS = --no-default-features --features "$(FEATURES)"
+endif
+
 export CARGO_TARGET_DIR
 # The examples' flags are not for the few lines of C in Wasmtime, which would be built again.
 unexport CFLAGS
 
 # Without the Rust library, which would have cargo leave out link-time optimisation.
 library:
-	$(CARGO) rustc --release --lib --crate-type cdylib --crate-type staticlib
+	$(CARGO) rustc --release --lib $(FLAGS) --crate-type cdylib --crate-type staticlib
+
+size: library
+	strip -o $(BUILT)/libtorvyn.stripped.so $(BUILT)/libtorvyn.so
+	@stat -c '%s bytes' $(BUILT)/libtorvyn.stripped.so
 
 $(BUILT)/libtorvyn.so $(BUILT)/libtorvyn.a:
 	$(MAKE) library
@@ -44,4 +55,4 @@ uninstall:
 	rm -f $(DESTDIR)$(INCLUDEDIR)/torvyn.h $(DESTDIR)$(LIBDIR)/libtorvyn.a $(DESTDIR)$(LIBDIR)/libtorvyn.so \
 	  $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libtorvyn.so.$(VERSION) $(DESTDIR)$(LIBDIR)/pkgconfig/torvyn.pc
 
-.PHONY: library install uninstall
+.PHONY: library size install uninstall

@@ -55,8 +55,7 @@ pub enum BufferError {
 }
 
 /// What an entry of the table is. On the direct path its index is the guest's handle; on the
-/// general path it is the representation behind Wasmtime's own handle, and the borrowed kinds do not
-/// occur.
+/// general path it is the representation behind Wasmtime's own handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Free,
@@ -81,14 +80,11 @@ struct Entry {
     buffer: Option<Box<Buffer>>,
 }
 
-/// On the direct path, the handle of the `borrow<buffer>` that a call lends, the same in every call;
-/// the glue knows whether it is alive.
+/// The entry of the `borrow<buffer>` that a call lends, the same in every call. Whether it is alive
+/// the glue knows on the direct path, and Wasmtime on the general one.
 pub const PAYLOAD: u32 = 1;
 /// The same for the `borrow<flow-context>`.
 pub const CONTEXT: u32 = 2;
-
-/// The representation that stands for the lent payload and context on the general path.
-pub const LENT: u32 = u32::MAX;
 
 /// A resource type of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -113,7 +109,7 @@ impl Resource {
 /// The buffers and borrows that one instance holds.
 ///
 /// Indices start at 1 and are reused last in, first out, as Wasmtime's tables do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Handles {
     entries: Vec<Entry>,
     free: u32,
@@ -129,12 +125,11 @@ pub struct Handles {
 type Checked<T> = std::result::Result<T, Breach>;
 
 impl Handles {
-    /// A table for at most `max` handles and `max_held` bytes of buffers. Where `direct`, it holds
-    /// [`PAYLOAD`] and [`CONTEXT`], which do not count.
-    pub fn new(max: u32, max_held: u64, direct: bool) -> Self {
-        let lent = if direct { &[Kind::Payload, Kind::Context][..] } else { &[] };
+    /// A table for at most `max` handles and `max_held` bytes of buffers. It holds [`PAYLOAD`] and
+    /// [`CONTEXT`], which do not count.
+    pub fn new(max: u32, max_held: u64) -> Self {
         let entry = |kind| Entry { kind, next: 0, buffer: None };
-        let entries = [Kind::Free].into_iter().chain(lent.iter().copied()).map(entry).collect();
+        let entries = [Kind::Free, Kind::Payload, Kind::Context].map(entry).into();
         Self { entries, free: 0, live: 0, max, held: 0, peak: 0, max_held }
     }
 
@@ -404,9 +399,6 @@ impl Host {
     /// The same with the two parts apart, so that others can be borrowed beside them.
     #[inline]
     pub fn bytes_in<'a>(loan: &'a Loan, handles: &'a Handles, index: u32) -> Checked<&'a [u8]> {
-        if index == LENT {
-            return Ok(loan.payload());
-        }
         match handles.get(index)? {
             Entry { kind: Kind::Payload, .. } => Ok(loan.payload()),
             Entry { kind: Kind::Frozen, buffer: Some(buffer), .. } => Ok(buffer.bytes()),
@@ -417,9 +409,6 @@ impl Host {
     /// `[method]buffer.content-type`.
     #[inline]
     pub fn buffer_type(&self, index: u32) -> Checked<&str> {
-        if index == LENT {
-            return Ok(self.loan.content_type());
-        }
         match self.handles.get(index)? {
             Entry { kind: Kind::Payload, .. } => Ok(self.loan.content_type()),
             Entry { kind: Kind::Frozen, buffer: Some(buffer), .. } => Ok(&buffer.content_type),
@@ -447,7 +436,7 @@ impl Host {
     /// Checks that `index` is a flow context that the guest may ask.
     #[inline]
     pub fn flow(&self, index: u32) -> Checked<&Loan> {
-        if index != LENT && self.handles.get(index)?.kind != Kind::Context {
+        if self.handles.get(index)?.kind != Kind::Context {
             return Err(Breach::WrongType(index, "flow-context"));
         }
         Ok(&self.loan)
@@ -480,7 +469,7 @@ mod tests {
     use super::*;
 
     fn table(max: u32, held: u64) -> Handles {
-        Handles::new(max, held, true)
+        Handles::new(max, held)
     }
 
     #[test]

@@ -14,9 +14,9 @@
 //! The scope's globals: `leave`, whether imports may be called ("may_leave"); `lent`, the borrows
 //! that the call still holds, a bit each; `size`, the lent payload's length; `spent`, the mutable
 //! buffer that was frozen last and not dropped yet; `gone`, one that was dropped after, which the
-//! host is told of at the call's end. The handles of what a call lends are always the same two
-//! ([`PAYLOAD`], [`CONTEXT`]); the host's table holds them for ever, and whether they are alive is
-//! known here alone.
+//! host is told of before it makes another handle (`settle`), since it counts them, or at the call's
+//! end. The handles of what a call lends are always the same two ([`PAYLOAD`], [`CONTEXT`]); the
+//! host's table holds them for ever, and whether they are alive is known here alone.
 //!
 //! What is fast here is only ever the plain case, checked to be so; everything else, and every
 //! mistake of the guest's, is the host's, so that it fails in one way.
@@ -75,9 +75,10 @@ fn core_type(name: &str) -> &'static str {
         "write" => "(param i32 i64 i32 i32 i32)",
         "set-content-type" | "lift" => "(param i32 i32 i32)",
         "finish" | "finish-payload" | "refuse" => "(param i32 i32)",
-        "cannot-leave" => "",
+        "cannot-leave" | "settle" => "",
         "parameter"
         | "unknown-handle"
+        | "bad-pointer"
         | "drop-buffer"
         | "drop-mutable-buffer"
         | "drop-flow-context"
@@ -88,7 +89,8 @@ fn core_type(name: &str) -> &'static str {
 }
 
 /// Names of the host's functions that stand for no import.
-const OWN: [&str; 7] = ["finish", "finish-payload", "refuse", "unknown-handle", "cannot-leave", "parameter", "lift"];
+const OWN: [&str; 8] =
+    ["finish", "finish-payload", "refuse", "unknown-handle", "bad-pointer", "cannot-leave", "parameter", "lift"];
 
 /// Traps where imports may not be called.
 const LEAVING: &str = "(if (i32.eqz (global.get $leave)) (then (call $cannot-leave)))";
@@ -174,7 +176,9 @@ pub fn scope(plan: &Plan) -> String {
     for (n, core) in nevers(plan).into_iter().enumerate() {
         let name = never(n);
         // The first parameter is the handle.
-        exports.push(format!(r#"(func (export "{name}") {core} (call $unknown-handle (local.get 0)) (unreachable))"#));
+        exports.push(format!(
+            r#"(func (export "{name}") {core} {LEAVING} (call $unknown-handle (local.get 0)) (unreachable))"#
+        ));
     }
     format!(
         r#"(module ${NAME} {imports} {exports}
@@ -190,7 +194,10 @@ pub fn scope(plan: &Plan) -> String {
                 (else (call $buffer-size (local.get $h)))))
         (func (export "deadline-ns") (param $h i32) (result i64) {LEAVING} {context}
             (call $deadline-ns (local.get $h)))
-        (func (export "freeze") (param $h i32) (result i32) (local $new i32) {LEAVING}
+        (func $settle (export "settle")
+            (if (global.get $gone)
+                (then (call $drop-mutable-buffer (global.get $gone)) (global.set $gone (i32.const 0)))))
+        (func (export "freeze") (param $h i32) (result i32) (local $new i32) {LEAVING} (call $settle)
             (local.set $new (call $freeze (local.get $h)))
             (global.set $spent (local.get $h))
             (local.get $new))
@@ -412,15 +419,21 @@ fn joined(plan: &Plan) -> impl Iterator<Item = Import> {
 
 /// What the lowerings import of the scope, in their order.
 pub fn lowered(plan: &Plan) -> Vec<String> {
-    let own = ["finish", "finish-payload", "refuse", "unknown-handle", "cannot-leave"];
+    let own = ["finish", "finish-payload", "refuse", "unknown-handle", "bad-pointer", "cannot-leave", "settle"];
     let contract = GLOBALS.into_iter().chain(own).chain(joined(plan).map(|import| host_function(import).0));
     contract.map(str::to_owned).chain(answers(plan, true).into_iter().map(|(name, _)| name)).collect()
 }
 
 /// The module that joins imports to one realloc of the guest's, in text. Its imports, in order: the
-/// realloc, then what [`lowered`] lists.
+/// guest's memory, the realloc, then what [`lowered`] lists.
 pub fn lowerings(plan: &Plan) -> String {
     let mut funcs = String::new();
+    // The place for a list or string is checked before realloc runs, which may do anything.
+    let place = format!(
+        "(if (i32.or (i32.and (local.get $ret) (i32.const 3)) (i32.eqz {}))
+             (then (call $bad-pointer (local.get $ret))))",
+        within("(local.get $ret)", "(i32.const 8)")
+    );
     for import in joined(plan) {
         let (name, _) = host_function(import);
         let (params, args) = match import {
@@ -439,22 +452,23 @@ pub fn lowerings(plan: &Plan) -> String {
             // The payload that is lent, which is alive: its length is known.
             format!(
                 "(if (i32.eq (local.get $h) (i32.const {PAYLOAD}))
-                    (then (local.set $len (global.get $size)) {realloc}
+                    (then (local.set $len (global.get $size)) {place} {realloc}
                           (call $finish-payload (local.get $at) (local.get $ret)))
-                    (else (local.set $len (call ${name} {args})) {realloc}
+                    (else (local.set $len (call ${name} {args})) {place} {realloc}
                           (call $finish (local.get $at) (local.get $ret))))
                  {leave}"
             )
         } else if matches!(import, Import::Allocate | Import::CloneIntoMutable) {
             format!(
-                "(local.set $len (call ${name} {args} (local.get $ret)))
+                "(if (global.get $gone) (then (call $settle)))
+                (local.set $len (call ${name} {args} (local.get $ret)))
                 (if (i32.ge_s (local.get $len) (i32.const 0))
                     (then {realloc} (call $refuse (local.get $at) (local.get $ret)) {leave}))"
             )
         } else {
             format!(
                 "(local.set $len (call ${name} {args}))
-                {realloc} (call $finish (local.get $at) (local.get $ret)) {leave}"
+                {place} {realloc} (call $finish (local.get $at) (local.get $ret)) {leave}"
             )
         };
         let _ = writeln!(
@@ -466,10 +480,11 @@ pub fn lowerings(plan: &Plan) -> String {
     for (name, _) in answers(plan, true) {
         let _ = writeln!(
             funcs,
-            r#"(func (export "{name}") (param $n i64) (param $ret i32) {LEAVING}
+            r#"(func (export "{name}") (param $n i64) (param $ret i32) (local $len i32) {LEAVING}
+            (local.set $len (call $"{name}" (local.get $n)))
+            {place}
             (global.set $leave (i32.const 0))
-            (call $finish (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (call $"{name}" (local.get $n)))
-                          (local.get $ret))
+            (call $finish (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $len)) (local.get $ret))
             (global.set $leave (i32.const 1)))"#
         );
     }
@@ -484,6 +499,7 @@ pub fn lowerings(plan: &Plan) -> String {
     let imports: Vec<_> = lowered(plan).into_iter().map(import).collect();
     format!(
         r#"(module ${NAME}
+        (import "guest" "memory" (memory 0))
         (import "guest" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
         {} {funcs})"#,
         imports.join("\n"),

@@ -25,9 +25,9 @@ pub fn both<'c>(caller: &'c mut Guest<'_>) -> Result<(&'c mut [u8], &'c mut Host
 }
 
 /// `result<_, buffer-error>` and `result<own<mutable-buffer>, buffer-error>` at `at`: discriminant
-/// 0, payload 4; 16 bytes, alignment 4.
+/// 0, payload 4; 16 bytes, alignment 4. What a case does not have stays as the guest left it.
 #[inline]
-fn store_result(memory: &mut [u8], at: u32, result: Result<u32, BufferError>) -> Result<(), Breach> {
+fn store_result(memory: &mut [u8], at: u32, result: Result<Option<u32>, BufferError>) -> Result<(), Breach> {
     if !at.is_multiple_of(4) {
         return Err(Breach::Unaligned);
     }
@@ -35,7 +35,9 @@ fn store_result(memory: &mut [u8], at: u32, result: Result<u32, BufferError>) ->
     match result {
         Ok(handle) => {
             record[0] = 0;
-            record[4..8].copy_from_slice(&handle.to_le_bytes());
+            if let Some(handle) = handle {
+                record[4..8].copy_from_slice(&handle.to_le_bytes());
+            }
         }
         Err(error) => {
             record[0] = 1;
@@ -53,7 +55,7 @@ fn store_result(memory: &mut [u8], at: u32, result: Result<u32, BufferError>) ->
 /// where there is none.
 #[inline]
 fn allocated(memory: &mut [u8], host: &mut Host, at: u32, result: Result<u32, BufferError>) -> Result<i32, Breach> {
-    store_result(memory, at, result)?;
+    store_result(memory, at, result.map(Some))?;
     let Err(BufferError::AllocationFailed(text)) = result else { return Ok(-1) };
     host.canon.source = Source::Refusal(text);
     Ok(text.len() as i32)
@@ -223,7 +225,7 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         if result.is_ok() {
             host.control.counters.bytes_out.add(u64::from(len));
         }
-        Ok(store_result(memory, ret, result.map(|()| 0))?)
+        Ok(store_result(memory, ret, result.map(|()| None))?)
     })?;
     l.func_wrap(
         MODULE,
@@ -234,7 +236,7 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
             if result.is_ok() {
                 host.control.counters.bytes_out.add(u64::from(len));
             }
-            Ok(store_result(memory, ret, result.map(|()| 0))?)
+            Ok(store_result(memory, ret, result.map(|()| None))?)
         },
     )?;
     l.func_wrap(MODULE, "mutable-size", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
@@ -270,6 +272,9 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
     })?;
     l.func_wrap(MODULE, "unknown-handle", |_: Guest<'_>, h: u32| -> Trapped<()> {
         Err(Breach::UnknownHandle(h).into())
+    })?;
+    l.func_wrap(MODULE, "bad-pointer", |_: Guest<'_>, at: u32| -> Trapped<()> {
+        Err(if at.is_multiple_of(4) { Breach::OutOfBounds } else { Breach::Unaligned }.into())
     })?;
     l.func_wrap(MODULE, "cannot-leave", |_: Guest<'_>| -> Trapped<()> { Err(Breach::CannotLeave.into()) })?;
     Ok(linker)

@@ -211,7 +211,8 @@ impl Linked {
     }
 
     fn lowerings(&self, store: &mut Store<Host>, scope: &Instance, realloc: Extern) -> wasmtime::Result<Instance> {
-        let mut externs = Vec::with_capacity(self.lowered.len() + 1);
+        let mut externs = Vec::with_capacity(self.lowered.len() + 2);
+        externs.extend(store.data().canon.memory.map(Extern::Memory));
         externs.push(realloc);
         for export in &self.lowered {
             externs.extend(scope.get_module_export(&mut *store, export));

@@ -140,13 +140,12 @@ pub struct Exit(pub u32);
 
 type Guest<'a> = Caller<'a, Host>;
 
-/// Stores scalars at `at`, which must be aligned to `align`.
-fn store(memory: &mut [u8], at: u32, align: u32, bytes: &[u8]) -> Result<(), Breach> {
+/// The place of a result of `size` bytes at `at`, which must be aligned to `align`.
+fn place(memory: &mut [u8], at: u32, align: u32, size: u32) -> Result<&mut [u8], Breach> {
     if !at.is_multiple_of(align) {
         return Err(Breach::Unaligned);
     }
-    canon::slice_mut(memory, at, bytes.len() as u32)?.copy_from_slice(bytes);
-    Ok(())
+    canon::slice_mut(memory, at, size)
 }
 
 fn random<const N: usize>() -> Trapped<[u8; N]> {
@@ -192,17 +191,21 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                 match item {
                     // An empty list: a pointer that is aligned and never followed, no elements.
                     "get-environment" | "get-arguments" | "get-directories" => {
-                        store(memory, ret, 4, &[4, 0, 0, 0, 0, 0, 0, 0])?;
+                        place(memory, ret, 4, 8)?.copy_from_slice(&[4, 0, 0, 0, 0, 0, 0, 0]);
                     }
                     "now" | "resolution" => {
                         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                         let time = if item == "now" { now } else { Duration::from_nanos(1) };
-                        store(memory, ret, 8, &time.as_secs().to_le_bytes())?;
-                        store(memory, ret.wrapping_add(8), 4, &time.subsec_nanos().to_le_bytes())?;
+                        let record = place(memory, ret, 8, 16)?;
+                        record[..8].copy_from_slice(&time.as_secs().to_le_bytes());
+                        record[8..12].copy_from_slice(&time.subsec_nanos().to_le_bytes());
                     }
-                    "insecure-seed" | "get-insecure-seed" => store(memory, ret, 8, &random::<16>()?)?,
-                    // `none`.
-                    _ => store(memory, ret, 4, &[0])?,
+                    "insecure-seed" | "get-insecure-seed" => {
+                        place(memory, ret, 8, 16)?.copy_from_slice(&random::<16>()?);
+                    }
+                    // `none`, of a string or of a handle.
+                    "initial-cwd" => place(memory, ret, 4, 12)?[0] = 0,
+                    _ => place(memory, ret, 4, 8)?[0] = 0,
                 }
                 Ok(())
             })?,
@@ -212,9 +215,10 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     host.handles.stdio(h, WasiResource::Input)?;
                     // result<T, stream-error>, `err(closed)`: the error lies where the alignment of
                     // T puts it, which is u64 for `skip` and a list for `read`.
-                    let at = if item.ends_with("skip") { 8 } else { 4 };
-                    store(memory, ret, at, &[1])?;
-                    Ok(store(memory, ret.wrapping_add(at), 1, &[1])?)
+                    let (at, size) = if item.ends_with("skip") { (8, 16) } else { (4, 12) };
+                    let record = place(memory, ret, at, size)?;
+                    (record[0], record[at as usize]) = (1, 1);
+                    Ok(())
                 })?
             }
             ("(param i32 i32)", _) => {
@@ -222,10 +226,14 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     let (memory, host) = both(&mut c)?;
                     host.handles.stdio(h, WasiResource::Output)?;
                     if item.ends_with("check-write") {
-                        store(memory, ret, 8, &[0])?;
-                        return Ok(store(memory, ret.wrapping_add(8), 8, &65_536u64.to_le_bytes())?);
+                        let record = place(memory, ret, 8, 16)?;
+                        record[0] = 0;
+                        record[8..].copy_from_slice(&65_536u64.to_le_bytes());
+                        return Ok(());
                     }
-                    Ok(store(memory, ret, 4, &[0])?)
+                    // result<_, stream-error>
+                    place(memory, ret, 4, 12)?[0] = 0;
+                    Ok(())
                 })?
             }
             _ => {
@@ -233,7 +241,8 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     let (memory, host) = both(&mut c)?;
                     let stdio = host.handles.stdio(h, WasiResource::Output)?;
                     host.print(stdio, canon::slice(memory, at, len)?);
-                    Ok(store(memory, ret, 4, &[0])?)
+                    place(memory, ret, 4, 12)?[0] = 0;
+                    Ok(())
                 })?
             }
         };

@@ -255,7 +255,7 @@ impl ComponentInstance {
         };
         let host = Host {
             loan: Loan::NONE,
-            handles: Handles::new(o.max_handles, o.buffer_limit, self.linked.path() == super::link::Path::Direct),
+            handles: Handles::new(o.max_handles, o.buffer_limit),
             limits: Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
             control: self.control.clone(),
             clock: engine.clock().clone(),

@@ -26,7 +26,9 @@ pub unsafe trait StructSize: Copy {
 unsafe fn known<T: StructSize>(at: *const T, name: &str) -> Result<usize> {
     // SAFETY: the caller's promise: a struct that begins with its size.
     let size = unsafe { at.cast::<u32>().read_unaligned() } as usize;
-    if !(4..=MOST).contains(&size) {
+    // No version's size cuts a field in two: the rest of a pointer would be nobody's.
+    let whole = size == 4 || size.is_multiple_of(align_of::<T>());
+    if !whole || !(4..=MOST).contains(&size) {
         let type_name = std::any::type_name::<T>();
         let type_name = type_name.rsplit("::").next().unwrap_or(type_name);
         let advice = format!("`struct_size` is {size}; set it to the size of the struct ({type_name})");
@@ -139,7 +141,12 @@ mod tests {
         assert_eq!(ask(&newer(16, 9)).unwrap(), Options { struct_size: 16, a: 1, b: 2 });
         assert_eq!(ask(&newer(24, 0)).unwrap(), Options { struct_size: 24, a: 1, b: 2 });
         assert_eq!(ask(&newer(8, 9)).unwrap(), Options { struct_size: 8, a: 1, b: 0 });
-        for (wrong, says) in [(newer(24, 1 << 32), "offset 20"), (newer(0, 0), "Options"), (newer(5000, 0), "5000")] {
+        for (wrong, says) in [
+            (newer(24, 1 << 32), "offset 20"),
+            (newer(0, 0), "Options"),
+            (newer(5000, 0), "5000"),
+            (newer(12, 0), "12"),
+        ] {
             let error = ask(&wrong).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Argument);
             assert!(error.message.contains(says) && error.message.contains("options"), "{}", error.message);

@@ -5,7 +5,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType, WasmList, WasmStr};
 
 use super::types::{Buffer, BufferError, FlowContext, MutableBuffer};
-use crate::contract::host::{Host, Resource as Kind};
+use crate::contract::host::{Handles, Host, Resource as Kind};
 use crate::contract::names::VERSION;
 use crate::direct::shapes::{ALLOCATOR, CAPABILITIES, TYPES};
 
@@ -13,6 +13,33 @@ type Cx<'a> = StoreContextMut<'a, Host>;
 type Trapped<T> = wasmtime::Result<T>;
 type Done = (Result<(), BufferError>,);
 type New = (Result<Resource<MutableBuffer>, BufferError>,);
+
+/// A result that Wasmtime copies into the guest as the host function returns, so that no copy has to
+/// be made for it before.
+#[allow(unsafe_code)] // a host function's result has no lifetime that could say this
+fn lent<T: ?Sized>(result: &T) -> &'static T {
+    // SAFETY: `result` lies in what the call lends, or in a buffer of the guest's. Both stay as they
+    // are until the copy is made: only the guest's realloc runs before that, from which no import
+    // can be called. Wasmtime keeps the reference no longer.
+    unsafe { &*std::ptr::from_ref(result) }
+}
+
+/// Works on the table while Wasmtime lends the guest's bytes by way of the store, which has the
+/// table in it otherwise.
+fn beside<R>(cx: &mut Cx<'_>, work: impl FnOnce(&mut Handles, &Cx<'_>) -> R) -> R {
+    let mut handles = std::mem::take(&mut cx.data_mut().handles);
+    let result = work(&mut handles, cx);
+    cx.data_mut().handles = handles;
+    result
+}
+
+/// Answers with what became of `len` bytes that the guest gave.
+fn taken(cx: &Cx<'_>, len: usize, result: Result<(), crate::contract::host::BufferError>) -> Trapped<Done> {
+    if result.is_ok() {
+        cx.data().control.counters.bytes_out.add(len as u64);
+    }
+    Ok((result.map_err(Into::into),))
+}
 
 /// All host functions of the general path.
 pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
@@ -44,50 +71,38 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
     l.func_wrap("[method]buffer.size", |cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(u64,)> {
         Ok((cx.data().buffer_bytes(h.rep())?.len() as u64,))
     })?;
-    l.func_wrap("[method]buffer.content-type", |cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(String,)> {
-        Ok((cx.data().buffer_type(h.rep())?.to_owned(),))
+    l.func_wrap("[method]buffer.content-type", |cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(&'static str,)> {
+        Ok((lent(cx.data().buffer_type(h.rep())?),))
     })?;
     l.func_wrap(
         "[method]buffer.read",
-        |cx: Cx<'_>, (h, offset, len): (Resource<Buffer>, u64, u64)| -> Trapped<(Vec<u8>,)> {
+        |cx: Cx<'_>, (h, offset, len): (Resource<Buffer>, u64, u64)| -> Trapped<(&'static [u8],)> {
             let bytes = cx.data().buffer_bytes(h.rep())?;
             let size = bytes.len();
             let start = usize::try_from(offset).unwrap_or(size).min(size);
             let end = start + usize::try_from(len).unwrap_or(size).min(size - start);
             cx.data().control.counters.bytes_in.add((end - start) as u64);
-            Ok((bytes[start..end].to_vec(),))
+            Ok((lent(&bytes[start..end]),))
         },
     )?;
-    l.func_wrap("[method]buffer.read-all", |cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(Vec<u8>,)> {
+    l.func_wrap("[method]buffer.read-all", |cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(&'static [u8],)> {
         let bytes = cx.data().buffer_bytes(h.rep())?;
         cx.data().control.counters.bytes_in.add(bytes.len() as u64);
-        Ok((bytes.to_vec(),))
+        Ok((lent(bytes),))
     })?;
 
-    // The guest's bytes are copied out before the table is borrowed: Wasmtime lends them by way of
-    // the store, which holds the table too.
     l.func_wrap(
         "[method]mutable-buffer.write",
         |mut cx: Cx<'_>, (h, offset, bytes): (Resource<MutableBuffer>, u64, WasmList<u8>)| -> Trapped<Done> {
-            let bytes = bytes.as_le_slice(&cx).to_vec();
-            let host = cx.data_mut();
-            let result = host.handles.write(h.rep(), offset, &bytes)?;
-            if result.is_ok() {
-                host.control.counters.bytes_out.add(bytes.len() as u64);
-            }
-            Ok((result.map_err(Into::into),))
+            let result = beside(&mut cx, |handles, cx| handles.write(h.rep(), offset, bytes.as_le_slice(cx)))?;
+            taken(&cx, bytes.len(), result)
         },
     )?;
     l.func_wrap(
         "[method]mutable-buffer.append",
         |mut cx: Cx<'_>, (h, bytes): (Resource<MutableBuffer>, WasmList<u8>)| -> Trapped<Done> {
-            let bytes = bytes.as_le_slice(&cx).to_vec();
-            let host = cx.data_mut();
-            let result = host.handles.append(h.rep(), &bytes)?;
-            if result.is_ok() {
-                host.control.counters.bytes_out.add(bytes.len() as u64);
-            }
-            Ok((result.map_err(Into::into),))
+            let result = beside(&mut cx, |handles, cx| handles.append(h.rep(), bytes.as_le_slice(cx)))?;
+            taken(&cx, bytes.len(), result)
         },
     )?;
     l.func_wrap(
@@ -104,8 +119,8 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
     )?;
     l.func_wrap(
         "[method]mutable-buffer.set-content-type",
-        |mut cx: Cx<'_>, (h, text): (Resource<MutableBuffer>, String)| -> Trapped<()> {
-            Ok(cx.data_mut().handles.set_content_type(h.rep(), &text)?)
+        |mut cx: Cx<'_>, (h, text): (Resource<MutableBuffer>, WasmStr)| -> Trapped<()> {
+            beside(&mut cx, |handles, cx| Ok(handles.set_content_type(h.rep(), &text.to_str(cx)?)?))
         },
     )?;
     l.func_wrap(
@@ -115,15 +130,24 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
         },
     )?;
 
-    l.func_wrap("[method]flow-context.trace-id", |cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(String,)> {
-        Ok((cx.data().flow(h.rep())?.trace_id().to_owned(),))
-    })?;
-    l.func_wrap("[method]flow-context.span-id", |cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(String,)> {
-        Ok((cx.data().flow(h.rep())?.span_id().to_owned(),))
-    })?;
-    l.func_wrap("[method]flow-context.flow-id", |cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(String,)> {
-        Ok((cx.data().flow(h.rep())?.flow_id().to_owned(),))
-    })?;
+    l.func_wrap(
+        "[method]flow-context.trace-id",
+        |cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(&'static str,)> {
+            Ok((lent(cx.data().flow(h.rep())?.trace_id()),))
+        },
+    )?;
+    l.func_wrap(
+        "[method]flow-context.span-id",
+        |cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(&'static str,)> {
+            Ok((lent(cx.data().flow(h.rep())?.span_id()),))
+        },
+    )?;
+    l.func_wrap(
+        "[method]flow-context.flow-id",
+        |cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(&'static str,)> {
+            Ok((lent(cx.data().flow(h.rep())?.flow_id()),))
+        },
+    )?;
     l.func_wrap("[method]flow-context.deadline-ns", |cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(u64,)> {
         cx.data().flow(h.rep())?;
         Ok((cx.data().deadline_left(),))

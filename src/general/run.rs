@@ -10,7 +10,7 @@ use wasmtime::{AsContextMut as _, Store};
 
 use super::dynamic;
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
-use crate::contract::host::{Host, LENT};
+use crate::contract::host::{CONTEXT, Host, PAYLOAD};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
@@ -210,8 +210,8 @@ impl Running {
                 timestamp_ns: element.timestamp_ns,
                 content_type: self.content_type.clone(),
             },
-            payload: Resource::new_borrow(LENT),
-            context: Resource::new_borrow(LENT),
+            payload: Resource::new_borrow(PAYLOAD),
+            context: Resource::new_borrow(CONTEXT),
         };
         let (func, waiter) = (find(&self.functions).as_ref(), self.waiter.as_ref());
         Loan::during(

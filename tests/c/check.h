@@ -27,11 +27,16 @@ static const char *check_doing = "";    /* what the main thread is at */
 
 /* ---- assertions ---------------------------------------------------------- */
 
+/* How a program ends whose check failed; a fuzzer wants to hear of it by a signal. */
+#ifndef CHECK_FAILS
+#define CHECK_FAILS _Exit(1)
+#endif
+
 __attribute__((noreturn)) static inline void check_failed(const char *file, int line, const char *what) {
   fflush(stdout);
   fprintf(stderr, "%s:%d: %s: does not hold: %s\n", file, line, check_doing, what);
   fflush(stderr);
-  _Exit(1);
+  CHECK_FAILS;
 }
 
 #define CHECK(cond) ((cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond))
@@ -47,7 +52,7 @@ static inline const char *check_status(const char *file, int line, const char *c
     fflush(stdout);
     fprintf(stderr, "%s:%d: %s: %s\n  gave %s (%d), not %s: %s\n", file, line, check_doing, call,
             torvyn_status_name(got), got, torvyn_status_name(wanted), message);
-    _Exit(1);
+    CHECK_FAILS;
   }
   if (got >= 0 && err != NULL) check_failed(file, line, "no error comes with a status that is none");
   if (got < 0 && (err == NULL || err == STALE)) check_failed(file, line, "an error comes with its detail");
@@ -76,7 +81,7 @@ static inline const char *check_status(const char *file, int line, const char *c
     if (!strstr(check_said, (text))) {                                                              \
       fprintf(stderr, "%s:%d: %s: the message lacks `%s`: %s\n", __FILE__, __LINE__, check_doing,   \
               (text), check_said);                                                                  \
-      _Exit(1);                                                                                     \
+      CHECK_FAILS;                                                                                  \
     }                                                                                               \
     torvyn_error_free(err);                                                                         \
   } while (0)
@@ -250,7 +255,7 @@ static inline void emits(torvyn_instance_t *instance, const char *payload, const
   if (!bytes_are(out.bytes, wanted)) {
     fprintf(stderr, "%s: %.80s: gave `%.*s`, not `%.80s`\n", check_doing, payload, (int)out.bytes.len,
             (const char *)out.bytes.data, wanted);
-    _Exit(1);
+    CHECK_FAILS;
   }
   torvyn_output_release(&out);
   CHECK(is_clear(&out));

@@ -128,7 +128,7 @@ static void struct_sizes(void) {
   struct { torvyn_instance_options_t o; uint64_t newer[2]; } options;
   struct { torvyn_stats_t s; uint64_t newer[2]; } stats;
   struct { torvyn_memory_usage_t u; uint64_t newer[2]; } usage;
-  static const uint32_t wrong[] = {0, 1, 3, 100000, UINT32_MAX};
+  static const uint32_t wrong[] = {0, 1, 3, 12, 100000, UINT32_MAX};
   torvyn_engine_t *e;
   torvyn_instance_t *instance, *probe = fresh();
 

@@ -100,6 +100,17 @@ wasm-tools component embed ../../wit/torvyn-streaming raw-result.wat --world tra
     -o "$tmp/raw-result.core.wasm"
 component raw-result
 
+wasm-tools component embed ../../wit/torvyn-streaming wasi-raw.wat --world transform \
+    -o "$tmp/wasi-raw.core.wasm"
+wasm-tools component embed wasi-raw.wit "$tmp/wasi-raw.core.wasm" -o "$tmp/wasi-raw.core.wasm"
+component wasi-raw
+
+mkdir -p "$tmp/interpreter/deps"
+cp interpreter.wit "$tmp/interpreter"
+cp -r ../../wit/* "$tmp/interpreter/deps"
+wasm-tools component embed "$tmp/interpreter" interpreter.wat --world interpreter -o "$tmp/interpreter.core.wasm"
+component interpreter
+
 for name in empty norole core-module; do wasm-tools parse "$name.wat" -o "$out/$name.wasm"; done
 for wasm in "$out"/*.wasm; do wasm-tools validate "$wasm"; done
 
