@@ -121,6 +121,11 @@ static inline int checked(int status, torvyn_error_t *err, int asked) {
 
 static inline int is_misuse(int status) { return status < 0 && status > -100; }
 
+static inline void recount(model_t *m) {
+  torvyn_stats_t stats = stats_of(m->handle);
+  m->calls = stats.calls, m->refused = stats.refused, m->resets = stats.resets;
+}
+
 /* The model after a call of a function of the contract that came to `status`. `ready` is the state
  * that the call needs. */
 static inline void after_call(model_t *m, int status, uint32_t role, int wanted) {
@@ -152,8 +157,7 @@ static inline void after_call(model_t *m, int status, uint32_t role, int wanted)
   CHECK(stats.calls >= stats.stopped + stats.guest_errors);
   CHECK(stats.stopped >= stats.traps + stats.out_of_fuel + stats.deadlines + stats.memory_limits);
   CHECK(stats.buffer_bytes <= stats.buffer_bytes_peak && stats.elements_in <= stats.calls);
-  m->calls = stats.calls;
-  m->refused = stats.refused;
+  recount(m);
 }
 
 /* Keeps an output, in place of one that was kept before. */
@@ -200,6 +204,7 @@ static inline void call_instance(input_t *in, model_t *m, int asked) {
     CHECK(status == TORVYN_OK || status == TORVYN_ERROR_STATE);
     CHECK((status == TORVYN_ERROR_STATE) == (m->state == TORVYN_STATE_POISONED || m->state == TORVYN_STATE_TORN_DOWN));
     if (status == TORVYN_OK) m->state = TORVYN_STATE_TORN_DOWN;
+    recount(m);
     CHECK((int)torvyn_instance_state(m->handle) == m->state);
     break;
   case 2:
@@ -228,7 +233,8 @@ static inline void call_instance(input_t *in, model_t *m, int asked) {
       keep_output((unsigned)(flags + i) % SLOTS, &out[i]);
     }
     /* Of two elements one may have run before the other was refused. */
-    if (!is_misuse(status) || done == 0) after_call(m, status, TORVYN_ROLE_PROCESSOR, TORVYN_STATE_READY);
+    if (is_misuse(status) && done) recount(m);
+    else after_call(m, status, TORVYN_ROLE_PROCESSOR, TORVYN_STATE_READY);
     break;
   case 6:
     status = CALL(torvyn_push(m->handle, given, flags & 2 ? &signal : NULL, ERR));
@@ -238,7 +244,8 @@ static inline void call_instance(input_t *in, model_t *m, int asked) {
   case 7:
     status = CALL(torvyn_push_batch(m->handle, given, 2, &signal, &done, ERR));
     CHECK(done <= 2 && (status != TORVYN_OK || done == 2 || signal == TORVYN_SIGNAL_PAUSE));
-    if (!is_misuse(status) || done == 0) after_call(m, status, TORVYN_ROLE_SINK, TORVYN_STATE_READY);
+    if (is_misuse(status) && done) recount(m);
+    else after_call(m, status, TORVYN_ROLE_SINK, TORVYN_STATE_READY);
     break;
   case 8:
     after_call(m, CALL(torvyn_complete(m->handle, ERR)), TORVYN_ROLE_SINK, TORVYN_STATE_READY);
@@ -284,8 +291,7 @@ static inline void call_instance(input_t *in, model_t *m, int asked) {
     CHECK((int)torvyn_instance_state(m->handle) == before);
     CHECK(status == TORVYN_ERROR_CANCELLED || status == TORVYN_ERROR_NOT_EXPORTED || status == TORVYN_ERROR_UNSUPPORTED || status == TORVYN_ERROR_STATE ||
           status == TORVYN_ERROR_TYPE_MISMATCH || status == TORVYN_ERROR_ARGUMENT);
-    m->calls = stats_of(m->handle).calls;
-    m->refused = stats_of(m->handle).refused;
+    recount(m);
     if (status == TORVYN_ERROR_CANCELLED) m->cancelled = 0;
     break;
   }
@@ -371,7 +377,7 @@ static inline void new_instance(input_t *in, model_t *m, const torvyn_linked_t *
   m->roles = torvyn_instance_roles(m->handle);
   m->state = (int)torvyn_instance_state(m->handle);
   m->native = torvyn_linked_path(linked) == TORVYN_PATH_NATIVE;
-  m->calls = stats_of(m->handle).calls;
+  recount(m);
   CHECK(m->state == (m->roles & TORVYN_ROLE_LIFECYCLE ? TORVYN_STATE_NEW : TORVYN_STATE_READY));
 }
 
@@ -437,8 +443,7 @@ static inline void step(input_t *in) {
     m->state = (int)torvyn_instance_state(m->handle);
     CHECK(m->state == (status < 0 ? TORVYN_STATE_POISONED
                        : m->roles & TORVYN_ROLE_LIFECYCLE ? TORVYN_STATE_NEW : TORVYN_STATE_READY));
-    m->resets = stats_of(m->handle).resets;
-    m->calls = stats_of(m->handle).calls;
+    recount(m);
     if (status == TORVYN_OK) CHECK(memory_of(m->handle).buffers == 0);
     break;
   case 13:
