@@ -250,7 +250,9 @@ programs! {
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;
+    seeds: Asan;
     soak: Asan;
+    paths: Asan Valgrind;
     process: Asan;
     forks: Asan;
     unload: Asan;
