@@ -160,10 +160,11 @@ static void fuel(void) {
   OK(torvyn_instance_set_fuel(instance, left / 2, &err));
   gives(instance, "spin:10", TORVYN_ERROR_FUEL);
   again(instance); /* and by the options again */
-  emits(instance, "spin:10", "spun");
-  left = remaining(instance);
-  emits(instance, "spin:10", "spun");
-  CHECK(left > o.fuel / 2 && remaining(instance) == left);
+  for (int i = 0; i < 3; i++) {
+    left = remaining(instance);
+    emits(instance, "spin:10", "spun");
+  }
+  CHECK(left > 0 && left < o.fuel && remaining(instance) == left); /* the first calls may do more */
   torvyn_instance_free(instance);
   o.fuel = UINT64_MAX;
   instance = ready(engine, "misbehave", "", &o);
@@ -403,6 +404,7 @@ static void cancels(void) {
   torvyn_output_t out;
   call_t call, beside[2];
   uint64_t best = UINT64_MAX;
+  size_t done;
 
   part("cancel: a running call, each time, within a tick");
   o.timeout_ns = UINT64_MAX;
@@ -446,7 +448,7 @@ static void cancels(void) {
   e = element("drop");
   EXPECT(TORVYN_ERROR_NOT_EXPORTED, torvyn_pull(instance, &out, &err));
   EXPECT(TORVYN_ERROR_STATE, torvyn_init(instance, str(""), &err));
-  OK(torvyn_process_batch(instance, NULL, 0, NULL, NULL, &err));
+  OK(torvyn_process_batch(instance, NULL, 0, NULL, &done, &err));
   OK(torvyn_instance_reset(instance, &err));
   EXPECT(TORVYN_ERROR_STATE, torvyn_process(instance, &e, &out, &err));
   EXPECT(TORVYN_ERROR_CANCELLED, torvyn_init(instance, str(""), &err));
