@@ -36,7 +36,7 @@ static torvyn_element_t typed(const char *content_type, const char *text) {
   return e;
 }
 
-/* What a stage does until it is torn down; `seen` is how often it saw `a` before. */
+/* What a stage that was given "2" says of its first elements. */
 static void counts(torvyn_instance_t *instance) {
   torvyn_element_t e = typed("text/csv", "a b a");
   torvyn_output_t out;
