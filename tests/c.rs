@@ -253,6 +253,7 @@ programs! {
     soak: Asan;
     process: Asan;
     forks: Asan;
+    output: Asan;
     unload: Asan;
 }
 
