@@ -25,6 +25,7 @@ use crate::engine::traits::ComponentInvoker as _;
 /// @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
 ///         _DEADLINE_EXCEEDED, _FATAL  The component refused; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -98,6 +99,7 @@ pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mu
 ///                                     stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -148,6 +150,7 @@ pub unsafe extern "C" fn torvyn_pull(
 ///                                give none here; the instance stays READY.
 /// @retval TORVYN_ERROR_FATAL     The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                A budget or a cancel ended the call; POISONED,
 ///                                but as it was where a cancel came before it
@@ -196,6 +199,7 @@ pub unsafe extern "C" fn torvyn_notify_backpressure(
 ///                                     element; the instance stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -265,6 +269,7 @@ pub unsafe extern "C" fn torvyn_process(
 ///                                     READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -340,6 +345,7 @@ pub unsafe extern "C" fn torvyn_process_batch(
 ///                                     element; the instance stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -402,6 +408,7 @@ pub unsafe extern "C" fn torvyn_push(
 ///                                     READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -468,6 +475,7 @@ pub unsafe extern "C" fn torvyn_push_batch(
 ///                                     stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
