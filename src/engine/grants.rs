@@ -266,6 +266,8 @@ mod tests {
         assert!(grants.has("filesystem") && grants.has("filesystem:/data") && !grants.has("filesystem-write:/data"));
         let again = grants.preopen(std::env::temp_dir(), "/data", true).unwrap_err();
         assert!(again.message.contains("/data"), "{again}");
+        grants.defined.define("", "rootf", "func()", Arc::new(|_, _| Ok(None))).unwrap();
+        assert!(grants.has("rootf") && !grants.has("") && !grants.has("#rootf"));
         assert!(grants.preopen("/nowhere/at/all".into(), "/x", true).unwrap_err().message.contains("No such file"));
         assert!(grants.preopen("/dev/null".into(), "/x", true).unwrap_err().message.contains("no directory"));
     }

@@ -151,6 +151,22 @@ unsafe fn one(instance: *mut InstanceHandle, name: &str, args: &[Value]) -> Resu
 }
 
 #[test]
+fn exports_name_the_resources_of_imports() {
+    let engine = engine(&config());
+    let component = compiled(engine, component_with(IMPORT, BODY).as_bytes());
+    unsafe {
+        let text = |text: Str| text.text("").unwrap().to_owned();
+        let exports = 0..torvyn_component_export_count(component);
+        let find = |name| exports.clone().find(|i| text(torvyn_component_export(component, *i)) == name).unwrap();
+        for (name, ty) in [("pass", "func(f: file) -> file"), ("look", "func(f: borrow<file>) -> u32")] {
+            assert_eq!(text(torvyn_component_export_type(component, find(name))), ty);
+        }
+        torvyn_component_free(component);
+        torvyn_engine_free(engine);
+    }
+}
+
+#[test]
 fn each_is_ended_once() {
     let seen = Seen::default();
     let instance = holder(&seen, 100);
