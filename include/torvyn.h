@@ -751,8 +751,8 @@ typedef union torvyn_value_of {
 } torvyn_value_of_t;
 
 /**
- * A value of any WIT type but the asynchronous ones. What it points to is
- * borrowed from whoever gave it.
+ * A value of any WIT type but the asynchronous ones, nested at most 128 deep.
+ * What it points to is borrowed from whoever gave it.
  *
  * The layout never changes.
  */
@@ -1075,7 +1075,10 @@ typedef struct torvyn_engine_config {
    */
   uint64_t buffer_limit;
   /**
-   * Handles that an instance's component may hold at once. At least 4.
+   * Handles that an instance's component may hold at once: of buffers, of the
+   * program's resources, and of what WASI gives it, each kind for itself; of
+   * the last, which may take file descriptors, never more than 1024. The call
+   * that would exceed it ends with TORVYN_ERROR_MEMORY. At least 4.
    * Default: 65536.
    */
   uint32_t max_handles;
@@ -1145,9 +1148,10 @@ typedef struct torvyn_engine_config {
    */
   uint32_t pool_instances;
   /**
-   * Threads that wait for what components granted WASI do: files, sockets,
-   * sleeps. They start with the first instance that needs them. From 1 to 64.
-   * Default: 1.
+   * Threads that wait for what components granted WASI do: sockets, sleeps.
+   * They start with the first instance that needs them. From 1 to 64.
+   * Default: 1. System calls on files, and look-ups of names, run on further
+   * threads, which come as they are needed, up to 64, and end when they idle.
    */
   uint32_t wasi_threads;
   /**
@@ -1223,7 +1227,8 @@ torvyn_engine_t *torvyn_engine_clone(const torvyn_engine_t *engine);
  *
  * Thread: any.
  * Blocks: where it was the last of the engine and of all that was made from it,
- *         up to one tick, for the library's thread to end.
+ *         up to one tick, for the library's thread to end; with WASI up to 50
+ *         ms more, for system calls on files that still run.
  * Since:  0.1
  */
 void torvyn_engine_free(torvyn_engine_t *engine);
@@ -1630,10 +1635,11 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
  * imports WASI links and runs with no arguments, no environment, no directory
  * and no socket; its standard input is at its end, and what it writes to
  * standard output and standard error goes to the log line by line. It has the
- * clocks and the randomness of the machine. What is refused to it is an
- * ordinary WASI error inside the component, and a line in the log.
- * `wasi:http` is there to be linked with alone, since some toolchains import
- * it unasked: a call of it ends with TORVYN_ERROR_TRAP, and a line in the log.
+ * clocks and the randomness of the machine, of which it may ask for 64 MiB at
+ * once. What is refused to it is an ordinary WASI error inside the component,
+ * and a line in the log. `wasi:http` is there to be linked with alone, since
+ * some toolchains import it unasked: a call of it ends with
+ * TORVYN_ERROR_TRAP, and a line in the log.
  * `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
  * that waits in WASI ends at its deadline or by a cancel like any other. Where
  * imports may wait, components and the callbacks that they reach run on a stack
@@ -1723,8 +1729,9 @@ typedef enum torvyn_socket_use {
   /** Datagrams to the address and from it. */
   TORVYN_SOCKET_UDP_EXCHANGE = 3,
   /**
-   * A UDP socket on the local address, and datagrams from anywhere. To answer
-   * them needs TORVYN_SOCKET_UDP_EXCHANGE too.
+   * A UDP socket on the local address, and datagrams from anywhere, also on
+   * other sockets of the component. To answer them needs
+   * TORVYN_SOCKET_UDP_EXCHANGE too.
    */
   TORVYN_SOCKET_UDP_LISTEN = 4,
 } torvyn_socket_use_t;
@@ -1811,7 +1818,8 @@ torvyn_status_t torvyn_imports_wasi_stdin(torvyn_imports_t *imports,
 
 /**
  * Sends an output stream to the program. Without this grant it goes to the log,
- * line by line.
+ * line by line: standard output at TORVYN_LOG_INFO, standard error at
+ * TORVYN_LOG_WARN, a line of more than 8 KiB in pieces.
  *
  * @param imports    Changed for what is linked with it from now on.
  * @param stream     Which one.
@@ -1839,7 +1847,11 @@ torvyn_status_t torvyn_imports_wasi_output(torvyn_imports_t *imports,
                                            torvyn_error_t **err);
 
 /**
- * Sends an output stream to the process's own.
+ * Sends an output stream to the process's own. What the component writes goes
+ * to the descriptor, 1 or 2, past any buffer of the C library. Where nobody
+ * reads it, the component waits, until its deadline at most; where nobody can,
+ * as in a pipe whose reader has gone, its write fails. (A reader that goes in
+ * that very moment raises SIGPIPE, as in any write of the program's.)
  *
  * @param imports  Changed for what is linked with it from now on.
  * @param stream   Which one.
@@ -1862,7 +1874,8 @@ torvyn_status_t torvyn_imports_wasi_inherit_output(torvyn_imports_t *imports,
 /**
  * Grants a directory and all that is in it. The component sees it under a name
  * of its own and gets no further: neither by `..`, nor by absolute paths, nor
- * by symbolic links that lead elsewhere.
+ * by symbolic links that lead elsewhere. Named pipes and sockets in it are not
+ * opened, since that would wait beyond any deadline.
  *
  * @param imports     Changed for what is linked with it from now on.
  * @param host_path   A directory, NUL-terminated, in the system's encoding;
@@ -2005,8 +2018,14 @@ typedef struct torvyn_scope torvyn_scope_t;
  * torvyn_scope_fail() said.
  *
  * It runs on the thread that calls the instance, within that call, perhaps on
- * several threads at once. It must not call the instance. It is not
- * interrupted at a deadline.
+ * several threads at once. It must not call the instance; it may call others,
+ * each of which needs stack of its own. It is not interrupted at a deadline.
+ *
+ * A resource in `args` that is an `own` is the program's again, whether or not
+ * the function succeeds. One in the result is the component's, but where the
+ * result does not fit its type it stays the program's, and where the component
+ * would exceed `max_handles` by it, the call ends with TORVYN_ERROR_MEMORY and
+ * the destructor is called.
  */
 typedef bool (*torvyn_function_t)(void *user,
                                   torvyn_scope_t *scope,
@@ -2015,9 +2034,11 @@ typedef bool (*torvyn_function_t)(void *user,
                                   torvyn_value_t *result);
 
 /**
- * Ends a resource of the program's that components have let go of. It runs
- * within a call of the instance that held it; those that an instance still
- * holds when it is freed or reset are not ended.
+ * Ends a resource of the program's that components have let go of, once for
+ * each time that it was given to one as its own. It runs within a call of the
+ * instance that held it; for those that an instance still holds when it is
+ * reset or freed, also after a trap, it runs within that. It must not call the
+ * instance.
  */
 typedef void (*torvyn_destructor_t)(void *user,
                                     uint32_t resource);
@@ -2035,9 +2056,10 @@ typedef void (*torvyn_destructor_t)(void *user,
  * @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
  *                   with records, variants, enums and flags written out where
  *                   they are used, as in "func(at: record { x: u32, y: u32 })";
- *                   any other name stands for a resource. The type is checked
- *                   when linking; parameters' names are not part of it.
- *                   Borrowed for the call.
+ *                   any other name stands for a resource of that name in the
+ *                   interface, or of one that it uses. The type is checked when
+ *                   linking; parameters' names are not part of it. Borrowed for
+ *                   the call.
  * @param function   What is called.
  * @param user       Given to `function` and `finalizer`; any thread may use it.
  * @param finalizer  Called once with `user` when `function` cannot be called
@@ -2047,8 +2069,9 @@ typedef void (*torvyn_destructor_t)(void *user,
  *
  * @retval TORVYN_OK              It is defined, in place of one of the same
  *                                name.
- * @retval TORVYN_ERROR_ARGUMENT  `signature` is no function type, or the
- *                                library itself provides `interface`.
+ * @retval TORVYN_ERROR_ARGUMENT  `signature` is no function type, `interface`
+ *                                or `name` is none of WIT's, or the library
+ *                                itself provides `interface`.
  * @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC     A defect of the library.
  *
@@ -2084,7 +2107,8 @@ torvyn_status_t torvyn_imports_define(torvyn_imports_t *imports,
  *
  * @retval TORVYN_OK              It is defined, in place of one of the same
  *                                name.
- * @retval TORVYN_ERROR_ARGUMENT  The library itself provides `interface`.
+ * @retval TORVYN_ERROR_ARGUMENT  `interface` or `name` is none of WIT's, or the
+ *                                library itself provides `interface`.
  * @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC     A defect of the library.
  *
@@ -2744,8 +2768,8 @@ typedef struct torvyn_instance_options {
  *                                     larger than a slot, or `instance_new` of
  *                                     a native one refused.
  * @retval TORVYN_ERROR_WASI           A granted directory does not open.
- * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
- *                            function was stopped.
+ * @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
+ *                            component's start function was stopped.
  * @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
  *                                     error names, or `struct_size` is not set.
  * @retval TORVYN_ERROR_NULL           `linked` or `out` is NULL.
@@ -2781,6 +2805,8 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
  *                            component's start function was stopped; POISONED,
  *                            and may be reset again.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed in it; POISONED,
+ *                                     and may be reset again.
  * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
@@ -3126,6 +3152,7 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
  *         _DEADLINE_EXCEEDED, _FATAL  The component refused; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3189,6 +3216,7 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  *                                     stays READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3225,6 +3253,7 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  *                                give none here; the instance stays READY.
  * @retval TORVYN_ERROR_FATAL     The same; FAILED.
  * @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                A budget or a cancel ended the call; POISONED,
  *                                but as it was where a cancel came before it
@@ -3264,6 +3293,7 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  *                                     element; the instance stays READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3316,6 +3346,7 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  *                                     READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3361,6 +3392,7 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  *                                     element; the instance stays READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3409,6 +3441,7 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  *                                     READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3450,6 +3483,7 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  *                                     stays READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3487,6 +3521,7 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  *                                     instance stays READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3528,6 +3563,7 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  *                                     stays READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3571,6 +3607,7 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  *                                     element; the instance stays READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3609,6 +3646,7 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  *                                     stays READY.
  * @retval TORVYN_ERROR_FATAL          The same; FAILED.
  * @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+ * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
@@ -3640,12 +3678,16 @@ typedef struct torvyn_values torvyn_values_t;
  * engine's `path` is TORVYN_PATH_DIRECT; on the direct path this is refused.
  *
  * @param instance   NEW or READY, and used by no other call meanwhile.
- * @param interface  The exported interface as torvyn_component_export() names
- *                   it; empty for a function that the component exports by
- *                   itself. Borrowed for the call.
+ * @param interface  The exported interface, with the version that
+ *                   torvyn_component_export() says or a compatible one; empty
+ *                   for a function that the component exports by itself.
+ *                   Borrowed for the call.
  * @param function   The function's name; borrowed for the call.
  * @param args       Its arguments; borrowed for the call; NULL where `count` is
- *                   0.
+ *                   0. A resource that is an `own` is the component's once the
+ *                   component runs, whatever the call gives then (see
+ *                   torvyn_destructor_t), and the caller's where nothing ran; a
+ *                   `borrow` is lent for the call.
  * @param count      Number of arguments.
  * @param out        Where the result goes, owned by the caller
  *                   (torvyn_values_free()); NULL on failure.
@@ -3664,7 +3706,8 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
- *                                     cancel came before it began.
+ *                                     cancel came before it began, or the
+ *                                     arguments would exceed `max_handles`.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.

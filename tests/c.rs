@@ -255,6 +255,7 @@ programs! {
     paths: Asan Valgrind;
     process: Asan;
     forks: Asan;
+    output: Asan;
     unload: Asan;
 }
 

@@ -382,6 +382,8 @@ pub struct Host {
     pub id: super::ComponentId,
     /// The resource types that the program defined, each with its number.
     pub resources: Vec<(wasmtime::component::ResourceType, u32)>,
+    /// Which of the program's resources the component holds.
+    pub given: crate::engine::given::Given,
     /// What was granted when linking.
     pub grants: Arc<Grants>,
     /// What the instance has of WASI.

@@ -46,6 +46,46 @@ pub fn matches(interface: &str, base: &str) -> bool {
         }
 }
 
+/// Whether a word of WIT is well-formed: words of letters and digits between dashes, each in one
+/// case and with a letter first.
+pub fn is_kebab(name: &str) -> bool {
+    let word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.bytes().all(|b| b.is_ascii_alphanumeric())
+            && !(word.bytes().any(|b| b.is_ascii_uppercase()) && word.bytes().any(|b| b.is_ascii_lowercase()))
+    };
+    name.split('-').all(word)
+}
+
+/// Whether it names an interface: `ns:pkg/iface`, or with a version.
+pub fn is_interface(name: &str) -> bool {
+    let (base, version) = split(name);
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let versioned = |version: &str| {
+        let end = version.find(['-', '+']).unwrap_or(version.len());
+        let tail = &version[end..];
+        version[..end].split('.').count() == 3
+            && version[..end].split('.').all(number)
+            && tail.len() != 1
+            && tail.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+.".contains(&b))
+    };
+    let parts = base.split_once('/').map(|(package, interface)| (package.split_once(':'), interface));
+    matches!(parts, Some((Some((space, package)), interface)) if [space, package, interface].into_iter().all(is_kebab))
+        && version.is_none_or(versioned)
+}
+
+/// Whether it names a function: a plain name, or that of a resource's method or constructor.
+pub fn is_function(name: &str) -> bool {
+    let Some((kind, rest)) = name.strip_prefix('[').and_then(|name| name.split_once(']')) else {
+        return is_kebab(name);
+    };
+    match kind {
+        "constructor" => is_kebab(rest),
+        "method" | "static" => rest.split_once('.').is_some_and(|(of, name)| is_kebab(of) && is_kebab(name)),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +120,21 @@ mod tests {
         assert_eq!(track("0.1.9"), Some("0.1"));
         assert_eq!(track("0.0.3"), Some("0.0.3"));
         assert_eq!(track("0.1.0-rc.1"), None);
+    }
+
+    #[test]
+    fn well_formed_names() {
+        for good in ["a:b/c", "a-b:c-d/e-f@1.0.0", "a:b/c@0.2.0-rc-2023-11-10", "a:b/c@1.2.3+build.5"] {
+            assert!(is_interface(good), "{good}");
+        }
+        for bad in ["", "bad", " a:b/c", "a:b/c@1", "a:b/c@1.0.", "a:b/", "a/b", "a:b/c/d", "a:b/c@1.0.0-", "a:b/c@"] {
+            assert!(!is_interface(bad), "{bad}");
+        }
+        for good in ["f", "get-URL", "[method]file.size", "[static]file.open", "[constructor]file"] {
+            assert!(is_function(good), "{good}");
+        }
+        for bad in ["", "a b", "-a", "a-", "a--b", "1a", "aB", "[method]file", "[other]f", "[method]f.", "f;"] {
+            assert!(!is_function(bad), "{bad}");
+        }
     }
 }

@@ -175,6 +175,11 @@ mod translate {
         Ok(Translated { modules: modules.iter().map(|(_, m)| range(m)).collect(), analysis })
     }
 
+    /// What keeps a component from the direct path: an item of an interface, or a function by itself.
+    fn imports(interface: &str, item: &str) -> String {
+        if item.is_empty() { format!("imports {interface}") } else { format!("imports {interface}#{item}") }
+    }
+
     fn initial_memory(module: &Module) -> u64 {
         let own = module.memories.iter().skip(module.num_imported_memories).map(|(_, memory)| memory);
         own.map(|memory| memory.minimum_byte_size().unwrap_or(u64::MAX)).fold(0, u64::saturating_add)
@@ -389,7 +394,7 @@ mod translate {
                             Arg::Import(import, realloc)
                         } else {
                             let wasi = Wasi::find(interface, item, &self.core_type(options)?);
-                            Arg::Wasi(wasi.ok_or_else(|| format!("imports {interface}#{item}"))?, realloc)
+                            Arg::Wasi(wasi.ok_or_else(|| imports(interface, item))?, realloc)
                         }
                     }
                     Trampoline::ResourceDrop { ty, instance } if instance.as_u32() == 0 => match self.resource(*ty) {
@@ -397,7 +402,7 @@ mod translate {
                         None => {
                             let (interface, item) = self.resource_name(*ty).ok_or("drops a resource of its own")?;
                             let wasi = WasiResource::find(interface, item);
-                            Arg::DropWasi(wasi.ok_or_else(|| format!("imports {interface}#{item}"))?)
+                            Arg::DropWasi(wasi.ok_or_else(|| imports(interface, item))?)
                         }
                     },
                     other => return Err(format!("needs `{}`", other.symbol_name())),

@@ -285,9 +285,18 @@ mod with_compiler {
     /// Compiles for the path that the engine's configuration and the component's shape give.
     pub(in crate::engine) fn compile(engine: &Engine, bytes: &[u8]) -> Result<CompiledComponent> {
         let wasm = binary(bytes)?;
-        let features = WasmFeatures::default() | WasmFeatures::COMPONENT_MODEL;
-        let translated = plan::analyse(&wasm, features)
-            .map_err(|e| Error::new(ErrorKind::Malformed, format!("the component is not valid: {e}")))?;
+        // As `EngineConfig::build` has it for Wasmtime.
+        let features = WasmFeatures::default()
+            | WasmFeatures::COMPONENT_MODEL
+            | WasmFeatures::CM_MAP
+            | WasmFeatures::CM_FIXED_LENGTH_LISTS;
+        let translated = plan::analyse(&wasm, features).map_err(|e| match switched_off(&wasm, features) {
+            None => Error::new(ErrorKind::Malformed, format!("the component is not valid: {e}")),
+            Some(feature) => {
+                let message = format!("the component needs the WebAssembly feature {feature}, which is off: {e}");
+                Error::new(ErrorKind::Unsupported, message)
+            }
+        })?;
         let mut analysis = translated.analysis;
         if let Some(mismatch) = &analysis.mismatch {
             return Err(Error::new(ErrorKind::TypeMismatch, format!("the component exports {mismatch}")));
@@ -313,6 +322,15 @@ mod with_compiler {
         let source = direct.is_some().then_some(source);
         let parts = Parts { analysis, digest, source, direct, general, mapping: None };
         Ok(CompiledComponent::from_parts(engine, parts))
+    }
+
+    /// The feature that an invalid component is valid with, where there is one.
+    fn switched_off(wasm: &[u8], features: WasmFeatures) -> Option<String> {
+        let valid = |with| wasmparser::Validator::new_with_features(with).validate_all(wasm).is_ok();
+        let off = || (WasmFeatures::all() - features).iter_names();
+        let one = off().find(|(_, feature)| valid(features | *feature));
+        let name = one.map(|(name, _)| name.to_ascii_lowercase().replace('_', "-"));
+        name.or_else(|| valid(WasmFeatures::all()).then(|| "set of several".into()))
     }
 
     fn no_role(exports: &[String]) -> String {

@@ -155,6 +155,8 @@ impl EngineConfig {
             .wasm_relaxed_simd(self.relaxed_simd)
             .wasm_multi_memory(self.multi_memory)
             .wasm_component_model(true)
+            .wasm_component_model_map(true)
+            .wasm_component_model_fixed_length_lists(true)
             .signals_based_traps(!self.explicit_traps)
             .native_unwind_info(self.unwind_info)
             .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
@@ -193,7 +195,7 @@ impl EngineConfig {
     /// the same text run each other's artifacts.
     pub fn fingerprint(&self) -> String {
         format!(
-            "fuel={} simd={} relaxed={} multi={} opt={:?} traps={} unwind={} reservation={:?} pool={}",
+            "map fixed fuel={} simd={} relaxed={} multi={} opt={:?} traps={} unwind={} reservation={:?} pool={}",
             self.fuel,
             self.simd,
             self.relaxed_simd,

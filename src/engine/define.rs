@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use wasmtime::component::types::ComponentItem;
+use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, Linker, ResourceType};
 
-use super::signature::Signature;
-use super::surface::Surface;
+use super::given::Key;
+use super::signature::{self, Signature};
 use super::value::Value;
 use crate::contract::host::Host;
 use crate::contract::{ComponentId, names};
-use crate::direct::plan::{Analysis, ImportItem};
+use crate::direct::plan::ImportItem;
 use crate::error::{Error, ErrorKind, Result};
 use crate::general::{bytes, dynamic};
 
@@ -73,7 +73,38 @@ fn same(interface: &str, import: &str) -> bool {
         }
 }
 
-fn ours(interface: &str) -> Result<()> {
+/// The component's own resource types that it imports: each under every name that it has, and which
+/// of the program's it is.
+#[derive(Default)]
+struct Bound {
+    names: Vec<(String, String, ResourceType)>,
+    types: Vec<(ResourceType, usize)>,
+}
+
+impl Bound {
+    /// Which of the program's a type of the component's is.
+    fn index(&self, ty: ResourceType) -> Option<usize> {
+        self.types.iter().find(|(known, _)| *known == ty).map(|(_, index)| *index)
+    }
+
+    /// What `interface` calls a type; what another one does, where it has no name there.
+    fn name(&self, interface: &str, ty: ResourceType) -> &str {
+        let of = |own: bool| {
+            let mut names = self.names.iter();
+            names.find(|(at, _, known)| *known == ty && (!own || *at == interface)).map(|(_, name, _)| name.as_str())
+        };
+        of(true).or_else(|| of(false)).unwrap_or("resource")
+    }
+}
+
+fn check_interface(interface: &str) -> Result<()> {
+    if !interface.is_empty() && !names::is_interface(interface) {
+        let message = format!(
+            "`interface`: `{}` is no name of an interface, as `acme:db/lookup@1.0.0` is",
+            interface.escape_default()
+        );
+        return Err(Error::new(ErrorKind::Argument, message));
+    }
     if interface.starts_with("wasi:") || interface.starts_with("torvyn:") {
         let message = format!("`interface`: the library itself provides `{interface}` and its kin");
         return Err(Error::new(ErrorKind::Argument, message));
@@ -89,7 +120,11 @@ impl Definitions {
 
     /// Defines a function, in place of one of the same name.
     pub fn define(&mut self, interface: &str, name: &str, signature: &str, run: Function) -> Result<()> {
-        ours(interface)?;
+        check_interface(interface)?;
+        if !names::is_function(name) {
+            let message = format!("`name`: `{}` is no name of a function", name.escape_default());
+            return Err(Error::new(ErrorKind::Argument, message));
+        }
         let parsed = Signature::parse(signature).map_err(|e| {
             let message = format!("`signature`: `{}` is no WIT function type: {e}", signature.escape_default());
             Error::new(ErrorKind::Argument, message)
@@ -102,7 +137,11 @@ impl Definitions {
 
     /// Defines a resource type, in place of one of the same name.
     pub fn resource(&mut self, interface: &str, name: &str, drop: Option<Destructor>) -> Result<()> {
-        ours(interface)?;
+        check_interface(interface)?;
+        if !names::is_kebab(name) {
+            let message = format!("`name`: `{}` is no name of a resource", name.escape_default());
+            return Err(Error::new(ErrorKind::Argument, message));
+        }
         self.resources.retain(|known| known.interface != interface || known.name != name);
         self.resources.push(Resource { interface: interface.to_owned(), name: name.to_owned(), drop });
         Ok(())
@@ -112,10 +151,16 @@ impl Definitions {
         self.functions.iter().find(|d| same(&d.interface, import) && d.name == name)
     }
 
-    /// The index of a resource type: the interface's own, or one that it uses from elsewhere.
+    /// The index of an interface's own resource type.
     fn resource_type(&self, import: &str, name: &str) -> Option<usize> {
-        let own = self.resources.iter().position(|d| same(&d.interface, import) && d.name == name);
-        own.or_else(|| self.resources.iter().position(|d| d.name == name))
+        self.resources.iter().position(|d| same(&d.interface, import) && d.name == name)
+    }
+
+    /// Ends a resource of the program's.
+    pub fn end(&self, (kind, rep): Key) {
+        if let Some(Resource { drop: Some(drop), .. }) = self.resources.get(kind as usize) {
+            drop(rep);
+        }
     }
 
     /// Whether anything of an import's interface is defined here.
@@ -127,35 +172,62 @@ impl Definitions {
     /// Whether one of its interfaces has this name (for `has-capability`).
     pub fn has(&self, name: &str) -> bool {
         match name.split_once('#') {
-            Some((interface, name)) => self.function(interface, name).is_some(),
-            None => self.knows(name),
+            Some((interface, name)) => !interface.is_empty() && self.function(interface, name).is_some(),
+            None => !name.is_empty() && self.knows(name),
         }
     }
 
-    /// The first item of an import that is not defined.
-    pub fn missing<'i>(&self, import: &'i ImportItem) -> Option<&'i str> {
+    /// The first function of an import that is not defined. For its resources see [`Definitions::link`].
+    pub fn missing<'i>(&self, import: &'i ImportItem, is_resource: impl Fn(&str) -> bool) -> Option<&'i str> {
         let defined = |item: &str| match item {
             "" => self.function("", &import.name).is_some(),
-            item => self.function(&import.name, item).is_some() || self.resource_type(&import.name, item).is_some(),
+            item => is_resource(item) || self.function(&import.name, item).is_some(),
         };
         import.items.iter().map(String::as_str).find(|item| !defined(item))
     }
 
+    /// Says which of the program's resource types each one is that `ty` imports.
+    fn bind(&self, ty: &types::Component, engine: &wasmtime::Engine) -> Result<Bound> {
+        let mut bound = Bound::default();
+        for (name, item) in ty.imports(engine) {
+            let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
+            for (item, ty) in instance.exports(engine) {
+                let ComponentItem::Resource(ty) = ty.ty else { continue };
+                if !self.knows(name) {
+                    continue;
+                }
+                // What an interface uses of another is the other's, which comes first.
+                if bound.index(ty).is_none() {
+                    let Some(index) = self.resource_type(name, item) else {
+                        let message = format!(
+                            "nothing provides the component's import {name}#{item}, a resource (others of its \
+                             interface are defined)"
+                        );
+                        return Err(Error::new(ErrorKind::UnresolvedImport, message));
+                    };
+                    bound.types.push((ty, index));
+                }
+                bound.names.push((name.to_owned(), item.to_owned(), ty));
+            }
+        }
+        Ok(bound)
+    }
+
     /// Checks the types of what `component` imports and adds it to `linker`. Fails with
-    /// `TypeMismatch`.
-    pub fn link(&self, linker: &mut Linker<Host>, component: &Component, analysis: &Analysis) -> Result<()> {
+    /// `TypeMismatch`, and `UnresolvedImport` for a resource.
+    pub fn link(&self, linker: &mut Linker<Host>, component: &Component) -> Result<()> {
         let engine = linker.engine().clone();
         let failed = |e: wasmtime::Error| Error::new(ErrorKind::Internal, format!("a definition was refused: {e:#}"));
         let ty = component.component_type();
-        for (at, (name, item)) in ty.imports(&engine).enumerate() {
+        let bound = self.bind(&ty, &engine)?;
+        for (name, item) in ty.imports(&engine) {
             if !self.knows(name) {
                 continue;
             }
-            let text = analysis.surface.imports.get(at).map_or("", String::as_str);
             match item.ty {
                 ComponentItem::ComponentFunc(func) => {
                     let Some(defined) = self.function("", name) else { continue };
-                    defined.check(&func, text)?;
+                    defined.check(&func, name, &bound)?;
                     defined.add(&mut linker.root()).map_err(failed)?;
                 }
                 ComponentItem::ComponentInstance(instance) => {
@@ -164,20 +236,20 @@ impl Definitions {
                         match ty.ty {
                             ComponentItem::ComponentFunc(func) => {
                                 let Some(defined) = self.function(name, item) else { continue };
-                                defined.check(&func, Surface::function(text, item).unwrap_or(text))?;
+                                defined.check(&func, name, &bound)?;
                                 defined.add(&mut place).map_err(failed)?;
                             }
-                            ComponentItem::Resource(_) => {
-                                let Some(index) = self.resource_type(name, item) else { continue };
-                                let drop = self.resources[index].drop.clone();
-                                let ty = ResourceType::host_dynamic(index as u32);
-                                let end = move |_: wasmtime::StoreContextMut<'_, Host>, rep| {
+                            ComponentItem::Resource(ty) => {
+                                let Some(index) = bound.index(ty) else { continue };
+                                let (drop, kind) = (self.resources[index].drop.clone(), index as u32);
+                                let end = move |mut cx: wasmtime::StoreContextMut<'_, Host>, rep| {
+                                    cx.data_mut().given.back((kind, rep));
                                     if let Some(drop) = &drop {
                                         drop(rep);
                                     }
                                     Ok(())
                                 };
-                                place.resource(item, ty, end).map_err(failed)?;
+                                place.resource(item, ResourceType::host_dynamic(kind), end).map_err(failed)?;
                             }
                             _ => {}
                         }
@@ -200,11 +272,17 @@ impl Defined {
         if self.interface.is_empty() { self.name.clone() } else { format!("{}#{}", self.interface, self.name) }
     }
 
-    fn check(&self, func: &wasmtime::component::types::ComponentFunc, text: &str) -> Result<()> {
-        if self.signature.fits(func) {
+    fn check(&self, func: &types::ComponentFunc, import: &str, bound: &Bound) -> Result<()> {
+        let named = |ty| bound.name(import, ty);
+        if self.signature.fits(func, &named) {
             return Ok(());
         }
-        let message = format!("{}: the component imports `{text}`, the host defines `{}`", self.full_name(), self.text);
+        let message = format!(
+            "{}: the component imports `{}`, the host defines `{}`",
+            self.full_name(),
+            signature::text(func, &named),
+            self.text
+        );
         Err(Error::new(ErrorKind::TypeMismatch, message))
     }
 
@@ -227,8 +305,16 @@ impl Defined {
             match (result, ty.results().next(), results) {
                 (None, None, []) => {}
                 (Some(value), Some(ty), [place]) => {
-                    let val = dynamic::to_val(value, &ty, &mut cx, 0);
-                    *place = val.map_err(|e| failed(format!("its result does not fit its type: {e}")))?;
+                    let mut lowering = dynamic::Lowering::new(&mut cx);
+                    *place = lowering.val(value, &ty).map_err(|e| {
+                        // Those stay the program's.
+                        lowering.undo();
+                        failed(format!("its result does not fit its type: {e}"))
+                    })?;
+                    lowering.give().map_err(|(breach, refused)| {
+                        refused.into_iter().for_each(|key| cx.data().given.end(key));
+                        breach
+                    })?;
                 }
                 (Some(value), None, _) => Err(failed(format!("it has no result and gave a {}", value.kind())))?,
                 _ => Err(failed("it has a result and gave none".into()))?,

@@ -103,6 +103,28 @@ fn refused(_: &wasmtime::Error) -> bool {
     false
 }
 
+/// WASI's table of the instance is full.
+#[cfg(feature = "wasi")]
+fn table_full(error: &wasmtime::Error) -> bool {
+    use wasmtime::component::ResourceTableError;
+    matches!(error.downcast_ref(), Some(ResourceTableError::Full))
+}
+
+#[cfg(not(feature = "wasi"))]
+fn table_full(_: &wasmtime::Error) -> bool {
+    false
+}
+
+/// Whether [`stopped`] knows the error apart from the words of it.
+pub fn is_known(error: &wasmtime::Error) -> bool {
+    error.is::<Stop>()
+        || error.is::<LimitReached>()
+        || error.is::<Trap>()
+        || error.is::<Breach>()
+        || error.is::<Failed>()
+        || table_full(error)
+}
+
 /// The error value for what stopped a guest.
 #[cold]
 pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
@@ -125,6 +147,10 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }
+    } else if table_full(error) {
+        let message = "the component holds too many files, sockets and streams of WASI (raise `max_handles`, of which \
+            1024 at most are for those)";
+        (ErrorKind::Memory, None, message.into())
     } else if error.is::<Failed>() {
         (ErrorKind::HostFunction, None, cause)
     } else if let Some(status) = exit(error) {

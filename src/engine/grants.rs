@@ -82,8 +82,15 @@ impl SocketRule {
         };
         let address: IpAddr = address.parse().ok()?;
         let all = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(all);
-        (bits <= all).then_some(Some((address, bits)))
+        let bits: u8 = bits.unwrap_or(all);
+        if bits > all {
+            return None;
+        }
+        // IPv4 addresses written as IPv6; a wider network than that is of IPv6 addresses.
+        Some(Some(match address.to_canonical() {
+            v4 @ IpAddr::V4(_) if address.is_ipv6() && bits >= 96 => (v4, bits - 96),
+            _ => (address, bits),
+        }))
     }
 
     /// Whether the rule allows `usage` of `address` and `port`.
@@ -94,7 +101,7 @@ impl SocketRule {
             _ => false,
         };
         self.allows == usage
-            && self.network.is_none_or(|(network, bits)| within(network.to_canonical(), bits))
+            && self.network.is_none_or(|(network, bits)| within(network, bits))
             && self.ports.is_none_or(|(first, last)| (first..=last).contains(&port))
     }
 }
@@ -231,6 +238,14 @@ mod tests {
         assert!(ask(&v6, "fdff::1", 1) && !ask(&v6, "fe80::1", 1) && !ask(&v6, "10.1.0.1", 1));
         assert!(ask(&rule("0.0.0.0/0", None), "8.8.8.8", 53) && !ask(&rule("0.0.0.0/0", None), "::1", 53));
         assert!(ask(&rule("*", None), "8.8.8.8", 53) && ask(&rule("*", None), "::1", 53));
+        let mapped = rule("::ffff:10.0.0.0/104", None);
+        assert!(ask(&mapped, "10.1.2.3", 1) && ask(&mapped, "::ffff:10.1.2.3", 1) && !ask(&mapped, "11.0.0.0", 1));
+        let one = rule("::ffff:10.0.0.1", None);
+        assert!(ask(&one, "10.0.0.1", 1) && !ask(&one, "10.0.0.2", 1));
+        let all = rule("::ffff:0.0.0.0/96", None);
+        assert!(ask(&all, "8.8.8.8", 53) && !ask(&all, "::1", 53));
+        let wider = rule("::ffff:0.0.0.0/80", None);
+        assert!(ask(&wider, "::1", 53) && !ask(&wider, "fd00::1", 53) && !ask(&wider, "8.8.8.8", 53));
         for wrong in ["", "localhost", "1.2.3", "1.2.3.4/33", "::1/129", "1.2.3.4/x", "1.2.3.4:80"] {
             assert!(SocketRule::network(wrong).is_none(), "{wrong}");
         }
@@ -251,6 +266,8 @@ mod tests {
         assert!(grants.has("filesystem") && grants.has("filesystem:/data") && !grants.has("filesystem-write:/data"));
         let again = grants.preopen(std::env::temp_dir(), "/data", true).unwrap_err();
         assert!(again.message.contains("/data"), "{again}");
+        grants.defined.define("", "rootf", "func()", Arc::new(|_, _| Ok(None))).unwrap();
+        assert!(grants.has("rootf") && !grants.has("") && !grants.has("#rootf"));
         assert!(grants.preopen("/nowhere/at/all".into(), "/x", true).unwrap_err().message.contains("No such file"));
         assert!(grants.preopen("/dev/null".into(), "/x", true).unwrap_err().message.contains("no directory"));
     }

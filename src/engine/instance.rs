@@ -9,6 +9,7 @@ use super::Engine;
 use super::config::{EngineConfig, default_memory_limit};
 use super::control::{Control, State};
 use super::fault::{self, Stop};
+use super::given::Given;
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
 use super::log::Level;
@@ -276,6 +277,7 @@ impl ComponentInstance {
             canon: Default::default(),
             id: self.id,
             resources: self.linked.resource_types(),
+            given: Given::new(o.max_handles, self.linked.grants().clone()),
             grants: self.linked.grants().clone(),
             #[cfg(feature = "wasi")]
             wasi: self.linked.wasi_state(self.id, o.max_handles)?,
@@ -330,8 +332,8 @@ fn store(engine: &Engine, host: Host, fuel: u64) -> Store<Host> {
 }
 
 fn instantiation_failed(e: &wasmtime::Error) -> Box<Error> {
-    let known = e.is::<Stop>() || e.is::<super::limits::LimitReached>() || e.is::<wasmtime::Trap>();
-    if known || e.is::<crate::contract::host::Breach>() {
+    // A backtrace is there where the component ran.
+    if e.is::<wasmtime::WasmBacktrace>() || fault::is_known(e) {
         let mut error = fault::stopped(e);
         error.message = format!("while it was instantiated: {}", error.message);
         return error;

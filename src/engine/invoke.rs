@@ -190,9 +190,10 @@ impl ComponentInstance {
         Ok(())
     }
 
-    /// Keeps the books of a call that ran, and makes an error value of what it failed with.
+    /// Keeps the books of a call that ran, and makes an error value of what it failed with. `function`
+    /// is none for one outside of the contract.
     #[inline(always)]
-    pub(super) fn settle<T>(&mut self, function: Function, outcome: Outcome<T>) -> Result<T> {
+    pub(super) fn settle<T>(&mut self, function: impl Into<Option<Function>>, outcome: Outcome<T>) -> Result<T> {
         let counters = &self.control.counters;
         if self.options.timing
             && let Some(started) = self.started.take()
@@ -212,18 +213,18 @@ impl ComponentInstance {
         }
         match outcome {
             Ok(value) => Ok(value),
-            Err(fault) => Err(self.failed(function, fault)),
+            Err(fault) => Err(self.failed(function.into(), fault)),
         }
     }
 
     #[cold]
-    fn failed(&self, function: Function, fault: Fault) -> Box<Error> {
+    fn failed(&self, function: Option<Function>, fault: Fault) -> Box<Error> {
         let counters = &self.control.counters;
         match fault {
             Fault::Guest(error) => {
                 counters.guest_errors.add(1);
-                let value = Error::new(ErrorKind::Guest(error.kind), error.text).at(self.id, Some(function));
-                if error.kind == ProcessErrorKind::Fatal || function == Function::Init {
+                let value = Error::new(ErrorKind::Guest(error.kind), error.text).at(self.id, function);
+                if error.kind == ProcessErrorKind::Fatal || function == Some(Function::Init) {
                     self.control.set_state(State::Failed);
                     return value.fatal();
                 }
@@ -241,8 +242,8 @@ impl ComponentInstance {
                     ErrorKind::Internal => {} // a native function's answer that is none
                     _ => counters.traps.add(1),
                 }
-                let error = error.at(self.id, Some(function)).fatal();
-                if function != Function::Teardown {
+                let error = error.at(self.id, function).fatal();
+                if function != Some(Function::Teardown) {
                     self.log_failure(Level::Debug, &error);
                 }
                 error

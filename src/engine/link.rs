@@ -92,7 +92,7 @@ fn is_wasi(import: &ImportItem) -> bool {
 }
 
 /// What is wrong with an import, where something is.
-fn unresolved(import: &ImportItem, grants: &Grants) -> Option<String> {
+fn unresolved(import: &ImportItem, types: &str, grants: &Grants) -> Option<String> {
     if contract(&import.name) {
         let known = |item: &str| {
             ["buffer", "mutable-buffer", "flow-context"].contains(&item)
@@ -105,7 +105,8 @@ fn unresolved(import: &ImportItem, grants: &Grants) -> Option<String> {
         return None;
     }
     if grants.defined.knows(&import.name) {
-        let item = grants.defined.missing(import)?;
+        let is_resource = |item: &str| types.lines().any(|line| line.strip_prefix("resource ") == Some(item));
+        let item = grants.defined.missing(import, is_resource)?;
         return Some(format!("{}#{item} (others of its interface are defined)", import.name));
     }
     let item = import.items.first()?;
@@ -144,7 +145,11 @@ impl LinkedComponent {
             base.starts_with("wasi:") && version.is_some_and(|version| names::compatible(version, "0.2.0"))
         };
         let imports_left = analysis.imports.iter().filter(|import| !(plan.is_ok() && served(import)));
-        let missing: Vec<_> = imports_left.filter_map(|import| unresolved(import, &grants)).collect();
+        let types = |import: &ImportItem| {
+            let at = analysis.imports.iter().position(|known| known.name == import.name);
+            at.and_then(|at| analysis.surface.imports.get(at)).map_or("", String::as_str)
+        };
+        let missing: Vec<_> = imports_left.filter_map(|import| unresolved(import, types(import), &grants)).collect();
         if !missing.is_empty() {
             let message = format!("nothing provides the component's import {}", missing.join("; nor "));
             return Err(Error::new(ErrorKind::UnresolvedImport, message));
@@ -175,7 +180,7 @@ impl LinkedComponent {
                 let code = component.general()?;
                 let mut linker = Self::linker(engine, wasi.then_some(&code))?;
                 if defined {
-                    grants.defined.link(linker.to_mut(), &code, analysis)?;
+                    grants.defined.link(linker.to_mut(), &code)?;
                 }
                 Code::General(Arc::new(general::run::Linked::new(&linker, analysis, &code)?))
             }

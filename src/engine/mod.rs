@@ -8,6 +8,7 @@ pub mod control;
 pub mod define;
 pub mod fault;
 pub mod fork;
+pub mod given;
 pub mod grants;
 pub mod instance;
 pub mod invoke;

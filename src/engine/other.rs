@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::instance::{ComponentInstance, Running};
 use super::value::Value;
 use crate::contract::Function;
+use crate::contract::host::Breach;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Why a call was refused before the guest ran, or what ended it.
@@ -14,6 +15,8 @@ pub enum NoCall {
     Absent(String),
     /// An argument is not of its parameter's type.
     Unfit(String),
+    /// With its arguments the component would hold too many resources.
+    TooMany(Breach),
     /// The guest was stopped.
     Fault(Fault),
 }
@@ -49,7 +52,8 @@ impl ComponentInstance {
             Err(NoCall::Fault(fault)) => Err(fault),
             Err(NoCall::Absent(reason)) => return refuse(self, ErrorKind::NotExported, reason),
             Err(NoCall::Unfit(reason)) => return refuse(self, ErrorKind::TypeMismatch, reason),
+            Err(NoCall::TooMany(breach)) => return refuse(self, ErrorKind::Memory, format!("{breach}; nothing ran")),
         };
-        self.settle(Function::Process, outcome).map_err(anonymous)
+        self.settle(None, outcome).map_err(anonymous)
     }
 }

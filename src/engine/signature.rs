@@ -1,9 +1,12 @@
 //! The type of a function as text: WIT, with records and their kin written out where they are used
 //! (`func(at: record { x: u32, y: u32 }) -> option<string>`).
 
-use wasmtime::component::Type;
-use wasmtime::component::types::ComponentFunc;
+use std::fmt::Write as _;
 
+use wasmtime::component::types::ComponentFunc;
+use wasmtime::component::{ResourceType, Type};
+
+use crate::contract::names;
 use crate::general::bytes::{self, Shape};
 
 /// A type may be this deep.
@@ -23,9 +26,9 @@ enum Wit {
     Variant(Vec<(String, Option<Wit>)>),
     Enum(Vec<String>),
     Flags(Vec<String>),
-    /// A resource, by a name that is for the reader.
-    Own,
-    Borrow,
+    /// A resource, by its name in the interface.
+    Own(String),
+    Borrow(String),
 }
 
 const PLAIN: [&str; 13] =
@@ -83,6 +86,20 @@ impl<'t> Reader<'t> {
         Ok(&rest[..len])
     }
 
+    /// The name of a parameter, field or case, or a resource's.
+    fn own_name(&mut self) -> Read<&'t str> {
+        let name = self.name()?;
+        if names::is_kebab(name) { Ok(name) } else { Err(format!("`{name}` is no name in WIT")) }
+    }
+
+    fn resource(&mut self) -> Read<String> {
+        let name = self.own_name()?;
+        if PLAIN.contains(&name) {
+            return Err(format!("`{name}` is no resource"));
+        }
+        Ok(name.to_owned())
+    }
+
     /// Items up to `close`, with commas between them; one more at the end is fine.
     fn list<T>(&mut self, close: &str, mut item: impl FnMut(&mut Self) -> Read<T>) -> Read<Vec<T>> {
         let mut items = Vec::new();
@@ -102,12 +119,16 @@ impl<'t> Reader<'t> {
         self.expect("func")?;
         self.expect("(")?;
         let params = self.list(")", |r| {
-            r.name()?;
+            let name = r.own_name()?;
             r.expect(":")?;
-            r.ty(0)
+            Ok((name, r.ty(0)?))
         })?;
+        distinct("parameter", params.iter().map(|(name, _)| *name))?;
+        let params: Vec<_> = params.into_iter().map(|(_, ty)| ty).collect();
         let result = if self.eat("->") { Some(self.ty(0)?) } else { None };
-        self.eat(";");
+        if result.as_ref().is_some_and(Wit::lends) {
+            return Err("a result cannot hold a `borrow`".into());
+        }
         if self.rest().is_empty() { Ok(Signature { params, result }) } else { Err(self.wrong("the end")) }
     }
 
@@ -152,41 +173,70 @@ impl<'t> Reader<'t> {
                 Wit::Result(ok, error)
             }
             ("result", false) => Wit::Result(None, None),
-            ("tuple", true) => Wit::Tuple(self.list(">", inner)?),
+            ("tuple", true) => Wit::Tuple(some(name, self.list(">", inner)?)?),
             ("own", true) | ("borrow", true) => {
-                self.name()?;
+                let resource = self.resource()?;
                 self.expect(">")?;
-                if name == "own" { Wit::Own } else { Wit::Borrow }
+                if name == "own" { Wit::Own(resource) } else { Wit::Borrow(resource) }
             }
             (_, true) => return Err(format!("`{name}<` is no type that a host function can have")),
             ("record", false) => {
                 self.expect("{")?;
-                Wit::Record(self.list("}", |r| {
-                    let name = r.name()?.to_owned();
+                let fields = self.list("}", |r| {
+                    let name = r.own_name()?.to_owned();
                     r.expect(":")?;
                     Ok((name, inner(r)?))
-                })?)
+                })?;
+                distinct("field", fields.iter().map(|(name, _)| name.as_str()))?;
+                Wit::Record(some(name, fields)?)
             }
             ("variant", false) => {
                 self.expect("{")?;
-                Wit::Variant(self.list("}", |r| {
-                    let name = r.name()?.to_owned();
+                let cases = self.list("}", |r| {
+                    let name = r.own_name()?.to_owned();
                     if !r.eat("(") {
                         return Ok((name, None));
                     }
                     let payload = inner(r)?;
                     r.expect(")")?;
                     Ok((name, Some(payload)))
-                })?)
+                })?;
+                distinct("case", cases.iter().map(|(name, _)| name.as_str()))?;
+                Wit::Variant(some(name, cases)?)
             }
             ("enum", false) | ("flags", false) => {
                 self.expect("{")?;
-                let names = self.list("}", |r| Ok(r.name()?.to_owned()))?;
+                let names = self.list("}", |r| Ok(r.own_name()?.to_owned()))?;
+                distinct(if name == "enum" { "case" } else { "flag" }, names.iter().map(String::as_str))?;
+                let names = some(name, names)?;
                 if name == "enum" { Wit::Enum(names) } else { Wit::Flags(names) }
             }
+            _ if ["list", "map", "option", "tuple", "own", "borrow", "future", "stream"].contains(&name) => {
+                return Err(self.wrong(&format!("`<` after `{name}`")));
+            }
             // Any other name is a resource's.
-            _ => Wit::Own,
+            _ if names::is_kebab(name) => Wit::Own(name.to_owned()),
+            _ => return Err(format!("`{name}` is no name in WIT")),
         })
+    }
+}
+
+fn distinct<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> Read<()> {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        // As WIT does.
+        if !seen.insert(name.to_ascii_lowercase()) {
+            return Err(format!("there are two of the {what} `{name}`"));
+        }
+    }
+    Ok(())
+}
+
+fn some<T>(what: &str, items: Vec<T>) -> Read<Vec<T>> {
+    if items.is_empty() {
+        Err(format!("{} cannot be empty", if what == "enum" { "an enum".into() } else { format!("a {what}") }))
+    } else {
+        Ok(items)
     }
 }
 
@@ -203,22 +253,25 @@ impl Signature {
         bytes::takes(&params).then_some((params, result))
     }
 
-    /// Whether a component's function is of this type. Names of parameters and of resources are not
-    /// part of it.
-    pub fn fits(&self, func: &ComponentFunc) -> bool {
+    /// Whether a component's function is of this type. Names of parameters are not part of it; `named`
+    /// says those of resources.
+    pub fn fits(&self, func: &ComponentFunc, named: &Named<'_>) -> bool {
         let (params, mut results) = (func.params(), func.results());
         !func.async_()
             && params.len() == self.params.len()
-            && params.zip(&self.params).all(|((_, ty), wit)| wit.is(&ty))
+            && params.zip(&self.params).all(|((_, ty), wit)| wit.is(&ty, named))
             && results.len() <= 1
-            && maybe(self.result.as_ref(), results.next())
+            && maybe(self.result.as_ref(), results.next(), named)
     }
 }
 
-fn maybe(wit: Option<&Wit>, ty: Option<Type>) -> bool {
+/// What a component calls a resource type.
+pub type Named<'a> = dyn Fn(ResourceType) -> &'a str + 'a;
+
+fn maybe(wit: Option<&Wit>, ty: Option<Type>, named: &Named<'_>) -> bool {
     match (wit, ty) {
         (None, None) => true,
-        (Some(wit), Some(ty)) => wit.is(&ty),
+        (Some(wit), Some(ty)) => wit.is(&ty, named),
         _ => false,
     }
 }
@@ -238,39 +291,148 @@ impl Wit {
         }
     }
 
-    fn is(&self, ty: &Type) -> bool {
+    /// Whether a `borrow` is in it.
+    fn lends(&self) -> bool {
+        let maybe = |wit: &Option<Box<Wit>>| wit.as_ref().is_some_and(|wit| wit.lends());
+        match self {
+            Wit::Borrow(_) => true,
+            Wit::Plain(_) | Wit::Own(_) | Wit::Enum(_) | Wit::Flags(_) => false,
+            Wit::List(wit, _) | Wit::Option(wit) => wit.lends(),
+            Wit::Map(key, value) => key.lends() || value.lends(),
+            Wit::Result(ok, error) => maybe(ok) || maybe(error),
+            Wit::Tuple(types) => types.iter().any(Wit::lends),
+            Wit::Record(fields) => fields.iter().any(|(_, wit)| wit.lends()),
+            Wit::Variant(cases) => cases.iter().any(|(_, wit)| wit.as_ref().is_some_and(Wit::lends)),
+        }
+    }
+
+    fn is(&self, ty: &Type, named: &Named<'_>) -> bool {
         match (self, ty) {
             (Wit::Plain(name), ty) => *name == plain(ty),
-            (Wit::List(element, None), Type::List(list)) => element.is(&list.ty()),
+            (Wit::List(element, None), Type::List(list)) => element.is(&list.ty(), named),
             (Wit::List(element, Some(len)), Type::FixedLengthList(list)) => {
-                u64::from(*len) == list.len() as u64 && element.is(&list.ty())
+                u64::from(*len) == list.len() as u64 && element.is(&list.ty(), named)
             }
-            (Wit::Map(key, value), Type::Map(map)) => key.is(&map.key()) && value.is(&map.value()),
-            (Wit::Option(some), Type::Option(option)) => some.is(&option.ty()),
+            (Wit::Map(key, value), Type::Map(map)) => key.is(&map.key(), named) && value.is(&map.value(), named),
+            (Wit::Option(some), Type::Option(option)) => some.is(&option.ty(), named),
             (Wit::Result(ok, error), Type::Result(result)) => {
-                maybe(ok.as_deref(), result.ok()) && maybe(error.as_deref(), result.err())
+                maybe(ok.as_deref(), result.ok(), named) && maybe(error.as_deref(), result.err(), named)
             }
             (Wit::Tuple(types), Type::Tuple(tuple)) => {
-                types.len() == tuple.types().len() && types.iter().zip(tuple.types()).all(|(wit, ty)| wit.is(&ty))
+                types.len() == tuple.types().len()
+                    && types.iter().zip(tuple.types()).all(|(wit, ty)| wit.is(&ty, named))
             }
             (Wit::Record(fields), Type::Record(record)) => {
                 let same = |((name, wit), field): (&(String, Wit), wasmtime::component::types::Field<'_>)| {
-                    name == field.name && wit.is(&field.ty)
+                    name == field.name && wit.is(&field.ty, named)
                 };
                 fields.len() == record.fields().len() && fields.iter().zip(record.fields()).all(same)
             }
             (Wit::Variant(cases), Type::Variant(variant)) => {
                 let same = |((name, wit), case): (&(String, Option<Wit>), wasmtime::component::types::Case<'_>)| {
-                    name == case.name && maybe(wit.as_ref(), case.ty)
+                    name == case.name && maybe(wit.as_ref(), case.ty, named)
                 };
                 cases.len() == variant.cases().len() && cases.iter().zip(variant.cases()).all(same)
             }
             (Wit::Enum(names), Type::Enum(e)) => names.iter().map(String::as_str).eq(e.names()),
             (Wit::Flags(names), Type::Flags(flags)) => names.iter().map(String::as_str).eq(flags.names()),
-            (Wit::Own, Type::Own(_)) | (Wit::Borrow, Type::Borrow(_)) => true,
+            (Wit::Own(name), Type::Own(ty)) | (Wit::Borrow(name), Type::Borrow(ty)) => name == named(*ty),
             _ => false,
         }
     }
+}
+
+/// A type's text ends there: a component may describe types of any size in a few bytes.
+const LONGEST: usize = 8 << 10;
+
+/// The type of a component's function as a signature says it: everything written out but resources.
+pub fn text(func: &ComponentFunc, named: &Named<'_>) -> String {
+    let mut out = String::from(if func.async_() { "async func(" } else { "func(" });
+    let params = func.params().map(|(name, ty)| (format!("{name}: "), Some(ty)));
+    join(&mut out, params, named);
+    out.push(')');
+    if let Some(result) = func.results().next() {
+        out.push_str(" -> ");
+        write_out(&mut out, &result, named);
+    }
+    if out.len() > LONGEST {
+        out.truncate(out.floor_char_boundary(LONGEST));
+        out.push_str("...");
+    }
+    out
+}
+
+/// Parts with commas between them, each a label and a type.
+fn join(out: &mut String, parts: impl Iterator<Item = (String, Option<Type>)>, named: &Named<'_>) {
+    for (i, (label, ty)) in parts.enumerate() {
+        out.push_str(if i == 0 { "" } else { ", " });
+        out.push_str(&label);
+        if let Some(ty) = ty {
+            write_out(out, &ty, named);
+        }
+    }
+}
+
+fn write_out(out: &mut String, ty: &Type, named: &Named<'_>) {
+    if out.len() > LONGEST {
+        return;
+    }
+    let plain = |ty: Type| (String::new(), Some(ty));
+    let word = |name: &str| (name.to_owned(), None);
+    let (open, close) = match ty {
+        Type::List(_) | Type::FixedLengthList(_) => ("list<", ">"),
+        Type::Map(_) => ("map<", ">"),
+        Type::Option(_) => ("option<", ">"),
+        Type::Tuple(_) => ("tuple<", ">"),
+        Type::Result(result) if result.ok().is_none() && result.err().is_none() => ("result", ""),
+        Type::Result(_) => ("result<", ">"),
+        Type::Record(_) => ("record { ", " }"),
+        Type::Variant(_) => ("variant { ", " }"),
+        Type::Enum(_) => ("enum { ", " }"),
+        Type::Flags(_) => ("flags { ", " }"),
+        Type::Borrow(_) => ("borrow<", ">"),
+        Type::Future(_) => ("future<...", ">"),
+        Type::Stream(_) => ("stream<...", ">"),
+        Type::ErrorContext => ("error-context", ""),
+        _ => ("", ""),
+    };
+    out.push_str(open);
+    match ty {
+        Type::List(list) => write_out(out, &list.ty(), named),
+        Type::FixedLengthList(list) => {
+            write_out(out, &list.ty(), named);
+            let _ = write!(out, ", {}", list.len());
+        }
+        Type::Map(map) => join(out, [map.key(), map.value()].into_iter().map(plain), named),
+        Type::Option(option) => write_out(out, &option.ty(), named),
+        Type::Tuple(tuple) => join(out, tuple.types().map(plain), named),
+        Type::Result(result) => match (result.ok(), result.err()) {
+            (None, None) => {}
+            (Some(ok), None) => write_out(out, &ok, named),
+            (ok, Some(error)) => {
+                let ok = ok.map_or_else(|| word("_"), plain);
+                join(out, [ok, plain(error)].into_iter(), named);
+            }
+        },
+        Type::Record(record) => {
+            join(out, record.fields().map(|field| (format!("{}: ", field.name), Some(field.ty))), named);
+        }
+        Type::Variant(variant) => {
+            for (i, case) in variant.cases().enumerate() {
+                let _ = write!(out, "{}{}", if i == 0 { "" } else { ", " }, case.name);
+                if let Some(ty) = case.ty {
+                    out.push('(');
+                    write_out(out, &ty, named);
+                    out.push(')');
+                }
+            }
+        }
+        Type::Enum(names) => join(out, names.names().map(word), named),
+        Type::Flags(names) => join(out, names.names().map(word), named),
+        Type::Own(ty) | Type::Borrow(ty) => out.push_str(named(*ty)),
+        other => out.push_str(self::plain(other)),
+    }
+    out.push_str(close);
 }
 
 /// The name of a type without parts; "" for others.
@@ -302,7 +464,7 @@ mod tests {
         for good in [
             "func()",
             "func(key: string) -> option<string>",
-            " func ( a : u8 , b: list<list<f32>>, ) -> result ;",
+            " func ( a : u8 , b: list<list<f32>>, ) -> result ",
             "func(r: record { x-y: u32, %record: char }) -> variant { a, b(tuple<s8, bool>) }",
             "func(l: list<u8, 4>, m: map<string, u32>) -> result<_, enum { low, high }>",
             "func(self: borrow<conn>, f: flags { a, b }) -> own<conn>",
@@ -311,7 +473,7 @@ mod tests {
             Signature::parse(good).unwrap_or_else(|e| panic!("{good}: {e}"));
         }
         let names = |text| Signature::parse(text).unwrap();
-        assert_eq!(names("func(a: u8) -> conn"), names("func(b: u8) -> own<file>"));
+        assert_eq!(names("func(a: u8) -> conn"), names("func(b: u8) -> own<conn>"));
         assert_ne!(names("func(a: u8)"), names("func(a: s8)"));
         for (wrong, says) in [
             ("", "`func` at byte 0"),
@@ -321,6 +483,22 @@ mod tests {
             ("func(a: future<u8>)", "future"),
             ("func(a: record { x })", "`:`"),
             ("func(a: list<u8)", "`>`"),
+            ("func(a: u32) -> u32;", "the end"),
+            ("func(a: u32, A: u32)", "two of the parameter `A`"),
+            ("func(a: record { x: u32, x: u32 })", "two of the field `x`"),
+            ("func(a: enum { x, x })", "two of the case `x`"),
+            ("func(a: variant { x, x(u8) })", "two of the case `x`"),
+            ("func(a: flags { x, x })", "two of the flag `x`"),
+            ("func(a: record {})", "a record cannot be empty"),
+            ("func(a: variant {})", "a variant cannot be empty"),
+            ("func(a: enum {})", "an enum cannot be empty"),
+            ("func(a: flags {})", "a flags cannot be empty"),
+            ("func(a: tuple<>)", "a tuple cannot be empty"),
+            ("func() -> borrow<t>", "borrow"),
+            ("func() -> option<record { x: list<borrow<t>> }>", "borrow"),
+            ("func(a: own<u32>)", "`u32` is no resource"),
+            ("func(a: list)", "`<` after `list`"),
+            ("func(a-: u8)", "`a-`"),
         ] {
             let error = Signature::parse(wrong).unwrap_err();
             assert!(error.contains(says), "{wrong}: {error}");

@@ -27,9 +27,19 @@ impl Surface {
     pub fn read(wasm: &[u8], features: WasmFeatures, imports: &[&str], exports: &[&str]) -> Self {
         let Some(types) = types(wasm, features) else { return Self::default() };
         let types = &types;
+        // Exports may use the resources of imports.
+        let mut known = HashMap::new();
+        for item in imports.iter().filter_map(|name| types.component_item_for_import(name)) {
+            let ComponentEntityType::Instance(instance) = &item.ty else { continue };
+            for (name, item) in &types[*instance].exports {
+                if let ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(id), .. } = &item.ty {
+                    known.entry(Id::Resource(id.resource())).or_insert(name.as_str());
+                }
+            }
+        }
         let text = |item: Option<&wasmparser::component_types::ComponentItem>| {
             item.map_or_else(String::new, |item| {
-                Writer { types, out: String::new(), names: HashMap::new() }.item(&item.ty)
+                Writer { types, out: String::new(), names: known.clone() }.item(&item.ty)
             })
         };
         Self {
@@ -56,7 +66,7 @@ fn types(wasm: &[u8], features: WasmFeatures) -> Option<Types> {
 }
 
 /// What a type is called where it is used.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Id {
     Resource(wasmparser::component_types::ResourceId),
     Defined(ComponentDefinedTypeId),

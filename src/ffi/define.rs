@@ -39,8 +39,14 @@ impl Handle for ScopeHandle {
 /// torvyn_scope_fail() said.
 ///
 /// It runs on the thread that calls the instance, within that call, perhaps on
-/// several threads at once. It must not call the instance. It is not
-/// interrupted at a deadline.
+/// several threads at once. It must not call the instance; it may call others,
+/// each of which needs stack of its own. It is not interrupted at a deadline.
+///
+/// A resource in `args` that is an `own` is the program's again, whether or not
+/// the function succeeds. One in the result is the component's, but where the
+/// result does not fit its type it stays the program's, and where the component
+/// would exceed `max_handles` by it, the call ends with TORVYN_ERROR_MEMORY and
+/// the destructor is called.
 pub type Function = Option<
     unsafe extern "C" fn(
         user: *mut c_void,
@@ -51,9 +57,11 @@ pub type Function = Option<
     ) -> bool,
 >;
 
-/// Ends a resource of the program's that components have let go of. It runs
-/// within a call of the instance that held it; those that an instance still
-/// holds when it is freed or reset are not ended.
+/// Ends a resource of the program's that components have let go of, once for
+/// each time that it was given to one as its own. It runs within a call of the
+/// instance that held it; for those that an instance still holds when it is
+/// reset or freed, also after a trap, it runs within that. It must not call the
+/// instance.
 pub type Destructor = Option<unsafe extern "C" fn(user: *mut c_void, resource: u32)>;
 
 /// Defines a function of an interface that components import.
@@ -68,9 +76,10 @@ pub type Destructor = Option<unsafe extern "C" fn(user: *mut c_void, resource: u
 /// @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
 ///                   with records, variants, enums and flags written out where
 ///                   they are used, as in "func(at: record { x: u32, y: u32 })";
-///                   any other name stands for a resource. The type is checked
-///                   when linking; parameters' names are not part of it.
-///                   Borrowed for the call.
+///                   any other name stands for a resource of that name in the
+///                   interface, or of one that it uses. The type is checked when
+///                   linking; parameters' names are not part of it. Borrowed for
+///                   the call.
 /// @param function   What is called.
 /// @param user       Given to `function` and `finalizer`; any thread may use it.
 /// @param finalizer  Called once with `user` when `function` cannot be called
@@ -80,8 +89,9 @@ pub type Destructor = Option<unsafe extern "C" fn(user: *mut c_void, resource: u
 ///
 /// @retval TORVYN_OK              It is defined, in place of one of the same
 ///                                name.
-/// @retval TORVYN_ERROR_ARGUMENT  `signature` is no function type, or the
-///                                library itself provides `interface`.
+/// @retval TORVYN_ERROR_ARGUMENT  `signature` is no function type, `interface`
+///                                or `name` is none of WIT's, or the library
+///                                itself provides `interface`.
 /// @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library.
 ///
@@ -149,7 +159,8 @@ pub unsafe extern "C" fn torvyn_imports_define(
 ///
 /// @retval TORVYN_OK              It is defined, in place of one of the same
 ///                                name.
-/// @retval TORVYN_ERROR_ARGUMENT  The library itself provides `interface`.
+/// @retval TORVYN_ERROR_ARGUMENT  `interface` or `name` is none of WIT's, or the
+///                                library itself provides `interface`.
 /// @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library.
 ///

@@ -76,7 +76,10 @@ pub struct EngineConfig {
     /// allocation past it is refused to the component. At least 4 KiB.
     /// Default: 64 MiB.
     pub buffer_limit: u64,
-    /// Handles that an instance's component may hold at once. At least 4.
+    /// Handles that an instance's component may hold at once: of buffers, of the
+    /// program's resources, and of what WASI gives it, each kind for itself; of
+    /// the last, which may take file descriptors, never more than 1024. The call
+    /// that would exceed it ends with TORVYN_ERROR_MEMORY. At least 4.
     /// Default: 65536.
     pub max_handles: u32,
     /// Core instances, memories and tables (each) of which an instance may be made
@@ -124,9 +127,10 @@ pub struct EngineConfig {
     /// TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
     /// the system for each instance.
     pub pool_instances: u32,
-    /// Threads that wait for what components granted WASI do: files, sockets,
-    /// sleeps. They start with the first instance that needs them. From 1 to 64.
-    /// Default: 1.
+    /// Threads that wait for what components granted WASI do: sockets, sleeps.
+    /// They start with the first instance that needs them. From 1 to 64.
+    /// Default: 1. System calls on files, and look-ups of names, run on further
+    /// threads, which come as they are needed, up to 64, and end when they idle.
     pub wasi_threads: u32,
     /// With `log`: lines that matter less than this are left out.
     /// Default: TORVYN_LOG_INFO.
@@ -299,7 +303,8 @@ pub unsafe extern "C" fn torvyn_engine_clone(engine: *const EngineHandle) -> *mu
 ///
 /// Thread: any.
 /// Blocks: where it was the last of the engine and of all that was made from it,
-///         up to one tick, for the library's thread to end.
+///         up to one tick, for the library's thread to end; with WASI up to 50
+///         ms more, for system calls on files that still run.
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_engine_free(engine: *mut EngineHandle) {

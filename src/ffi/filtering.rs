@@ -24,6 +24,7 @@ use crate::engine::traits::ComponentInvoker as _;
 ///                                     instance stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -77,6 +78,7 @@ pub unsafe extern "C" fn torvyn_evaluate(
 ///                                     stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -135,6 +137,7 @@ pub unsafe extern "C" fn torvyn_route(
 ///                                     element; the instance stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -190,6 +193,7 @@ pub unsafe extern "C" fn torvyn_ingest(
 ///                                     stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a

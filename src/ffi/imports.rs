@@ -17,10 +17,11 @@ use crate::engine::link::ImportBindings;
 /// imports WASI links and runs with no arguments, no environment, no directory
 /// and no socket; its standard input is at its end, and what it writes to
 /// standard output and standard error goes to the log line by line. It has the
-/// clocks and the randomness of the machine. What is refused to it is an
-/// ordinary WASI error inside the component, and a line in the log.
-/// `wasi:http` is there to be linked with alone, since some toolchains import
-/// it unasked: a call of it ends with TORVYN_ERROR_TRAP, and a line in the log.
+/// clocks and the randomness of the machine, of which it may ask for 64 MiB at
+/// once. What is refused to it is an ordinary WASI error inside the component,
+/// and a line in the log. `wasi:http` is there to be linked with alone, since
+/// some toolchains import it unasked: a call of it ends with
+/// TORVYN_ERROR_TRAP, and a line in the log.
 /// `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
 /// that waits in WASI ends at its deadline or by a cancel like any other. Where
 /// imports may wait, components and the callbacks that they reach run on a stack

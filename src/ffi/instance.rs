@@ -150,8 +150,8 @@ impl Handle for InstanceHandle {
 ///                                     larger than a slot, or `instance_new` of
 ///                                     a native one refused.
 /// @retval TORVYN_ERROR_WASI           A granted directory does not open.
-/// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _MEMORY The component's start
-///                            function was stopped.
+/// @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
+///                            component's start function was stopped.
 /// @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
 ///                                     error names, or `struct_size` is not set.
 /// @retval TORVYN_ERROR_NULL           `linked` or `out` is NULL.
@@ -197,6 +197,8 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
 ///                            component's start function was stopped; POISONED,
 ///                            and may be reset again.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed in it; POISONED,
+///                                     and may be reset again.
 /// @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///

@@ -32,12 +32,16 @@ impl Handle for ValuesHandle {
 /// engine's `path` is TORVYN_PATH_DIRECT; on the direct path this is refused.
 ///
 /// @param instance   NEW or READY, and used by no other call meanwhile.
-/// @param interface  The exported interface as torvyn_component_export() names
-///                   it; empty for a function that the component exports by
-///                   itself. Borrowed for the call.
+/// @param interface  The exported interface, with the version that
+///                   torvyn_component_export() says or a compatible one; empty
+///                   for a function that the component exports by itself.
+///                   Borrowed for the call.
 /// @param function   The function's name; borrowed for the call.
 /// @param args       Its arguments; borrowed for the call; NULL where `count` is
-///                   0.
+///                   0. A resource that is an `own` is the component's once the
+///                   component runs, whatever the call gives then (see
+///                   torvyn_destructor_t), and the caller's where nothing ran; a
+///                   `borrow` is lent for the call.
 /// @param count      Number of arguments.
 /// @param out        Where the result goes, owned by the caller
 ///                   (torvyn_values_free()); NULL on failure.
@@ -56,7 +60,8 @@ impl Handle for ValuesHandle {
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
-///                                     cancel came before it began.
+///                                     cancel came before it began, or the
+///                                     arguments would exceed `max_handles`.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.

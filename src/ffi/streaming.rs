@@ -25,6 +25,7 @@ use crate::engine::traits::ComponentInvoker as _;
 /// @retval TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
 ///         _DEADLINE_EXCEEDED, _FATAL  The component refused; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -99,6 +100,7 @@ pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mu
 ///                                     stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -149,6 +151,7 @@ pub unsafe extern "C" fn torvyn_pull(
 ///                                give none here; the instance stays READY.
 /// @retval TORVYN_ERROR_FATAL     The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                A budget or a cancel ended the call; POISONED,
 ///                                but as it was where a cancel came before it
@@ -197,6 +200,7 @@ pub unsafe extern "C" fn torvyn_notify_backpressure(
 ///                                     element; the instance stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -266,6 +270,7 @@ pub unsafe extern "C" fn torvyn_process(
 ///                                     READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -341,6 +346,7 @@ pub unsafe extern "C" fn torvyn_process_batch(
 ///                                     element; the instance stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -403,6 +409,7 @@ pub unsafe extern "C" fn torvyn_push(
 ///                                     READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
@@ -469,6 +476,7 @@ pub unsafe extern "C" fn torvyn_push_batch(
 ///                                     stays READY.
 /// @retval TORVYN_ERROR_FATAL          The same; FAILED.
 /// @retval TORVYN_ERROR_TRAP           It trapped; POISONED.
+/// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a

@@ -151,8 +151,8 @@ pub union ValueOf {
     pub resource: u32,
 }
 
-/// A value of any WIT type but the asynchronous ones. What it points to is
-/// borrowed from whoever gave it.
+/// A value of any WIT type but the asynchronous ones, nested at most 128 deep.
+/// What it points to is borrowed from whoever gave it.
 ///
 /// The layout never changes.
 #[derive(Clone, Copy)]

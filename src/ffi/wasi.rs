@@ -35,8 +35,9 @@ pub enum SocketUse {
     TORVYN_SOCKET_TCP_LISTEN = 2,
     /// Datagrams to the address and from it.
     TORVYN_SOCKET_UDP_EXCHANGE = 3,
-    /// A UDP socket on the local address, and datagrams from anywhere. To answer
-    /// them needs TORVYN_SOCKET_UDP_EXCHANGE too.
+    /// A UDP socket on the local address, and datagrams from anywhere, also on
+    /// other sockets of the component. To answer them needs
+    /// TORVYN_SOCKET_UDP_EXCHANGE too.
     TORVYN_SOCKET_UDP_LISTEN = 4,
 }
 
@@ -169,7 +170,8 @@ pub unsafe extern "C" fn torvyn_imports_wasi_stdin(
 }
 
 /// Sends an output stream to the program. Without this grant it goes to the log,
-/// line by line.
+/// line by line: standard output at TORVYN_LOG_INFO, standard error at
+/// TORVYN_LOG_WARN, a line of more than 8 KiB in pieces.
 ///
 /// @param imports    Changed for what is linked with it from now on.
 /// @param stream     Which one.
@@ -215,7 +217,11 @@ pub unsafe extern "C" fn torvyn_imports_wasi_output(
     })
 }
 
-/// Sends an output stream to the process's own.
+/// Sends an output stream to the process's own. What the component writes goes
+/// to the descriptor, 1 or 2, past any buffer of the C library. Where nobody
+/// reads it, the component waits, until its deadline at most; where nobody can,
+/// as in a pipe whose reader has gone, its write fails. (A reader that goes in
+/// that very moment raises SIGPIPE, as in any write of the program's.)
 ///
 /// @param imports  Changed for what is linked with it from now on.
 /// @param stream   Which one.
@@ -247,7 +253,8 @@ pub unsafe extern "C" fn torvyn_imports_wasi_inherit_output(
 
 /// Grants a directory and all that is in it. The component sees it under a name
 /// of its own and gets no further: neither by `..`, nor by absolute paths, nor
-/// by symbolic links that lead elsewhere.
+/// by symbolic links that lead elsewhere. Named pipes and sockets in it are not
+/// opened, since that would wait beyond any deadline.
 ///
 /// @param imports     Changed for what is linked with it from now on.
 /// @param host_path   A directory, NUL-terminated, in the system's encoding;

@@ -247,10 +247,12 @@ impl Running {
             return Err(NoCall::Unfit(reason));
         }
         let mut cx = store.as_context_mut();
+        let mut lowering = dynamic::Lowering::new(&mut cx);
         let params = ty.params().zip(args).map(|((name, ty), arg)| {
-            dynamic::to_val(arg, &ty, &mut cx, 0).map_err(|e| NoCall::Unfit(format!("the argument {name}: {e}")))
+            lowering.val(arg, &ty).map_err(|e| NoCall::Unfit(format!("the argument {name}: {e}")))
         });
-        let params = params.collect::<std::result::Result<Vec<_>, _>>()?;
+        let params = params.collect::<std::result::Result<Vec<_>, _>>().inspect_err(|_| drop(lowering.undo()))?;
+        let lent = lowering.give().map_err(|(breach, _)| NoCall::TooMany(breach))?;
         let mut results = vec![Val::Bool(false); ty.results().len()];
         let called = match waiter {
             None => func.call(&mut *store, &params, &mut results),
@@ -258,6 +260,7 @@ impl Running {
         };
         let stopped = |e| NoCall::Fault(Fault::Stopped(e));
         called.map_err(stopped)?;
+        lent.end(store.as_context_mut());
         let mut cx = store.as_context_mut();
         let result = results.pop().zip(ty.results().next());
         let result = result.map(|(val, ty)| dynamic::from_val(val, &ty, &mut cx)).transpose();

@@ -39,7 +39,7 @@ impl Files<'_> {
             && matches!(code, ErrorCode::NotPermitted | ErrorCode::Access | ErrorCode::ReadOnly)
         {
             let path = path.map_or_else(String::new, |path| format!(" `{path}`"));
-            self.watch.refused(&format!("the file operation {function}{path}: {code:?}"));
+            self.watch.refused(&format!("the file operation {function}{path}: {}", code.name()));
         }
         result
     }
@@ -88,9 +88,6 @@ impl HostDescriptor for Files<'_> {
             fd: Fd, flags: PathFlags, path: String, access: NewTimestamp, modification: NewTimestamp
         ) -> (), at path;
         "link-at": fn link_at(fd: Fd, flags: PathFlags, path: String, new: Fd, new_path: String) -> (), at path;
-        "open-at": fn open_at(
-            fd: Fd, flags: PathFlags, path: String, open: OpenFlags, descriptor: DescriptorFlags
-        ) -> Fd, at path;
         "readlink-at": fn readlink_at(fd: Fd, path: String) -> String, at path;
         "remove-directory-at": fn remove_directory_at(fd: Fd, path: String) -> (), at path;
         "rename-at": fn rename_at(fd: Fd, path: String, new: Fd, new_path: String) -> (), at path;
@@ -98,6 +95,27 @@ impl HostDescriptor for Files<'_> {
         "unlink-file-at": fn unlink_file_at(fd: Fd, path: String) -> (), at path;
         "metadata-hash": fn metadata_hash(fd: Fd) -> MetadataHashValue;
         "metadata-hash-at": fn metadata_hash_at(fd: Fd, flags: PathFlags, path: String) -> MetadataHashValue, at path;
+    }
+
+    /// Opens no pipes and sockets: to open a pipe waits until there is someone at its other end, which
+    /// no deadline ends, and would take one of the engine's threads for files with it. (Between the
+    /// look and the opening a file can become a pipe only where somebody renames one to its name.)
+    async fn open_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        path: String,
+        open: OpenFlags,
+        descriptor: DescriptorFlags,
+    ) -> FsResult<Fd> {
+        let there = self.inner.stat_at(Resource::new_borrow(fd.rep()), flags, path.clone()).await;
+        // What WASI has no name for is a pipe or a socket.
+        if there.is_ok_and(|found| found.type_ == DescriptorType::Unknown) {
+            self.watch.refused(&format!("the file operation open-at `{path}`: a pipe or socket"));
+            return Err(ErrorCode::NotPermitted.into());
+        }
+        let result = self.inner.open_at(fd, flags, path.clone(), open, descriptor).await;
+        self.pass(result, "open-at", Some(&path))
     }
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {

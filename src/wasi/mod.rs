@@ -35,6 +35,10 @@ pub struct Shared {
     pub runtime: runtime::Lazy,
 }
 
+/// The most entries of an instance's table, whatever its limit of handles: a file or socket takes one
+/// of the process's descriptors.
+const MOST: u32 = 1024;
+
 /// The interfaces that are provided, at every version 0.2, besides those of [`http`].
 const INTERFACES: [&str; 27] = [
     "wasi:cli/environment",
@@ -196,7 +200,7 @@ impl State {
                 .insecure_random_seed(u128::from(seed));
         }
         let mut table = ResourceTable::new();
-        table.set_max_capacity(max_handles as usize);
+        table.set_max_capacity(max_handles.min(MOST) as usize);
         Ok(Self { ctx: builder.build(), table, watch })
     }
 }
@@ -234,5 +238,20 @@ impl HostMonotonicClock for Steps {
 
     fn now(&self) -> u64 {
         self.read()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_room_for_so_many() {
+        let engine = Engine::new(Default::default()).unwrap();
+        for (max_handles, room) in [(100_000, MOST), (5, 5)] {
+            let mut state = State::new(&engine, &Grants::default(), ComponentId(1), max_handles).unwrap();
+            assert!((0..room).all(|_| state.table.push(()).is_ok()));
+            assert!(state.table.push(()).is_err());
+        }
     }
 }

@@ -1,23 +1,37 @@
 //! Standard output and standard error: to the log line by line, to the program, or inherited.
 
-use std::io::Write as _;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::Watch;
 use crate::contract::ComponentId;
+use crate::engine::fork;
 use crate::engine::grants::{Output, Writer};
 use crate::engine::log::{Level, Lines};
 
 /// What a component may write at once.
 const PERMIT: usize = 64 << 10;
+
+/// What a pipe that is ready takes without waiting (PIPE_BUF on Linux): what is written at once to a
+/// stream that is inherited.
+const PIECE: usize = 4096;
+
+/// How long another instance's write is waited for; it takes microseconds.
+const TURN: Duration = Duration::from_millis(1);
+
+/// How often a stream that is not ready is looked at: first, and at the longest.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
 /// Lines on their way to the log.
 struct Logged {
@@ -36,8 +50,7 @@ impl Drop for Logged {
 enum Kind {
     Log(Arc<Mutex<Logged>>),
     Program(Writer, ComponentId),
-    Out,
-    Err,
+    Inherited(Arc<Inherited>),
 }
 
 /// One stream of one instance; its handles share it.
@@ -52,34 +65,124 @@ impl Stream {
                 Kind::Log(Arc::new(Mutex::new(Logged { watch: watch.clone(), level, lines: Lines::default() })))
             }
             Output::Program(writer) => Kind::Program(writer.clone(), watch.id),
-            Output::Inherit if level == Level::Info => Kind::Out,
-            Output::Inherit => Kind::Err,
+            Output::Inherit => {
+                Kind::Inherited(Arc::new(Inherited { err: level != Level::Info, rest: Mutex::default() }))
+            }
         })
     }
 
-    fn put(&self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Takes all of `bytes`; what an inherited stream does not take now waits in it.
+    fn put(&self, bytes: &[u8]) -> Result<(), Errno> {
         match &self.0 {
             Kind::Log(logged) => {
                 let Logged { watch, level, lines } = &mut *logged.lock();
                 lines.take(bytes, |line| watch.say(*level, line));
             }
             Kind::Program(writer, id) => writer(*id, bytes),
-            Kind::Out => {
-                let mut out = std::io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()?; // the program's own buffer knows nothing of this one
+            Kind::Inherited(stream) => {
+                stream.rest.lock().extend_from_slice(bytes);
+                stream.pass()?;
             }
-            Kind::Err => std::io::stderr().write_all(bytes)?,
         }
         Ok(())
+    }
+
+    /// How much waits to be written.
+    fn waiting(&self) -> usize {
+        if let Kind::Inherited(stream) = &self.0 { stream.rest.lock().len() } else { 0 }
+    }
+
+    /// How much may be written now.
+    fn permit(&self) -> Result<usize, Errno> {
+        match &self.0 {
+            Kind::Inherited(stream) => Ok(if stream.pass()? && stream.takes()? { PIECE } else { 0 }),
+            _ => Ok(PERMIT),
+        }
+    }
+}
+
+/// The process's own stream. Whoever reads it may do so late or never, and that is a matter of the
+/// instance that writes alone: nothing here waits for it, and no lock is held while a call waits.
+struct Inherited {
+    err: bool,
+    /// Not written yet: it was ready when the guest asked, and another writer was quicker.
+    rest: Mutex<Vec<u8>>,
+}
+
+/// Whose turn it is to write to standard output and to standard error: that a stream is ready holds
+/// for one of those who asked. More than two, since a process that forks may leave one to its child
+/// that is taken.
+static TURNS: [[Mutex<()>; 2]; 8] = [const { [const { Mutex::new(()) }; 2] }; 8];
+
+impl Inherited {
+    fn fd(&self) -> BorrowedFd<'static> {
+        if self.err { rustix::stdio::stderr() } else { rustix::stdio::stdout() }
+    }
+
+    /// Whether it takes a piece now. Fails where nobody can read it any more; asking first spares the
+    /// program the signal that a write would raise.
+    fn takes(&self) -> Result<bool, Errno> {
+        let mut polled = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
+        if rustix::event::poll(&mut polled, Some(&Default::default()))? == 0 {
+            return Ok(false);
+        }
+        let found = polled[0].revents();
+        if found.intersects(PollFlags::ERR | PollFlags::NVAL) {
+            return Err(Errno::PIPE);
+        }
+        Ok(found.contains(PollFlags::OUT))
+    }
+
+    /// Writes what waits; whether that was all.
+    fn pass(&self) -> Result<bool, Errno> {
+        let mut rest = self.rest.lock();
+        if rest.is_empty() {
+            return Ok(true);
+        }
+        let turns = &TURNS[fork::generation() as usize % TURNS.len()];
+        let Some(_turn) = turns[usize::from(self.err)].try_lock_for(TURN) else { return Ok(false) };
+        let mut written = 0;
+        let passed = loop {
+            let left = &rest[written..];
+            if left.is_empty() {
+                break Ok(true);
+            }
+            match self.takes() {
+                Ok(true) => {}
+                not => break not,
+            }
+            match rustix::io::write(self.fd(), &left[..left.len().min(PIECE)]) {
+                Ok(n) => written += n,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break Ok(false),
+                Err(error) => break Err(error),
+            }
+        };
+        rest.drain(..written);
+        if passed.is_err() {
+            rest.clear();
+        }
+        passed
+    }
+}
+
+impl Drop for Inherited {
+    fn drop(&mut self) {
+        let _ = self.pass(); // nobody is left to be told
+    }
+}
+
+fn failed(error: Errno) -> StreamError {
+    match error {
+        Errno::PIPE => StreamError::Closed,
+        error => StreamError::LastOperationFailed(std::io::Error::from(error).into()),
     }
 }
 
 impl IsTerminal for Stream {
     fn is_terminal(&self) -> bool {
         match &self.0 {
-            Kind::Out => std::io::IsTerminal::is_terminal(&std::io::stdout()),
-            Kind::Err => std::io::IsTerminal::is_terminal(&std::io::stderr()),
+            Kind::Inherited(stream) => std::io::IsTerminal::is_terminal(&stream.fd()),
             _ => false,
         }
     }
@@ -95,12 +198,13 @@ impl StdoutStream for Stream {
     }
 }
 
+#[wasmtime_wasi::async_trait]
 impl OutputStream for Stream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.put(&bytes).map_err(|e| match e.kind() {
-            std::io::ErrorKind::BrokenPipe => StreamError::Closed,
-            _ => StreamError::LastOperationFailed(e.into()),
-        })
+        if bytes.len() + self.waiting() > PERMIT {
+            return Err(StreamError::trap("more was written than `check-write` allows"));
+        }
+        self.put(&bytes).map_err(failed)
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -108,18 +212,43 @@ impl OutputStream for Stream {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(PERMIT)
+        self.permit().map_err(failed)
+    }
+
+    /// Without the bound on attempts of the trait's own: other writers may be quicker any number of
+    /// times, and the call's limits end the wait.
+    async fn write_ready(&mut self) -> StreamResult<usize> {
+        loop {
+            self.ready().await;
+            match self.check_write()? {
+                0 => {}
+                permit => return Ok(permit),
+            }
+        }
     }
 }
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Stream {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        let (mut pause, longest) = LOOKS;
+        // An error is what `check_write` says then.
+        while self.permit() == Ok(0) {
+            tokio::time::sleep(pause).await;
+            pause = longest.min(pause * 2);
+        }
+    }
 }
 
+// What asks for it is WASI 0.3 alone, which is not provided.
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Poll::Ready(self.put(bytes).map(|()| bytes.len()))
+        let len = bytes.len().min(self.permit()?);
+        if len == 0 && !bytes.is_empty() {
+            return Poll::Ready(Err(std::io::ErrorKind::WouldBlock.into()));
+        }
+        self.put(&bytes[..len])?;
+        Poll::Ready(Ok(len))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {

@@ -14,7 +14,7 @@ use super::*;
 const LOOKUP: &str = "acme:db/lookup@1.0.0";
 const GET: &str = "func(key: string) -> option<string>";
 
-fn compiled(engine: *const EngineHandle, bytes: &[u8]) -> *mut ComponentHandle {
+pub(super) fn compiled(engine: *const EngineHandle, bytes: &[u8]) -> *mut ComponentHandle {
     let (mut component, mut err) = (null_mut(), null_mut());
     let status =
         unsafe { torvyn_component_compile(engine, bytes.as_ptr(), bytes.len(), &raw mut component, &raw mut err) };
@@ -22,13 +22,13 @@ fn compiled(engine: *const EngineHandle, bytes: &[u8]) -> *mut ComponentHandle {
     component
 }
 
-fn imports(engine: *const EngineHandle) -> *mut ImportsHandle {
+pub(super) fn imports(engine: *const EngineHandle) -> *mut ImportsHandle {
     let mut out = null_mut();
     assert_eq!(unsafe { torvyn_imports_new(engine, &raw mut out, null_mut()) }, TORVYN_OK);
     out
 }
 
-fn link(
+pub(super) fn link(
     component: *const ComponentHandle,
     imports: *const ImportsHandle,
 ) -> Result<*mut LinkedHandle, (Status, String)> {
@@ -39,7 +39,7 @@ fn link(
     }
 }
 
-fn define(
+pub(super) fn define(
     imports: *mut ImportsHandle,
     interface: &str,
     name: &str,
@@ -65,7 +65,7 @@ fn define_with(
     (status, detail(status, err))
 }
 
-fn instance_of(linked: *mut LinkedHandle) -> *mut InstanceHandle {
+pub(super) fn instance_of(linked: *mut LinkedHandle) -> *mut InstanceHandle {
     let mut instance = null_mut();
     unsafe {
         assert_eq!(torvyn_instance_new(linked, 7, null(), &raw mut instance, null_mut()), TORVYN_OK);
@@ -74,7 +74,7 @@ fn instance_of(linked: *mut LinkedHandle) -> *mut InstanceHandle {
     instance
 }
 
-fn value(kind: Kind, of: ValueOf) -> Value {
+pub(super) fn value(kind: Kind, of: ValueOf) -> Value {
     Value { kind: MaybeUninit::new(kind), of }
 }
 
@@ -287,7 +287,7 @@ unsafe extern "C" fn close(user: *mut c_void, resource: u32) {
     unsafe { &*user.cast::<Mutex<Vec<u32>>>() }.lock().unwrap().push(resource);
 }
 
-unsafe fn call(
+pub(super) unsafe fn call(
     instance: *mut InstanceHandle,
     interface: &str,
     name: &str,
@@ -450,11 +450,16 @@ fn every_shape_of_bytes_and_text_links() {
 
 /// A component of `lifecycle` alone that imports what `import` says.
 fn versioned_with(import: &str) -> String {
+    component_with(import, "")
+}
+
+/// A component of `lifecycle`, what `import` says, and what `body` says, which may use `$memory`.
+pub(super) fn component_with(import: &str, body: &str) -> String {
     let at = MANY.find("  (core module $memory").unwrap();
     let lifecycle = MANY.find("  (type $error'").unwrap();
     let memory = &MANY[at..MANY.find("  (alias export").unwrap()];
     format!(
-        r#"(component {import} {memory}
+        r#"(component {import} {memory} {body}
   (core module $m (func (export "init") (param i32 i32) (result i32) i32.const 0) (func (export "teardown")))
   (core instance $i (instantiate $m))
 {}"#,

@@ -46,6 +46,25 @@ fn logged(seen: &Seen, level: LogLevel) -> EngineConfig {
 }
 
 #[test]
+fn a_call_outside_of_the_contract_is_none_of_its_functions() {
+    let seen = Seen::default();
+    let engine = engine(&logged(&seen, LogLevel::TORVYN_LOG_DEBUG));
+    let body = r#"(core module $n (func (export "trap") unreachable)) (core instance $j (instantiate $n))
+        (func (export "trap") (canon lift (core func $j "trap")))"#;
+    let component = super::host::compiled(engine, super::host::component_with("", body).as_bytes());
+    let instance = super::host::instance_of(super::host::link(component, null()).unwrap());
+    unsafe {
+        assert_eq!(super::host::call(instance, "", "trap", &[]).err().unwrap().0, TORVYN_ERROR_TRAP);
+        torvyn_instance_free(instance);
+        torvyn_component_free(component);
+        torvyn_engine_free(engine);
+    }
+    let lines = seen.lines.lock();
+    assert!(lines.iter().any(|(_, id, function, text)| *id == Some(7) && function.is_empty() && text.contains("trap")));
+    assert!(lines.iter().all(|(_, _, function, _)| function.is_empty()), "{lines:?}");
+}
+
+#[test]
 fn what_no_caller_is_told_is_in_the_log() {
     let seen = Seen::default();
     let instance = instance_in(&logged(&seen, LogLevel::TORVYN_LOG_DEBUG), "misbehave", "trap-teardown");

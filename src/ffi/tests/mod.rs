@@ -8,6 +8,7 @@ mod host;
 mod log;
 mod manner;
 mod native;
+mod resources;
 #[cfg(feature = "wasi")]
 mod wasi;
 

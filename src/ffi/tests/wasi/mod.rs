@@ -268,6 +268,7 @@ fn a_directory_is_seen_and_nothing_beyond_it() {
         assert!(said.starts_with("error: "), "{path}: {said}");
         let log = logged();
         assert!(log.len() == 1 && log[0].contains("WASI refused") && log[0].contains(path), "{path}: {log:?}");
+        assert!(log[0].ends_with(": not-permitted"), "{path}: {log:?}");
         let said = ask(instance, &format!("read:/data/{path}"));
         assert!(said.starts_with("error: "), "{path}: {said}");
         logged();
@@ -378,5 +379,28 @@ fn an_instance_has_handles_of_its_own() {
     unsafe {
         torvyn_instance_free(with);
         torvyn_instance_free(without);
+    }
+}
+
+#[test]
+fn the_limit_of_handles_holds_for_wasi() {
+    let options = InstanceOptions {
+        struct_size: size_of::<InstanceOptions>() as u32,
+        max_handles: 4,
+        ..InstanceOptions::zeroed()
+    };
+    let folder = Folder::new("handles");
+    let granted = imports();
+    folder.grant(granted, Access::TORVYN_ACCESS_READ);
+    let (mut linked, mut instance, mut err) = (null_mut(), null_mut(), null_mut());
+    unsafe {
+        assert_eq!(torvyn_linked_new(shared().stdio, granted, &raw mut linked, null_mut()), TORVYN_OK);
+        // Its C library opens more than that before anything else.
+        let status = torvyn_instance_new(linked, 7, &options, &raw mut instance, &raw mut err);
+        assert_eq!(status, TORVYN_ERROR_MEMORY);
+        let said = detail(status, err);
+        assert!(said.contains("max_handles"), "{said}");
+        torvyn_linked_free(linked);
+        torvyn_imports_free(granted);
     }
 }

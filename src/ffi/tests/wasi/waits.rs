@@ -76,18 +76,25 @@ struct SentCancel(*mut CancelHandle);
 unsafe impl Send for SentCancel {}
 
 #[test]
-fn a_deadline_ends_a_read_from_a_silent_pipe() {
+fn pipes_and_sockets_are_not_opened() {
     let folder = Folder::new("pipe");
-    let path = CString::new(folder.granted().join("pipe").to_str().unwrap()).unwrap();
-    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    let path = |name| folder.granted().join(name);
+    let pipe = CString::new(path("pipe").to_str().unwrap()).unwrap();
+    assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+    symlink("pipe", path("link")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
     let imports = imports();
-    folder.grant(imports, Access::TORVYN_ACCESS_READ);
-    let instance = linked_instance(shared().stdio, imports, &short(50));
-    let took = stopped(instance, "read:/data/pipe", TORVYN_ERROR_DEADLINE);
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    folder.grant(imports, Access::TORVYN_ACCESS_READ_WRITE);
+    let instance = linked_instance(shared().stdio, imports, &short(2000));
+    for command in ["read:/data/pipe", "write:/data/pipe", "raw:pipe", "raw:link", "raw:sub/../pipe", "raw:socket"] {
+        logged();
+        let said = ask(instance, command);
+        assert!(said.starts_with("error: "), "{command}: {said}");
+        let log = logged();
+        assert!(log.len() == 1 && log[0].contains("open-at") && log[0].contains("a pipe or socket"), "{log:?}");
+    }
+    assert_eq!(ask(instance, "read:/data/inside"), "inside");
     unsafe { torvyn_instance_free(instance) };
-    // Lets go of the thread that opens the pipe.
-    drop(std::fs::OpenOptions::new().write(true).read(true).open(folder.granted().join("pipe")));
 }
 
 fn allow(imports: *mut ImportsHandle, usage: SocketUse, address: &str, port: u16) -> Status {
