@@ -159,6 +159,11 @@ impl fmt::Display for Error {
             (None, Some(function)) => write!(f, "{}: ", function.name())?,
             (None, None) => {}
         }
-        f.write_str(&self.what())
+        f.write_str(&self.what())?;
+        use ErrorKind as K;
+        if self.fatal && matches!(self.kind, K::Trap | K::Fuel | K::Memory | K::HostFunction) {
+            f.write_str("; reset the instance to use it again")?;
+        }
+        Ok(())
     }
 }

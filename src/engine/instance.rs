@@ -338,6 +338,7 @@ fn instantiation_failed(e: &wasmtime::Error) -> Box<Error> {
         error.message = format!("while it was instantiated: {}", error.message);
         return error;
     }
-    let message = format!("the component was not instantiated: {e:#}").replace('\n', " ");
+    let advice = "what limits this are `instance_limit`, `pool_instances` and `memory_reservation`";
+    let message = format!("the component was not instantiated: {e:#}; {advice}").replace('\n', " ");
     Error::new(ErrorKind::Instantiation, message)
 }
