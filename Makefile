@@ -22,7 +22,7 @@ SONAME = libtorvyn.so.$(firstword $(subst ., ,$(VERSION)))
 STATIC_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 # Of Cargo.toml: compiler, wasi; all where FEATURES is not set.
-ifdef FEATURES
+ifneq ($(origin FEATURES),undefined)
 FLAGS = --no-default-features --features "$(FEATURES)"
 endif
 
