@@ -1070,8 +1070,10 @@ typedef struct torvyn_engine_config {
   uint64_t table_limit;
   /**
    * Bytes of host buffers that an instance's component may hold at once; an
-   * allocation past it is refused to the component. At least 4 KiB.
-   * Default: 64 MiB.
+   * allocation past it is refused to the component. Texts are limited beside:
+   * a content type of the component's of more than 4 KiB, unless the element's
+   * is as long, and names of ports of more than 1 MiB in all end the call with
+   * TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
    */
   uint64_t buffer_limit;
   /**

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use crossbeam_queue::ArrayQueue;
 
-use super::MAX_BUFFER;
+use super::{MAX_BUFFER, MAX_CONTENT_TYPE};
 
 /// A size class: the capacity of its buffers in bytes, how many idle ones a thread keeps, and how
 /// many lie in the reserve.
@@ -140,8 +140,13 @@ fn refill(class: usize) -> Box<Buffer> {
 #[inline]
 pub fn release(mut buffer: Box<Buffer>) {
     buffer.bytes.clear();
-    buffer.content_type.clear();
-    buffer.meta_type.clear();
+    for text in [&mut buffer.content_type, &mut buffer.meta_type] {
+        text.clear();
+        // Idle buffers keep no more than a content type needs.
+        if text.capacity() > MAX_CONTENT_TYPE {
+            *text = String::new();
+        }
+    }
     let class = buffer.class;
     // The thread may be at its end and its cache gone: then the allocator takes the buffer.
     let _ = CACHE.try_with(|cache| {
@@ -180,6 +185,17 @@ mod tests {
             assert!(again.bytes().is_empty());
         }
         assert!(take((1 << 24) + 1).is_none());
+    }
+
+    #[test]
+    fn idle_buffers_keep_no_long_text() {
+        let mut buffer = take(1).unwrap();
+        buffer.content_type = "x".repeat(MAX_CONTENT_TYPE + 1);
+        buffer.meta_type.push_str("text/plain");
+        release(buffer);
+        let again = take(1).unwrap();
+        assert_eq!((again.content_type.capacity(), again.meta_type.as_str()), (0, ""));
+        assert!(again.meta_type.capacity() >= "text/plain".len(), "reused");
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub enum Breach {
     NoRandomness,
     #[error("the component holds {0} handles, its limit (raise `max_handles`)")]
     TooManyHandles(u32),
+    #[error("a content type of {0} bytes: at most {1} may be given, or as many as the element's has")]
+    ContentType(usize, usize),
+    #[error("names of ports that take up more than {0} bytes")]
+    PortNames(usize),
 }
 
 /// What a guest sees of a failed buffer operation (`buffer-error` in the WIT).
@@ -278,10 +282,11 @@ impl Handles {
         Ok(if buffer.write(offset as usize, bytes) { Ok(()) } else { Err(BufferError::CapacityExceeded) })
     }
 
-    /// `[method]mutable-buffer.set-content-type`.
+    /// `[method]mutable-buffer.set-content-type`; `loan` says how long it may be.
     #[inline]
-    pub fn set_content_type(&mut self, index: u32, content_type: &str) -> Checked<()> {
+    pub fn set_content_type(&mut self, index: u32, content_type: &str, loan: &Loan) -> Checked<()> {
         let own = &mut self.mutable(index)?.content_type;
+        loan.check_content_type(content_type.len())?;
         own.clear();
         own.push_str(content_type);
         Ok(())

@@ -6,7 +6,8 @@
 
 use std::ptr::NonNull;
 
-use super::{FlowContext, StreamElement};
+use super::host::Breach;
+use super::{FlowContext, MAX_CONTENT_TYPE, StreamElement};
 
 /// A byte slice without its lifetime.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +113,15 @@ impl Loan {
     #[inline]
     pub fn content_type(&self) -> &str {
         self.text(self.content_type)
+    }
+
+    /// Checks that a content type of the guest's is as short as has to be.
+    #[inline]
+    pub fn check_content_type(&self, len: usize) -> Result<(), Breach> {
+        if len > MAX_CONTENT_TYPE && len > self.content_type.len {
+            return Err(Breach::ContentType(len, MAX_CONTENT_TYPE));
+        }
+        Ok(())
     }
 
     /// Nanoseconds left at the start of the call; 0 where there is no deadline.

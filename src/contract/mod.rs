@@ -4,6 +4,7 @@ pub mod buffer;
 pub mod host;
 pub mod lent;
 pub mod names;
+pub mod ports;
 
 use buffer::Buffer;
 
@@ -13,6 +14,10 @@ pub struct ComponentId(pub u64);
 
 /// The longest payload or buffer, in bytes: 16 MiB.
 pub const MAX_BUFFER: usize = 16 << 20;
+
+/// The longest content type that a guest may give, in bytes, but for that of the element which the
+/// call lends: it is host memory beside the buffer's own.
+pub const MAX_CONTENT_TYPE: usize = 4 << 10;
 
 /// A function of the contract that a component may export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -9,6 +9,7 @@ use wasmtime::Memory;
 use crate::contract::buffer::Buffer;
 use crate::contract::host::{Breach, Handles, Host, Resource};
 use crate::contract::lent::Loan;
+use crate::contract::ports::Ports;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};
 
 /// Bytes that a string or list on its way into the guest is made of.
@@ -51,8 +52,8 @@ pub enum Lifted {
     Element,
     /// `ok(drop)`, `ok(none)`.
     Nothing,
-    /// `ok(list<string>)`: how many names lie in [`Canon::ports`].
-    Ports(usize),
+    /// `ok(list<string>)`: in [`Canon::ports`].
+    Ports,
     /// `ok(list<output-element>)`.
     Elements(Vec<OutputElement>),
     /// `err(_)`.
@@ -77,7 +78,7 @@ pub struct Canon {
     /// Its time.
     pub timestamp_ns: u64,
     /// Names that `route` gave, in storage that is reused.
-    pub ports: Vec<String>,
+    pub ports: Ports,
 }
 
 impl Default for Canon {
@@ -90,7 +91,7 @@ impl Default for Canon {
             payload: None,
             sequence: 0,
             timestamp_ns: 0,
-            ports: Vec::new(),
+            ports: Ports::default(),
         }
     }
 }
@@ -161,6 +162,7 @@ fn output(
     let content_type = if content_type == loan.content_type().as_bytes() {
         loan.content_type()
     } else {
+        loan.check_content_type(content_type.len())?;
         std::str::from_utf8(content_type).map_err(|_| Breach::BadUtf8)?
     };
     let mut payload = handles.take_buffer(record.u32(base + 24))?;
@@ -235,19 +237,18 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Ch
 }
 
 /// `list<string>` at 4: each 8 bytes, alignment 4.
-fn ports(memory: &[u8], ports: &mut Vec<String>, record: &Record<'_>) -> Checked<Lifted> {
+fn ports(memory: &[u8], ports: &mut Ports, record: &Record<'_>) -> Checked<Lifted> {
     let (at, count) = (record.u32(4), record.u32(8));
     let size = count.checked_mul(8).ok_or(Breach::OutOfBounds)?;
     let list = Record::at(memory, at, size, 4)?;
-    let count = count as usize;
-    if ports.len() < count {
-        ports.resize_with(count, String::new);
+    ports.clear();
+    ports.check(count as usize, 0)?;
+    for i in 0..count as usize {
+        let name = slice(memory, list.u32(i * 8), list.u32(i * 8 + 4))?;
+        ports.check(1, name.len())?;
+        ports.push(std::str::from_utf8(name).map_err(|_| Breach::BadUtf8)?);
     }
-    for (i, port) in ports.iter_mut().take(count).enumerate() {
-        port.clear();
-        port.push_str(string(memory, list.u32(i * 8), list.u32(i * 8 + 4))?);
-    }
-    Ok(Lifted::Ports(count))
+    Ok(Lifted::Ports)
 }
 
 /// `list<output-element>` at 4.

@@ -247,7 +247,7 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
     })?;
     l.func_wrap(MODULE, "set-content-type", |mut c: Guest<'_>, h: u32, at: u32, len: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;
-        Ok(host.handles.set_content_type(h, canon::string(memory, at, len)?)?)
+        Ok(host.handles.set_content_type(h, canon::string(memory, at, len)?, &host.loan)?)
     })?;
     l.func_wrap(MODULE, "freeze", |mut c: Guest<'_>, h: u32| -> Trapped<u32> { Ok(c.data_mut().handles.freeze(h)?) })?;
     l.func_wrap(MODULE, "has-capability", |mut c: Guest<'_>, at: u32, len: u32| -> Trapped<u32> {

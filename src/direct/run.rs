@@ -417,11 +417,11 @@ impl Running {
         }
     }
 
-    /// `route`: the number of names, which lie in `Canon::ports`.
+    /// `route`: the names lie in `Canon::ports`.
     #[inline(always)]
-    pub fn route(&mut self, input: &StreamElement<'_>) -> Outcome<usize> {
+    pub fn route(&mut self, input: &StreamElement<'_>) -> Outcome<()> {
         match Self::lend::<{ Function::Route as usize }>(&mut self.store, self.entries.route.as_ref(), input)? {
-            Lifted::Ports(count) => Ok(count),
+            Lifted::Ports => Ok(()),
             _ => Err(unexpected()),
         }
     }

@@ -143,7 +143,9 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
         (ErrorKind::Memory, None, cause)
     } else if let Some(breach) = error.downcast_ref::<Breach>() {
         match breach {
-            Breach::TooManyHandles(_) => (ErrorKind::Memory, None, cause),
+            Breach::TooManyHandles(_) | Breach::ContentType(..) | Breach::PortNames(_) => {
+                (ErrorKind::Memory, None, cause)
+            }
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }

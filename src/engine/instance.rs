@@ -16,6 +16,7 @@ use super::log::Level;
 use super::traits::MemoryUsage;
 use crate::contract::host::{Handles, Host, Printed};
 use crate::contract::lent::Loan;
+use crate::contract::ports::Ports;
 use crate::contract::{ComponentId, Role, Roles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{direct, general, native};
@@ -116,10 +117,10 @@ impl Running {
 
     /// Storage of the names that `route` gives.
     #[inline]
-    pub(super) fn ports(&self) -> &[String] {
+    pub(super) fn ports(&self) -> Option<&Ports> {
         match self {
-            Running::Native(running) => running.ports(),
-            _ => self.store().map_or(&[], |store| &store.data().canon.ports),
+            Running::Native(running) => Some(running.ports()),
+            _ => self.store().map(|store| &store.data().canon.ports),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::instance::{ComponentInstance, InstanceOptions, NONE, Running};
 use super::link::{ImportBindings, LinkedComponent};
 use super::log::Level;
 use super::traits::{ComponentInvoker, MemoryUsage, WasmEngine};
+use crate::contract::ports::Ports;
 use crate::contract::{
     BackpressureSignal, ComponentId, Function, OutputElement, ProcessErrorKind, ProcessResult, Role, StreamElement,
 };
@@ -362,16 +363,11 @@ impl ComponentInvoker for Invoker {
     }
 
     #[inline(always)]
-    fn invoke_route<'i>(
-        &self,
-        instance: &'i mut ComponentInstance,
-        element: &StreamElement<'_>,
-    ) -> Result<&'i [String]> {
+    fn invoke_route<'i>(&self, instance: &'i mut ComponentInstance, element: &StreamElement<'_>) -> Result<&'i Ports> {
         instance.arm_element(Function::Route, element)?;
         let outcome = on_path!(instance, route(element));
-        let count = instance.settle(Function::Route, outcome)?;
-        let ports = instance.running.ports();
-        Ok(&ports[..count.min(ports.len())])
+        instance.settle(Function::Route, outcome)?;
+        instance.running.ports().ok_or_else(|| Error::new(ErrorKind::Internal, "the instance is gone"))
     }
 
     #[inline(always)]

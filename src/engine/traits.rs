@@ -4,6 +4,7 @@
 //! Each method is cold (once in an instance's life, or rarer), warm (now and then) or hot (once
 //! per element).
 
+use crate::contract::ports::Ports;
 use crate::contract::{BackpressureSignal, ComponentId, OutputElement, ProcessResult, StreamElement};
 use crate::error::Result;
 
@@ -105,7 +106,7 @@ pub trait ComponentInvoker {
 
     /// `router.route`: the names of the ports, in storage of the instance that the next call on it
     /// reuses. Hot.
-    fn invoke_route<'i>(&self, instance: &'i mut Self::Instance, element: &StreamElement<'_>) -> Result<&'i [String]>;
+    fn invoke_route<'i>(&self, instance: &'i mut Self::Instance, element: &StreamElement<'_>) -> Result<&'i Ports>;
 
     /// `aggregator.ingest`. Hot.
     fn invoke_ingest(

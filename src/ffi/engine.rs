@@ -73,8 +73,10 @@ pub struct EngineConfig {
     /// Elements of an instance's tables, over all its tables. Default: 100000.
     pub table_limit: u64,
     /// Bytes of host buffers that an instance's component may hold at once; an
-    /// allocation past it is refused to the component. At least 4 KiB.
-    /// Default: 64 MiB.
+    /// allocation past it is refused to the component. Texts are limited beside:
+    /// a content type of the component's of more than 4 KiB, unless the element's
+    /// is as long, and names of ports of more than 1 MiB in all end the call with
+    /// TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
     pub buffer_limit: u64,
     /// Handles that an instance's component may hold at once: of buffers, of the
     /// program's resources, and of what WASI gives it, each kind for itself; of

@@ -110,7 +110,7 @@ pub unsafe extern "C" fn torvyn_route(
             running::lend(instance, Function::Route, element, |Parts { instance, ports }, element| {
                 let names = Invoker.invoke_route(instance, element)?;
                 ports.clear();
-                ports.extend(names.iter().map(|name| Str::of(name)));
+                ports.extend(names.iter().map(Str::of));
                 Ok((ports.as_ptr(), ports.len()))
             })
         }?;

@@ -120,7 +120,7 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
     l.func_wrap(
         "[method]mutable-buffer.set-content-type",
         |mut cx: Cx<'_>, (h, text): (Resource<MutableBuffer>, WasmStr)| -> Trapped<()> {
-            beside(&mut cx, |handles, cx| Ok(handles.set_content_type(h.rep(), &text.to_str(cx)?)?))
+            beside(&mut cx, |handles, cx| Ok(handles.set_content_type(h.rep(), &text.to_str(cx)?, &cx.data().loan)?))
         },
     )?;
     l.func_wrap(

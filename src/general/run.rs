@@ -184,7 +184,9 @@ fn answer<T>((result,): Answer<T>) -> Outcome<T> {
 
 /// A lifted output, its buffer taken out of the table.
 fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
-    let taken = store.data_mut().handles.take_buffer(out.payload.rep());
+    let host = store.data_mut();
+    let taken = host.loan.check_content_type(out.meta.content_type.len());
+    let taken = taken.and_then(|()| host.handles.take_buffer(out.payload.rep()));
     let mut payload = taken.map_err(|breach| Fault::Stopped(breach.into()))?;
     payload.meta_type.push_str(&out.meta.content_type);
     Ok(OutputElement { sequence: out.meta.sequence, timestamp_ns: out.meta.timestamp_ns, payload })
@@ -196,8 +198,13 @@ impl Running {
         self.waiter.as_ref().is_some_and(Waiter::is_of_a_parent)
     }
 
-    /// A call that lends an element.
-    fn lend<T>(&mut self, find: fn(&Functions) -> &ElementFunc<T>, element: &StreamElement<'_>) -> Outcome<T>
+    /// A call that lends an element, also to `take`, which takes what the call gave.
+    fn lend<T, R>(
+        &mut self,
+        find: fn(&Functions) -> &ElementFunc<T>,
+        element: &StreamElement<'_>,
+        take: impl FnOnce(&mut Store<Host>, T) -> Outcome<R>,
+    ) -> Outcome<R>
     where
         Answer<T>: ComponentNamedList + Lift + 'static,
     {
@@ -218,7 +225,10 @@ impl Running {
             &mut self.store,
             |store| &mut store.data_mut().loan,
             element,
-            |store| answer(call(store, waiter, func, (params,))?),
+            |store| {
+                let given = answer(call(store, waiter, func, (params,))?)?;
+                take(store, given)
+            },
         )
     }
 
@@ -290,15 +300,19 @@ impl Running {
 
     /// `process`.
     pub fn process(&mut self, element: &StreamElement<'_>) -> Outcome<ProcessResult> {
-        match self.lend(|f| &f.process, element)? {
-            ProcessOut::Emit(out) => taken(&mut self.store, out).map(ProcessResult::Emit),
-            ProcessOut::Drop => Ok(ProcessResult::Drop),
-        }
+        self.lend(
+            |f| &f.process,
+            element,
+            |store, out| match out {
+                ProcessOut::Emit(out) => taken(store, out).map(ProcessResult::Emit),
+                ProcessOut::Drop => Ok(ProcessResult::Drop),
+            },
+        )
     }
 
     /// `push`.
     pub fn push(&mut self, element: &StreamElement<'_>) -> Outcome<BackpressureSignal> {
-        self.lend(|f| &f.push, element).map(Into::into)
+        self.lend(|f| &f.push, element, |_, signal| Ok(signal.into()))
     }
 
     /// `complete`.
@@ -308,21 +322,29 @@ impl Running {
 
     /// `evaluate`.
     pub fn evaluate(&mut self, element: &StreamElement<'_>) -> Outcome<bool> {
-        self.lend(|f| &f.evaluate, element)
+        self.lend(|f| &f.evaluate, element, |_, passes| Ok(passes))
     }
 
-    /// `route`: the number of names, which lie in `Canon::ports`.
-    pub fn route(&mut self, element: &StreamElement<'_>) -> Outcome<usize> {
-        let ports = self.lend(|f| &f.route, element)?;
-        let count = ports.len();
-        self.store.data_mut().canon.ports = ports;
-        Ok(count)
+    /// `route`: the names lie in `Canon::ports`.
+    pub fn route(&mut self, element: &StreamElement<'_>) -> Outcome<()> {
+        self.lend(
+            |f| &f.route,
+            element,
+            |store, names| {
+                let ports = &mut store.data_mut().canon.ports;
+                ports.clear();
+                for name in names {
+                    ports.check(1, name.len()).map_err(|breach| Fault::Stopped(breach.into()))?;
+                    ports.push(&name);
+                }
+                Ok(())
+            },
+        )
     }
 
     /// `ingest`.
     pub fn ingest(&mut self, element: &StreamElement<'_>) -> Outcome<Option<OutputElement>> {
-        let out = self.lend(|f| &f.ingest, element)?;
-        out.map(|out| taken(&mut self.store, out)).transpose()
+        self.lend(|f| &f.ingest, element, |store, out| out.map(|out| taken(store, out)).transpose())
     }
 
     /// `flush`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Answer;
 use crate::contract::buffer::{self, Buffer};
+use crate::contract::ports::Ports;
 use crate::contract::{Function, OutputElement, ProcessError};
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
@@ -29,9 +30,8 @@ pub struct Call {
     /// Capacity in bytes of all of them.
     held: u64,
     max_held: u64,
-    /// Names of ports, in storage that is reused, and how many of them are this call's.
-    ports: Vec<String>,
-    routed: usize,
+    /// Where the element goes.
+    ports: Ports,
     /// The text of a verdict.
     text: String,
 }
@@ -61,8 +61,7 @@ impl Call {
             max_outputs: max_outputs as usize,
             held: 0,
             max_held,
-            ports: Vec::new(),
-            routed: 0,
+            ports: Ports::default(),
             text: String::new(),
         }
     }
@@ -79,7 +78,7 @@ impl Call {
     #[inline]
     pub(super) fn open(&mut self, function: Function) {
         self.function = Some(function);
-        self.routed = 0;
+        self.ports.clear();
         self.text.clear();
     }
 
@@ -153,8 +152,8 @@ impl Call {
 
     /// Names of the ports that the latest call routed to.
     #[inline]
-    pub(super) fn ports(&self) -> &[String] {
-        &self.ports[..self.routed]
+    pub(super) fn ports(&self) -> &Ports {
+        &self.ports
     }
 
     /// Why the running call should end: the caller gave up on it.
@@ -306,14 +305,7 @@ impl Call {
         if function != Function::Route {
             return Err(refused(ErrorKind::State, format!("{} has no ports to route to", function.name())));
         }
-        match self.ports.get_mut(self.routed) {
-            Some(name) => {
-                name.clear();
-                name.push_str(port);
-            }
-            None => self.ports.push(port.to_owned()),
-        }
-        self.routed += 1;
+        self.ports.push(port);
         Ok(())
     }
 }

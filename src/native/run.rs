@@ -2,6 +2,7 @@
 
 use super::call::{Call, misanswer};
 use super::{Answer, NativeStage};
+use crate::contract::ports::Ports;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::engine::fault::Outcome;
 
@@ -20,7 +21,7 @@ impl Running {
     }
 
     /// Names of the ports that the latest `route` gave.
-    pub fn ports(&self) -> &[String] {
+    pub fn ports(&self) -> &Ports {
         self.call.ports()
     }
 
@@ -113,11 +114,10 @@ impl Running {
         self.done(Function::Evaluate, |stage, call| stage.evaluate(call, element))
     }
 
-    /// `route`: the number of names, which [`Running::ports`] gives.
+    /// `route`: [`Running::ports`] gives the names.
     #[inline]
-    pub fn route(&mut self, element: &StreamElement<'_>) -> Outcome<usize> {
-        self.done(Function::Route, |stage, call| (stage.route(call, element), ()))?;
-        Ok(self.ports().len())
+    pub fn route(&mut self, element: &StreamElement<'_>) -> Outcome<()> {
+        self.done(Function::Route, |stage, call| (stage.route(call, element), ()))
     }
 
     /// `ingest`.

@@ -158,6 +158,65 @@ static void limits(void) {
   torvyn_engine_free(engine);
 }
 
+/* `interpreter.wat` says what the bytes mean. A word of four bytes: */
+#define WORD(n) 0xe0, (n) & 255, (n) >> 8 & 255, (n) >> 16 & 255, (n) >> 24 & 255
+#define PROGRAM(name, ...) static const uint8_t name[] = {29, 31, 7 /* 2 MiB of zeros from 64 KiB */, __VA_ARGS__}
+/* Processes a program, with a content type of so many bytes. */
+#define RUN(name, type) run(instance, name, sizeof name, type, 0)
+#define ROUTE(name) run(instance, name, sizeof name, 0, 1)
+
+/* The status; where it is no error, what came is as long as it was said to be. */
+static int run(torvyn_instance_t *instance, const uint8_t *program, size_t len, size_t type, int routes) {
+  static char text[8192];
+  torvyn_element_t e = {.payload = {program, len}, .content_type = {text, type}};
+  torvyn_output_t out = {0};
+  torvyn_ports_t ports = {0};
+  torvyn_error_t *err = NULL;
+  memset(text, 'x', sizeof text);
+  OK(torvyn_instance_reset(instance, &err));
+  OK(torvyn_init(instance, str(""), &err));
+  int status = routes ? torvyn_route(instance, &e, &ports, &err) : torvyn_process(instance, &e, &out, &err);
+  if (status < 0) {
+    CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED);
+    CHECK(strstr(torvyn_error_message(err).data, routes ? "1048576 bytes" : "4096"));
+  }
+  for (size_t i = 0; i < ports.len; i++) CHECK(ports.names[i].len == ports.names[0].len);
+  torvyn_output_release(&out);
+  torvyn_error_free(err);
+  return status;
+}
+
+static void texts(void) {
+  torvyn_engine_config_t c = config();
+  torvyn_engine_t *engine = engine_with(&c);
+  torvyn_linked_t *linked = linked_of(engine, "interpreter");
+  torvyn_instance_t *instance = instance_of(linked, 1, NULL);
+
+  part("texts: a content type is short, or as long as the element's");
+  PROGRAM(set_4096, 18, 0, 16, 9, 2, WORD(65536), WORD(4096));
+  PROGRAM(set_4097, 18, 0, 16, 9, 2, WORD(65536), WORD(4097));
+  PROGRAM(set_1m, 18, 0, 16, 9, 2, WORD(65536), WORD(1 << 20));
+  PROGRAM(emit_4096, 22, 2, 0x96, 10, 34, 4, 5, 6, WORD(65536), WORD(4096));
+  PROGRAM(emit_4097, 22, 2, 0x96, 10, 34, 4, 5, 6, WORD(65536), WORD(4097));
+  CHECK(RUN(set_4096, 0) >= 0 && RUN(set_4097, 4097) >= 0);
+  CHECK(RUN(set_4097, 4096) == TORVYN_ERROR_MEMORY && RUN(set_1m, 8192) == TORVYN_ERROR_MEMORY);
+  CHECK(RUN(emit_4096, 0) == TORVYN_OK && RUN(emit_4097, 4097) == TORVYN_OK);
+  CHECK(RUN(emit_4097, 0) == TORVYN_ERROR_MEMORY);
+
+  part("texts: names of ports may not lie on each other beyond 1 MiB");
+#define EIGHT(...) __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
+  PROGRAM(long_names, EIGHT(37, WORD(65536), WORD((1 << 17) - 8)));
+  PROGRAM(too_long, EIGHT(37, WORD(65536), WORD((1 << 17) - 7)));
+  PROGRAM(many_names, 38, WORD(65536), WORD(1 << 17));
+  PROGRAM(too_many, 38, WORD(65536), WORD((1 << 17) + 1));
+  CHECK(ROUTE(long_names) == TORVYN_OK && ROUTE(many_names) == TORVYN_OK);
+  CHECK(ROUTE(too_long) == TORVYN_ERROR_MEMORY && ROUTE(too_many) == TORVYN_ERROR_MEMORY);
+
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
 int main(int argc, char **argv) {
   static const torvyn_path_t paths[] = {TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL};
   check_begin(argc, argv);
@@ -165,6 +224,7 @@ int main(int argc, char **argv) {
     printf("%s path\n", i ? "general" : "direct");
     path = paths[i];
     limits();
+    texts();
   }
   return check_end();
 }

@@ -1,0 +1,74 @@
+//! Names of the ports that a router chose.
+
+use super::host::Breach;
+
+/// The most that one call's names may take up, in bytes of host memory.
+const MAX: usize = 1 << 20;
+
+/// Names, one behind the other in storage that is reused: it grows to the longest answer, whichever
+/// names were long in which.
+#[derive(Debug, Default)]
+pub struct Ports {
+    text: String,
+    /// Where each name ends in `text`.
+    ends: Vec<usize>,
+}
+
+impl Ports {
+    /// No name.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Adds a name.
+    #[inline]
+    pub fn push(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+
+    /// Checks that there is room for `names` names, or for one of `len` bytes: a guest's list may
+    /// name the same bytes over and over, and so be larger than the guest.
+    #[inline]
+    pub fn check(&self, names: usize, len: usize) -> Result<(), Breach> {
+        let ends = (self.ends.len() + names).saturating_mul(size_of::<usize>());
+        let all = ends.saturating_add(self.text.len()).saturating_add(len);
+        if all > MAX { Err(Breach::PortNames(MAX)) } else { Ok(()) }
+    }
+
+    /// The names, in order.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back_in_order() {
+        let mut ports = Ports::default();
+        for names in [&["a", "", "bc"][..], &[], &["lang-für-alles"]] {
+            ports.clear();
+            names.iter().for_each(|name| ports.push(name));
+            assert_eq!(ports.iter().collect::<Vec<_>>(), names);
+        }
+    }
+
+    #[test]
+    fn what_a_guest_names_is_limited() {
+        let mut ports = Ports::default();
+        ports.check(1, MAX - 8).unwrap();
+        assert_eq!(ports.check(1, MAX - 7), Err(Breach::PortNames(MAX)));
+        assert_eq!(ports.check(MAX / 8 + 1, 0), Err(Breach::PortNames(MAX)));
+        ports.push("12345678");
+        ports.check(1, MAX - 24).unwrap();
+        assert_eq!(ports.check(1, MAX - 23), Err(Breach::PortNames(MAX)));
+        assert_eq!(ports.check(1, usize::MAX), Err(Breach::PortNames(MAX)));
+    }
+}
