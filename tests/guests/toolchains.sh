@@ -30,7 +30,7 @@ skip() {
 
 debian() {
     quietly apt-get update -qq || return
-    quietly env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@"
+    quietly env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends "$@"
 }
 
 # The toolchains. They answer whether they are there; the packages are several words.
