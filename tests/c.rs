@@ -245,6 +245,7 @@ programs! {
     verdicts: Asan Valgrind;
     budgets: Asan Tsan;
     memory: Asan Valgrind;
+    native: Asan Valgrind;
     log: Asan Tsan;
     host: Asan;
     null: Asan Valgrind;

@@ -88,6 +88,7 @@ impl Call {
         self.function = None;
         self.room = 0;
         if let Some(output) = self.output.take() {
+            self.held -= output.capacity() as u64;
             buffer::release(output);
         }
         match (self.stop(), answer) {
@@ -224,6 +225,8 @@ impl Call {
             buffer::release(output);
         }
         self.held = held;
+        let peak = &self.control.counters.buffer_bytes_peak;
+        peak.set(peak.get().max(held));
         self.output = Some(larger);
         Ok(())
     }
