@@ -2862,7 +2862,9 @@ uint64_t torvyn_instance_id(const torvyn_instance_t *instance);
 uint32_t torvyn_instance_roles(const torvyn_instance_t *instance);
 
 /**
- * Where the instance stands. While a call runs: where it stood when that began.
+ * Where the instance stands. While a call runs: where it stood when that began,
+ * or what has come of it since, as a log callback sees it. While
+ * torvyn_instance_reset() runs: POISONED.
  *
  * @param instance  Borrowed for the call; NULL gives TORVYN_STATE_NONE.
  *

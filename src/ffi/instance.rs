@@ -264,7 +264,9 @@ pub unsafe extern "C" fn torvyn_instance_roles(instance: *const InstanceHandle) 
     ffi!(neutral: 0, handle: [instance] => instance.roles.0)
 }
 
-/// Where the instance stands. While a call runs: where it stood when that began.
+/// Where the instance stands. While a call runs: where it stood when that began,
+/// or what has come of it since, as a log callback sees it. While
+/// torvyn_instance_reset() runs: POISONED.
 ///
 /// @param instance  Borrowed for the call; NULL gives TORVYN_STATE_NONE.
 ///

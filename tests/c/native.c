@@ -102,10 +102,40 @@ static void not_emitted(void) {
   torvyn_instance_free(instance);
 }
 
+/* ---- states from within --------------------------------------------------------- */
+
+static torvyn_instance_t *watched;
+static int ended_in; /* the state that the end of an instance saw */
+
+static torvyn_status_t make_instance(void *user, uint64_t id, void **state) {
+  (void)user, (void)id;
+  *state = NULL;
+  return TORVYN_OK;
+}
+
+static void end_instance(void *user, void *state) {
+  (void)user, (void)state;
+  ended_in = (int)torvyn_instance_state(watched);
+}
+
+static void states(void) {
+  torvyn_native_t table = {.struct_size = sizeof table,
+                           .instance_new = make_instance,
+                           .instance_free = end_instance,
+                           .process = begin_process};
+  part("native: the state while an instance is reset");
+  watched = native_of(&table, NULL);
+  CHECK(torvyn_instance_state(watched) == TORVYN_STATE_READY);
+  OK(torvyn_instance_reset(watched, &err));
+  CHECK(ended_in == TORVYN_STATE_POISONED && torvyn_instance_state(watched) == TORVYN_STATE_READY);
+  torvyn_instance_free(watched);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   engine = engine_with(NULL);
   not_emitted();
+  states();
   torvyn_engine_free(engine);
   return check_end();
 }
