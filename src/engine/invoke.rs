@@ -298,9 +298,9 @@ impl ComponentInvoker for Invoker {
         if matches!(state, State::Poisoned | State::TornDown) {
             return Err(instance.wrong_state(Function::Teardown));
         }
+        // What was to be stopped is over; the component may say good-bye.
+        instance.control.spend_cancel();
         if instance.roles.has(Role::Lifecycle) && state != State::New {
-            // What was to be stopped is over; the component may say good-bye.
-            instance.control.spend_cancel();
             let ended = instance.budget(Function::Teardown, 0).and_then(|()| {
                 let outcome = on_path!(instance, teardown());
                 instance.settle(Function::Teardown, outcome)

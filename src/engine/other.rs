@@ -1,14 +1,13 @@
 //! Calls of exported functions outside of the contract, with values of any type.
 
 use super::control::State;
-use super::fault::Fault;
 use super::instance::{ComponentInstance, Running};
 use super::value::Value;
 use crate::contract::Function;
 use crate::contract::host::Breach;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Why a call was refused before the guest ran, or what ended it.
+/// Why a call was refused before the guest ran.
 #[derive(Debug)]
 pub enum NoCall {
     /// No such export.
@@ -17,8 +16,6 @@ pub enum NoCall {
     Unfit(String),
     /// With its arguments the component would hold too many resources.
     TooMany(Breach),
-    /// The guest was stopped.
-    Fault(Fault),
 }
 
 impl ComponentInstance {
@@ -34,26 +31,31 @@ impl ComponentInstance {
             let reason = format!("called in state {}; reset the instance", self.control.state().name());
             return refuse(self, ErrorKind::State, reason);
         }
-        if !matches!(self.running, Running::General(_)) {
+        let Running::General(running) = &mut self.running else {
             let reason = "the instance does not run on the general path, the only one that has other functions than \
                 the contract's (see torvyn_linked_path())";
             return refuse(self, ErrorKind::Unsupported, reason.into());
-        }
+        };
+        // Before the budgets: a call that is refused is none, and leaves a cancel to the next.
+        let call = match running.prepare(interface, function, args) {
+            Ok(call) => call,
+            Err(NoCall::Absent(reason)) => return refuse(self, ErrorKind::NotExported, reason),
+            Err(NoCall::Unfit(reason)) => return refuse(self, ErrorKind::TypeMismatch, reason),
+            Err(NoCall::TooMany(breach)) => return refuse(self, ErrorKind::Memory, format!("{breach}; nothing ran")),
+        };
         // The books are kept by function of the contract; an error about this call names its own.
         let anonymous = |mut error: Box<Error>| {
             error.function = None;
             error.message = format!("{name}: {}", error.message);
             error
         };
-        self.budget(Function::Process, 0).map_err(anonymous)?;
+        let armed = self.budget(Function::Process, 0);
         let Running::General(running) = &mut self.running else { return Ok(None) };
-        let outcome = match running.call_other(interface, function, args) {
-            Ok(value) => Ok(value),
-            Err(NoCall::Fault(fault)) => Err(fault),
-            Err(NoCall::Absent(reason)) => return refuse(self, ErrorKind::NotExported, reason),
-            Err(NoCall::Unfit(reason)) => return refuse(self, ErrorKind::TypeMismatch, reason),
-            Err(NoCall::TooMany(breach)) => return refuse(self, ErrorKind::Memory, format!("{breach}; nothing ran")),
-        };
+        if let Err(error) = armed {
+            running.take_back(call);
+            return Err(anonymous(error));
+        }
+        let outcome = running.call_other(call);
         self.settle(None, outcome).map_err(anonymous)
     }
 }

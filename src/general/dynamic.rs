@@ -59,17 +59,25 @@ pub struct Lowering<'c, 'h> {
     lent: Vec<ResourceAny>,
 }
 
-/// What a call was lent, to be let go of after it.
-#[derive(Default)]
-pub struct Lent(Vec<ResourceAny>);
+/// What a call was given: lent, to be let go of after it, and the component's own from then on.
+pub struct Lent {
+    lent: Vec<ResourceAny>,
+    owned: Vec<(ResourceAny, Key)>,
+}
 
 impl Lent {
     /// The call returned.
     pub fn end(self, mut cx: StoreContextMut<'_, Host>) {
-        for any in self.0 {
+        for any in self.lent {
             // Fails where the component kept it, which trapped the call.
             let _ = any.try_into_resource_dynamic(&mut cx);
         }
+    }
+
+    /// There is no call after all: everything is the host's again.
+    pub fn take_back(self, mut cx: StoreContextMut<'_, Host>) {
+        self.owned.iter().for_each(|(_, key)| cx.data_mut().given.back(*key));
+        drop(Lowering { cx: &mut cx, owned: self.owned, lent: self.lent }.undo());
     }
 }
 
@@ -82,7 +90,7 @@ impl<'c, 'h> Lowering<'c, 'h> {
     /// All values fit: the component has the resources now, or none of them where it has too many.
     pub fn give(mut self) -> Result<Lent, (Breach, Vec<Key>)> {
         match self.cx.data_mut().given.take(self.owned.iter().map(|(_, key)| *key)) {
-            Ok(()) => Ok(Lent(self.lent)),
+            Ok(()) => Ok(Lent { lent: self.lent, owned: self.owned }),
             Err(breach) => Err((breach, self.undo())),
         }
     }

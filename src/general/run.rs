@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker, Lower, Resource,
+    Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Linker, Lower, Resource,
     TypedFunc, Val,
 };
 use wasmtime::{AsContextMut as _, Store};
@@ -192,6 +192,13 @@ fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
     Ok(OutputElement { sequence: out.meta.sequence, timestamp_ns: out.meta.timestamp_ns, payload })
 }
 
+/// A call outside of the contract for which nothing but the call is left to do.
+pub struct Prepared {
+    func: Func,
+    params: Vec<Val>,
+    lent: dynamic::Lent,
+}
+
 impl Running {
     /// Whether what it waits with is that of a process that forked this one.
     pub fn is_of_a_parent(&self) -> bool {
@@ -232,14 +239,15 @@ impl Running {
         )
     }
 
-    /// Calls an exported function outside of the contract, by name.
-    pub fn call_other(
+    /// Finds an exported function outside of the contract, by name, and lowers what it is to be
+    /// called with.
+    pub fn prepare(
         &mut self,
         interface: &str,
         function: &str,
         args: Vec<Value>,
-    ) -> std::result::Result<Option<Value>, NoCall> {
-        let Self { store, waiter, instance, .. } = self;
+    ) -> std::result::Result<Prepared, NoCall> {
+        let Self { store, instance, .. } = self;
         let gone = |what: String| NoCall::Absent(format!("the component exports no {what}"));
         let place = match interface {
             "" => None,
@@ -263,18 +271,30 @@ impl Running {
         });
         let params = params.collect::<std::result::Result<Vec<_>, _>>().inspect_err(|_| drop(lowering.undo()))?;
         let lent = lowering.give().map_err(|(breach, _)| NoCall::TooMany(breach))?;
+        Ok(Prepared { func, params, lent })
+    }
+
+    /// Drops a call that was prepared; nothing runs.
+    pub fn take_back(&mut self, call: Prepared) {
+        call.lent.take_back(self.store.as_context_mut());
+    }
+
+    /// Makes a call that was prepared.
+    pub fn call_other(&mut self, call: Prepared) -> Outcome<Option<Value>> {
+        let Self { store, waiter, .. } = self;
+        let Prepared { func, params, lent } = call;
+        let ty = func.ty(&*store);
         let mut results = vec![Val::Bool(false); ty.results().len()];
         let called = match waiter {
             None => func.call(&mut *store, &params, &mut results),
             Some(waiter) => waiter.run(&Limit::of(store.data()), func.call_async(&mut *store, &params, &mut results)),
         };
-        let stopped = |e| NoCall::Fault(Fault::Stopped(e));
-        called.map_err(stopped)?;
+        called.map_err(Fault::Stopped)?;
         lent.end(store.as_context_mut());
         let mut cx = store.as_context_mut();
         let result = results.pop().zip(ty.results().next());
         let result = result.map(|(val, ty)| dynamic::from_val(val, &ty, &mut cx)).transpose();
-        result.map_err(|e| stopped(wasmtime::Error::msg(format!("the result is {e}"))))
+        result.map_err(|e| Fault::Stopped(wasmtime::Error::msg(format!("the result is {e}"))))
     }
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.

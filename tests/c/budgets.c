@@ -464,6 +464,23 @@ static void cancels(void) {
   OK(torvyn_init(instance, str(""), &err));
   emits(instance, "echo:next", "next");
 
+  part("cancel: a teardown ends it, also one that asks the component nothing");
+  {
+    torvyn_instance_t *bare = ready(engine, "upper-case", "", NULL); /* exports no lifecycle */
+    torvyn_cancel_t *own = torvyn_instance_cancel_handle(bare);
+    torvyn_cancel(own);
+    OK(torvyn_teardown(bare, &err));
+    OK(torvyn_instance_reset(bare, &err));
+    emits(bare, "next", "NEXT");
+    torvyn_cancel_free(own);
+    torvyn_instance_free(bare);
+    OK(torvyn_instance_reset(instance, &err));
+    torvyn_cancel(cancel);
+    OK(torvyn_teardown(instance, &err)); /* NEW */
+    OK(torvyn_instance_reset(instance, &err));
+    OK(torvyn_init(instance, str(""), &err));
+  }
+
   part("cancel: in a batch");
   {
     torvyn_element_t two[2] = {element("echo:one"), element("echo:two")};

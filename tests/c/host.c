@@ -235,6 +235,22 @@ static void calls(void) {
   CHECK(torvyn_values_get(values, 0)->of.uint == 5);
   torvyn_values_free(values);
 
+  part("calls outside of the contract: one that is refused is none, and leaves a cancel to the next");
+  {
+    torvyn_cancel_t *cancel = torvyn_instance_cancel_handle(instance);
+    torvyn_stats_t before = stats_of(instance), after;
+    torvyn_cancel(cancel);
+    EXPECT(TORVYN_ERROR_NOT_EXPORTED, torvyn_call(instance, math, str("sub"), NULL, 0, &values, &err));
+    EXPECT(TORVYN_ERROR_TYPE_MISMATCH, torvyn_call(instance, math, str("length"), NULL, 0, &values, &err));
+    EXPECT(TORVYN_ERROR_CANCELLED, torvyn_call(instance, math, str("length"), args, 1, &values, &err));
+    after = stats_of(instance);
+    CHECK(after.calls == before.calls && after.refused == before.refused + 3 && after.cancels == before.cancels + 1);
+    OK(torvyn_call(instance, math, str("length"), args, 1, &values, &err));
+    torvyn_values_free(values);
+    CHECK(stats_of(instance).calls == before.calls + 1);
+    torvyn_cancel_free(cancel);
+  }
+
   part("calls outside of the contract: misuse");
   values = STALE;
   EXPECT(TORVYN_ERROR_TYPE_MISMATCH, torvyn_call(instance, math, str("add"), args, 2, &values, &err));

@@ -243,6 +243,26 @@ fn a_refused_call_leaves_nothing() {
 }
 
 #[test]
+fn a_call_that_a_cancel_stops_before_it_begins_leaves_nothing() {
+    use super::super::cancel::*;
+    let seen = Seen::default();
+    let instance = holder(&seen, 4);
+    unsafe {
+        let cancel = torvyn_instance_cancel_handle(instance);
+        for n in 1..10 {
+            torvyn_cancel(cancel);
+            let resource = if n % 2 == 0 { own(n) } else { value(Kind::TORVYN_KIND_BORROW, ValueOf { resource: n }) };
+            let name = if n % 2 == 0 { "keep" } else { "look" };
+            assert_eq!(one(instance, name, &[resource]).unwrap_err().0, TORVYN_ERROR_CANCELLED);
+        }
+        assert_eq!(one(instance, "take", &[uint(Kind::TORVYN_KIND_U32, 4)]), Ok(1), "there is room for all");
+        torvyn_cancel_free(cancel);
+        torvyn_instance_free(instance);
+        assert_eq!(seen.ended(), [1, 2, 3, 4], "the arguments stay the caller's");
+    }
+}
+
+#[test]
 fn a_borrow_is_lent_for_the_call() {
     let seen = Seen::default();
     let instance = holder(&seen, 4);
