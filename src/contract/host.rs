@@ -14,6 +14,7 @@ use crate::engine::control::Control;
 use crate::engine::grants::Grants;
 use crate::engine::limits::Limits;
 use crate::engine::log::{Level, Lines};
+use crate::engine::term::Term;
 
 /// A breach of the canonical ABI or of a resource's rules: the guest is trapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -369,12 +370,8 @@ pub struct Host {
     pub control: Arc<Control>,
     /// The engine's ticks.
     pub clock: Arc<Clock>,
-    /// The tick at which the running call began.
-    pub began: u64,
-    /// The tick at which it ends.
-    pub ends: u64,
-    /// The call has seen no tick yet.
-    pub unseen: bool,
+    /// The time that the running call has.
+    pub term: Term,
     /// Whether calls use fuel.
     pub fuel: bool,
     /// What the guest prints on the direct path.
@@ -466,7 +463,7 @@ impl Host {
         if given == 0 {
             return 0;
         }
-        let gone = (self.clock.now() - self.began).saturating_mul(self.clock.tick_ns());
+        let gone = self.term.gone(&self.clock).saturating_mul(self.clock.tick_ns());
         given.saturating_sub(gone).max(1)
     }
 }

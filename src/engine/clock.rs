@@ -5,7 +5,10 @@
 //! the host ticks (`torvyn_engine_tick`), from wherever it likes, a signal handler included.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Release, SeqCst},
+};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,6 +16,7 @@ use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 
 use super::control::Control;
 use super::fork;
+use super::term::Lateness;
 use crate::error::{Error, ErrorKind, Result};
 
 /// After so many ticks the thread looks whether any call runs, and sleeps where none does.
@@ -23,11 +27,13 @@ const ASLEEP: u64 = 1;
 
 /// Counts ticks; see the module.
 pub struct Clock {
-    /// Ticks, shifted left by one, and [`ASLEEP`].
+    /// Ticks, shifted left by one, and [`ASLEEP`]: what calls begin by.
     word: AtomicU64,
+    /// Ticks, counted after those of `word` and once `lateness` knows of them: what calls end by.
+    told: AtomicU64,
+    /// How late the library's thread was; the host's own ticks are exact.
+    pub(super) lateness: Lateness,
     tick_ns: u64,
-    /// The library's thread ticks, and may be late; the host's own ticks are exact.
-    pub own_thread: bool,
     engine: wasmtime::Engine,
     shared: Arc<Mutex<Shared>>,
 }
@@ -59,7 +65,8 @@ impl Clock {
     /// The thread starts with the first call that runs.
     pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool) -> Arc<Self> {
         let word = AtomicU64::new(if own_thread { ASLEEP } else { 0 });
-        let clock = Arc::new(Self { word, tick_ns, own_thread, engine, shared: Arc::default() });
+        let (told, lateness, shared) = Default::default();
+        let clock = Arc::new(Self { word, told, lateness, tick_ns, engine, shared });
         if own_thread {
             fork::watch(&clock);
         }
@@ -74,7 +81,7 @@ impl Clock {
     /// Ticks so far. They count only while a call runs.
     #[inline]
     pub fn now(&self) -> u64 {
-        self.word.load(SeqCst) >> 1
+        self.told.load(Acquire)
     }
 
     /// Ticks so far, for a call that begins: the thread is awake from here on. Fails with `Internal`
@@ -100,7 +107,21 @@ impl Clock {
     /// One tick of the host's. Atomic operations only: async-signal-safe.
     pub fn tick(&self) {
         self.word.fetch_add(2, SeqCst);
+        self.told.fetch_add(1, Release);
         self.engine.increment_epoch();
+    }
+
+    /// Counts `ticks` of the library's thread, of which the first was due at `due`.
+    pub(super) fn count(&self, ticks: u64, due: Instant) {
+        let from = self.word.fetch_add(2 * ticks, SeqCst) >> 1;
+        // By now, and not before, nobody begins by `from` any more.
+        self.lateness.note(from, self.ticks_in(due.elapsed()));
+        self.told.store(from + ticks, Release);
+        self.engine.increment_epoch();
+    }
+
+    fn ticks_in(&self, time: Duration) -> u64 {
+        (time.as_nanos() / u128::from(self.tick_ns)) as u64
     }
 
     #[cold]
@@ -146,11 +167,9 @@ impl Clock {
                 thread::park_timeout(early);
                 continue;
             }
-            let late = Instant::now().saturating_duration_since(due);
-            let ticks = 1 + (late.as_nanos() / u128::from(self.tick_ns)) as u64;
+            let ticks = 1 + self.ticks_in(due.elapsed());
+            self.count(ticks, due);
             due += tick * u32::try_from(ticks).unwrap_or(u32::MAX);
-            self.word.fetch_add(2 * ticks, SeqCst);
-            self.engine.increment_epoch();
             quiet += 1;
             if quiet >= IDLE_TICKS {
                 quiet = 0;

@@ -13,6 +13,7 @@ use super::given::Given;
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
 use super::log::Level;
+use super::term::Term;
 use super::traits::MemoryUsage;
 use crate::contract::host::{Handles, Host, Printed};
 use crate::contract::lent::Loan;
@@ -269,9 +270,7 @@ impl ComponentInstance {
             limits: Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
             control: self.control.clone(),
             clock: engine.clock().clone(),
-            began,
-            unseen: true,
-            ends: began.saturating_add(self.timeout_ticks),
+            term: Term::new(began, self.timeout_ticks),
             fuel: engine.config().fuel,
             printed: Printed::new(engine, self.id),
             born: std::time::Instant::now(),
@@ -308,19 +307,10 @@ fn store(engine: &Engine, host: Host, fuel: u64) -> Store<Host> {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         let host = store.data_mut();
-        // The clock's thread may be late and count several ticks at once. At the call's first look it
-        // is not known when among them the call began: at the last, so that none is cut short.
-        let now = host.clock.now();
-        if host.unseen && host.clock.own_thread && now > host.began {
-            host.unseen = false;
-            let missed = now - host.began - 1;
-            host.began += missed;
-            host.ends = host.ends.saturating_add(missed);
-        }
         if host.control.is_cancelled() {
             return Err(Stop::Cancelled.into());
         }
-        if now >= host.ends {
+        if host.term.is_over(&host.clock) {
             return Err(Stop::Deadline.into());
         }
         Ok(UpdateDeadline::Continue(1))

@@ -11,6 +11,7 @@ use super::fault::{self, Fault, Outcome};
 use super::instance::{ComponentInstance, InstanceOptions, NONE, Running};
 use super::link::{ImportBindings, LinkedComponent};
 use super::log::Level;
+use super::term::Term;
 use super::traits::{ComponentInvoker, MemoryUsage, WasmEngine};
 use crate::contract::ports::Ports;
 use crate::contract::{
@@ -173,12 +174,10 @@ impl ComponentInstance {
             if flow_ns != 0 {
                 ticks = ticks.min(host.clock.ticks_for(flow_ns));
             }
-            host.began = match host.clock.begin() {
-                Ok(tick) => tick,
+            host.term = match host.clock.begin() {
+                Ok(tick) => Term::new(tick, ticks),
                 Err(error) => return Err(self.refuse(error.kind, function, error.message)),
             };
-            host.ends = host.began.saturating_add(ticks);
-            host.unseen = true;
             if host.fuel {
                 let before = if fuel == NONE { store.get_fuel() } else { store.set_fuel(fuel).map(|()| fuel) };
                 self.fuel_before = before.unwrap_or(0);

@@ -19,6 +19,7 @@ pub mod other;
 pub mod signature;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod surface;
+pub mod term;
 pub mod traits;
 pub mod value;
 

@@ -38,7 +38,7 @@ impl Limit {
 
 #[cfg(not(feature = "wasi"))]
 impl Waiter {
-    fn run<T>(&self, _: &Limit, _: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+    fn run<T>(&self, _: Limit, _: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
         match *self {}
     }
 
@@ -81,7 +81,7 @@ impl Linked {
     pub fn instantiate(&self, mut store: Store<Host>, waiter: Option<Waiter>) -> wasmtime::Result<Running> {
         let instance = match &waiter {
             None => self.pre.instantiate(&mut store)?,
-            Some(waiter) => waiter.run(&Limit::of(store.data()), self.pre.instantiate_async(&mut store))?,
+            Some(waiter) => waiter.run(Limit::of(store.data()), self.pre.instantiate_async(&mut store))?,
         };
         let mut functions = Functions::default();
         for (function, index) in &self.functions {
@@ -173,7 +173,7 @@ where
     let func = func.ok_or_else(absent)?;
     let result = match waiter {
         None => func.call(store, params),
-        Some(waiter) => waiter.run(&Limit::of(store.data()), func.call_async(store, params)),
+        Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(store, params)),
     };
     result.map_err(Fault::Stopped)
 }
@@ -287,7 +287,7 @@ impl Running {
         let mut results = vec![Val::Bool(false); ty.results().len()];
         let called = match waiter {
             None => func.call(&mut *store, &params, &mut results),
-            Some(waiter) => waiter.run(&Limit::of(store.data()), func.call_async(&mut *store, &params, &mut results)),
+            Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(&mut *store, &params, &mut results)),
         };
         called.map_err(Fault::Stopped)?;
         lent.end(store.as_context_mut());

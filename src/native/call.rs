@@ -10,6 +10,7 @@ use crate::contract::{Function, OutputElement, ProcessError};
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::fault::{Fault, Misanswer, Outcome, Stop};
+use crate::engine::term::Term;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The running call of one instance, and what it has made so far. Between calls it refuses all.
@@ -17,8 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Call {
     control: Arc<Control>,
     clock: Arc<Clock>,
-    /// The tick at which the call should have ended.
-    ends: u64,
+    /// The time that the call has.
+    term: Term,
     /// None between calls.
     function: Option<Function>,
     /// The output under way, and how much of its end is room that was not committed.
@@ -53,7 +54,7 @@ impl Call {
         Self {
             control,
             clock,
-            ends: 0,
+            term: Term::new(0, 0),
             function: None,
             output: None,
             room: 0,
@@ -71,7 +72,7 @@ impl Call {
     #[inline]
     pub fn arm(&mut self, ticks: u64, flow_ns: u64) -> Result<()> {
         let flow = if flow_ns == 0 { ticks } else { self.clock.ticks_for(flow_ns) };
-        self.ends = self.clock.begin()?.saturating_add(ticks.min(flow));
+        self.term = Term::new(self.clock.begin()?, ticks.min(flow));
         Ok(())
     }
 
@@ -162,7 +163,7 @@ impl Call {
     fn stop(&self) -> Option<Stop> {
         if self.control.is_cancelled() {
             Some(Stop::Cancelled)
-        } else if self.clock.now() >= self.ends {
+        } else if self.term.clone().is_over(&self.clock) {
             Some(Stop::Deadline)
         } else {
             None

@@ -15,6 +15,7 @@ use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::fault::Stop;
 use crate::engine::fork;
+use crate::engine::term::Term;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Threads for system calls that cannot be waited for otherwise (files).
@@ -99,20 +100,20 @@ pub struct Waiter {
 pub struct Limit {
     control: Arc<Control>,
     clock: Arc<Clock>,
-    ends: u64,
+    term: Term,
 }
 
 impl Limit {
     /// What ends the call that was armed in `host`.
     pub fn of(host: &Host) -> Self {
-        Self { control: host.control.clone(), clock: host.clock.clone(), ends: host.ends }
+        Self { control: host.control.clone(), clock: host.clock.clone(), term: host.term.clone() }
     }
 
-    fn reached(&self) -> Option<Stop> {
+    fn reached(&mut self) -> Option<Stop> {
         if self.control.is_cancelled() {
             Some(Stop::Cancelled)
         } else {
-            (self.clock.now() >= self.ends).then_some(Stop::Deadline)
+            self.term.is_over(&self.clock).then_some(Stop::Deadline)
         }
     }
 }
@@ -130,7 +131,7 @@ impl Waiter {
 
     /// Runs `call` on this thread, and drops it where it waits beyond its limit: the store that it
     /// used is of no use then.
-    pub fn run<T>(&self, limit: &Limit, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+    pub fn run<T>(&self, mut limit: Limit, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
         if self.is_of_a_parent() {
             return Err(Stop::Forked.into());
         }

@@ -186,12 +186,33 @@ static void fuel(void) {
 
 /* ---- deadlines --------------------------------------------------------------- */
 
+/* What a component never ends. */
+static const char *endless = "loop";
+
+/* The same for a native one: it goes on until it is told to stop. */
+static torvyn_status_t obey(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e) {
+  (void)user, (void)state;
+  while (bytes_are(e->payload, "loop") && !torvyn_native_should_stop(call)) {
+  }
+  return TORVYN_NOTHING_EMITTED;
+}
+
+static torvyn_linked_t *obedient(torvyn_engine_t *engine) {
+  torvyn_native_t table = {.struct_size = sizeof table, .process = obey};
+  torvyn_component_t *component = NULL;
+  torvyn_linked_t *linked = NULL;
+  OK(torvyn_component_native(engine, &table, &component, &err));
+  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  torvyn_component_free(component);
+  return linked;
+}
+
 /* A deadline `ns` from the call's beginning ends it: never early, and within `most` where
  * nothing else wants the processor, for which there are some tries. */
 static void ends(torvyn_instance_t *instance, const torvyn_flow_t *flow, uint64_t ns, uint64_t most) {
   uint64_t best = UINT64_MAX;
   for (int i = 0; i < 1 || (i < 25 && best > most); i++) {
-    torvyn_element_t e = element("loop");
+    torvyn_element_t e = element(endless);
     torvyn_output_t out;
     uint64_t began, took;
     e.flow = flow;
@@ -240,21 +261,29 @@ static void deadlines(void) {
   part("deadline: a process that stood still has lost no time");
   o.timeout_ns = 20 * MS;
   engine = engine_with(&c);
-  instance = ready(engine, "misbehave", "", &o);
-  for (int i = 0; i < 20; i++) {
-    pid_t child = fork();
+  /* A component that runs, one that waits, and a native one. */
+  torvyn_linked_t *linked[3] = {linked_of(engine, "misbehave"), c.path == TORVYN_PATH_DIRECT ? NULL : linked_of(engine, "wasi-stdio"),
+                                obedient(engine)};
+  for (int i = 0; i < 30; i++) {
+    pid_t child;
+    if (!linked[i % 3]) continue;
+    instance = instance_of(linked[i % 3], 1, &o);
+    OK(torvyn_init(instance, str(""), &err));
+    endless = i % 3 == 1 ? "sleep:10000" : "loop";
+    child = fork();
     CHECK(child >= 0);
     if (child == 0) {
       sleep_ms(60);
       kill(getppid(), SIGCONT);
       _Exit(0);
     }
-    emits(instance, "echo:awake", "awake"); /* the clock is */
     CHECK(raise(SIGSTOP) == 0);
     ends(instance, NULL, 20 * MS, UINT64_MAX);
     CHECK(waitpid(child, NULL, 0) == child);
+    torvyn_instance_free(instance);
   }
-  torvyn_instance_free(instance);
+  endless = "loop";
+  for (int i = 0; i < 3; i++) torvyn_linked_free(linked[i]);
   torvyn_engine_free(engine);
 
   part("deadline: coarse and fine ticks");

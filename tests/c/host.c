@@ -178,32 +178,41 @@ static void definitions(void) {
   torvyn_component_free(importer);
 }
 
+/* A lifecycle, which makes a component of what has functions of its own: the imports, what is in the
+ * core module $m, and the exports of its instance $i. */
+#define TYPES \
+  "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n" \
+  "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n" \
+  "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n" \
+  "    (export \"process-error\" (type (eq $e)))))\n" \
+  "  (alias export $types \"process-error\" (type $error))\n"
+#define CORE \
+  "(memory (export \"memory\") 1)\n" \
+  "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n" \
+  "    (func (export \"init\") (param i32 i32) (result i32) i32.const 0)\n" \
+  "    (func (export \"teardown\"))\n"
+#define LIFE \
+  "  (alias core export $i \"memory\" (core memory $memory))\n" \
+  "  (func $init (param \"config\" string) (result (result (error $error)))\n" \
+  "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n" \
+  "  (func $teardown (canon lift (core func $i \"teardown\")))\n" \
+  "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n" \
+  "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))\n"
+
 /* A component with functions of its own besides a role. */
 static const char TEXT[] =
     "(component\n"
-    "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
-    "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
-    "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
-    "    (export \"process-error\" (type (eq $e)))))\n"
-    "  (alias export $types \"process-error\" (type $error))\n"
-    "  (core module $m (memory (export \"memory\") 1)\n"
-    "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n"
-    "    (func (export \"init\") (param i32 i32) (result i32) i32.const 0)\n"
-    "    (func (export \"teardown\"))\n"
+    TYPES
+    "  (core module $m " CORE
     "    (func (export \"add\") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))\n"
     "    (func (export \"length\") (param i32 i32) (result i32) (local.get 1))\n"
     "    (func (export \"trap\") unreachable))\n"
     "  (core instance $i (instantiate $m))\n"
-    "  (alias core export $i \"memory\" (core memory $memory))\n"
-    "  (func $init (param \"config\" string) (result (result (error $error)))\n"
-    "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
-    "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
+    LIFE
     "  (func $add (param \"a\" u32) (param \"b\" u32) (result u32) (canon lift (core func $i \"add\")))\n"
     "  (func $length (param \"s\" (list u8)) (result u32)\n"
     "    (canon lift (core func $i \"length\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
     "  (func $trap (canon lift (core func $i \"trap\")))\n"
-    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
-    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))\n"
     "  (instance $math (export \"add\" (func $add)) (export \"length\" (func $length)))\n"
     "  (export \"acme:tools/math@1.0.0\" (instance $math))\n"
     "  (export \"trap\" (func $trap)))\n";
@@ -285,12 +294,66 @@ static void calls(void) {
   torvyn_engine_free(forced);
 }
 
+/* ---- time ------------------------------------------------------------------------ */
+
+/* `work` has the host wait, and then goes on for ever. */
+static const char WAITS[] =
+    "(component\n"
+    TYPES
+    "  (import \"acme:tools/time@1.0.0\" (instance $time (export \"wait\" (func))))\n"
+    "  (core func $wait (canon lower (func $time \"wait\")))\n"
+    "  (core module $m (import \"\" \"wait\" (func $wait)) " CORE
+    "    (func (export \"work\") (call $wait) (loop (br 0))))\n"
+    "  (core instance $i (instantiate $m (with \"\" (instance (export \"wait\" (func $wait))))))\n"
+    LIFE
+    "  (func (export \"work\") (canon lift (core func $i \"work\"))))\n";
+
+static bool wait_a_while(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, size_t count,
+                         torvyn_value_t *result) {
+  (void)user, (void)scope, (void)args, (void)count, (void)result;
+  sleep_ms(150);
+  return true;
+}
+
+static void times(void) {
+  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 200 * MS};
+  torvyn_component_t *component = NULL;
+  torvyn_imports_t *imports = NULL;
+  torvyn_linked_t *linked = NULL;
+  torvyn_values_t *values = NULL;
+  torvyn_instance_t *instance;
+  uint64_t least = UINT64_MAX;
+
+  part("host functions: what they take is the call's time");
+  OK(torvyn_component_compile(engine, (const uint8_t *)WAITS, sizeof WAITS - 1, &component, &err));
+  OK(torvyn_imports_new(engine, &imports, &err));
+  OK(torvyn_imports_define(imports, str("acme:tools/time@1.0.0"), str("wait"), str("func()"), wait_a_while, NULL, NULL,
+                           &err));
+  OK(torvyn_linked_new(component, imports, &linked, &err));
+  instance = instance_of(linked, 1, &options);
+  for (int i = 0; i < 3; i++) { /* the least, since others may want the processor */
+    uint64_t took = now_ns();
+    EXPECT(TORVYN_ERROR_DEADLINE, torvyn_call(instance, str(""), str("work"), NULL, 0, &values, &err));
+    took = now_ns() - took;
+    CHECK(took >= 200 * MS);
+    least = took < least ? took : least;
+    OK(torvyn_instance_reset(instance, &err));
+  }
+  printf("    asked for 200 ms, took %.2f\n", (double)least / 1e6);
+  CHECK(least < 300 * MS || check_slow() > 1);
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_imports_free(imports);
+  torvyn_component_free(component);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   engine = engine_with(NULL);
   functions();
   definitions();
   calls();
+  times();
   torvyn_engine_free(engine);
   return check_end();
 }
