@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{
     AtomicU8, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
 };
 
 /// Where an instance stands (`torvyn_instance_state`).
@@ -119,11 +119,14 @@ impl Counter {
     }
 }
 
+/// Beside the number of the running call: the instance was freed, and ends with it.
+const DOOMED: u64 = 1 << 63;
+
 /// The shared side of one instance; a cache line of its own for what a call writes.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Control {
-    /// The number of the running call, odd; even while none runs.
+    /// The number of the running call, odd; even while none runs. And [`DOOMED`].
     call: AtomicU64,
     /// The number of the latest call to stop.
     cancel: AtomicU64,
@@ -150,16 +153,36 @@ impl Control {
         call & 1 == 0 && self.call.compare_exchange(call, call + 1, SeqCst, Relaxed).is_ok()
     }
 
-    /// Ends the call that `begin` began.
+    /// Ends the call that `begin` began. True where the instance is [doomed](Self::doom): nobody but
+    /// the caller has it any more.
+    ///
+    /// The mark and the end of the call are in one word, and each comes by one operation that also
+    /// reads: whichever is first, the second sees it, and one alone ends the instance. With a mere
+    /// store here a mark could fall between that and a look at it. On the processors at hand the
+    /// operation takes no longer than the store, for whose arrival the next `begin` waits instead.
     #[inline]
-    pub fn end(&self) {
-        self.call.store(self.call.load(Relaxed) + 1, Release);
+    #[must_use]
+    pub fn end(&self) -> bool {
+        self.call.fetch_add(1, AcqRel) & DOOMED != 0
     }
 
-    /// Ends what `begin` began as if it had not begun: a cancel still means the next call.
+    /// Ends what `begin` began as if it had not begun: a cancel still means the next call. True as
+    /// for [`Control::end`].
     #[inline]
-    pub fn withdraw(&self) {
-        self.call.store(self.call.load(Relaxed) - 1, Release);
+    #[must_use]
+    pub fn withdraw(&self) -> bool {
+        self.call.fetch_sub(1, AcqRel) & DOOMED != 0
+    }
+
+    /// Has the running call end the instance. False where none runs, nor will: the caller has it alone.
+    #[must_use]
+    pub fn doom(&self) -> bool {
+        self.call.fetch_or(DOOMED, AcqRel) & 1 == 1
+    }
+
+    #[inline]
+    fn number(&self) -> u64 {
+        self.call.load(Relaxed) & !DOOMED
     }
 
     /// Whether a call runs.
@@ -171,20 +194,20 @@ impl Control {
     /// Marks the running call to be stopped, or the next one where none runs. A mark on a call
     /// that ends first is void. Atomic operations only: async-signal-safe.
     pub fn cancel(&self) {
-        let call = self.call.load(SeqCst);
+        let call = self.call.load(SeqCst) & !DOOMED;
         self.cancel.fetch_max(call | 1, SeqCst);
     }
 
     /// Whether the running call is marked.
     #[inline]
     pub fn is_cancelled(&self) -> bool {
-        self.cancel.load(Acquire) == self.call.load(Relaxed)
+        self.cancel.load(Acquire) == self.number()
     }
 
     /// Ends the mark on the running call: what it was for has been said, or is not to be stopped.
     #[cold]
     pub fn spend_cancel(&self) {
-        let _ = self.cancel.compare_exchange(self.call.load(Relaxed), 0, SeqCst, Relaxed);
+        let _ = self.cancel.compare_exchange(self.number(), 0, SeqCst, Relaxed);
     }
 
     /// Where the instance stands.
@@ -215,7 +238,7 @@ mod tests {
         assert!(control.begin());
         assert!(!control.begin());
         assert!(control.is_running());
-        control.end();
+        assert!(!control.end());
         assert!(control.begin());
     }
 
@@ -225,21 +248,40 @@ mod tests {
         for _ in 0..3 {
             control.cancel();
             assert!(control.begin() && control.is_cancelled());
-            control.end();
+            assert!(!control.end());
             assert!(control.begin() && !control.is_cancelled());
             control.cancel();
             assert!(control.is_cancelled());
-            control.end();
+            assert!(!control.end());
             assert!(control.begin() && !control.is_cancelled());
-            control.end();
+            assert!(!control.end());
             control.cancel();
             assert!(control.begin());
-            control.withdraw();
+            assert!(!control.withdraw());
             assert!(control.begin() && control.is_cancelled());
             control.spend_cancel();
-            control.withdraw();
+            assert!(!control.withdraw());
             assert!(control.begin() && !control.is_cancelled());
-            control.end();
+            assert!(!control.end());
         }
+    }
+
+    #[test]
+    fn a_doomed_instance_is_ended_by_one_alone() {
+        for end in [Control::end, Control::withdraw] {
+            let control = Control::new(State::Ready);
+            assert!(control.begin() && !end(&control));
+            assert!(control.begin() && control.doom());
+            assert!(!control.begin() && control.is_running() && !control.is_cancelled());
+            control.cancel();
+            assert!(control.is_cancelled());
+            control.spend_cancel();
+            assert!(!control.is_cancelled());
+            assert!(end(&control), "the call's");
+        }
+        let control = Control::new(State::Ready);
+        control.cancel();
+        assert!(control.begin() && control.doom() && control.is_cancelled() && control.end());
+        assert!(!Control::new(State::Ready).doom(), "the one's who frees it");
     }
 }

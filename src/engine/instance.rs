@@ -183,7 +183,8 @@ impl ComponentInstance {
         let began = instance.control.begin();
         debug_assert!(began);
         let made = instance.make();
-        instance.control.end();
+        let doomed = instance.control.end();
+        debug_assert!(!doomed);
         made.map(|()| instance)
     }
 

@@ -11,7 +11,6 @@ use super::guard;
 use super::handle::{self, Counted, Handle};
 use super::log::{Callback, LogFn, LogLevel};
 use super::plain::{Path, Switch, number, switch};
-use super::running;
 use super::sized::StructSize;
 use super::status::Status;
 use crate::engine::Engine;
@@ -310,10 +309,7 @@ pub unsafe extern "C" fn torvyn_engine_clone(engine: *const EngineHandle) -> *mu
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_engine_free(engine: *mut EngineHandle) {
-    ffi!(neutral: (), owned: [engine] => {
-        running::sweep();
-        drop(engine);
-    })
+    ffi!(neutral: (), owned: [engine] => drop(engine))
 }
 
 /// Makes one tick of the engine's time pass. For an engine whose `host_ticks` is

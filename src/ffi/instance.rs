@@ -169,7 +169,6 @@ pub unsafe extern "C" fn torvyn_instance_new(
     err: *mut *mut ErrorHandle,
 ) -> Status {
     ffi!(err: err, out: [out], handle: [linked], options: [options] => {
-        running::sweep();
         let linked = &linked.linked;
         let options = options.read(linked.engine().config())?;
         let instance = linked.engine().instantiate(linked, ComponentId(id), &options)?;

@@ -3,9 +3,6 @@
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-use parking_lot::Mutex;
 
 use super::guard;
 use super::plain::{Element, Str};
@@ -23,8 +20,6 @@ pub struct Held {
     pub id: ComponentId,
     /// What it exports.
     pub roles: Roles,
-    /// Freed while a call ran.
-    doomed: AtomicBool,
     parts: UnsafeCell<Parts>,
 }
 
@@ -50,7 +45,6 @@ impl Held {
             control: instance.control().clone(),
             id: instance.id(),
             roles: instance.roles(),
-            doomed: AtomicBool::new(false),
             parts: UnsafeCell::new(Parts { instance, ports: Vec::new() }),
         })
     }
@@ -91,20 +85,26 @@ fn busy(id: ComponentId, function: Option<Function>) -> Box<Error> {
 impl Drop for Running {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: only `bury` ends the instance while a call runs.
+        // SAFETY: an instance that is freed while a call runs ends after that.
         let held = unsafe { self.at.as_ref() };
         if !self.returned {
             held.control.set_state(State::Poisoned);
             guard::ended(held.id, self.function);
         }
-        if held.doomed.load(Relaxed) {
+        let nothing_ran = self.calls == held.control.counters.calls.get();
+        let doomed = if nothing_ran { held.control.withdraw() } else { held.control.end() };
+        // One that was not doomed may be gone by now.
+        if doomed {
             bury(self.at);
-        } else if self.calls == held.control.counters.calls.get() {
-            held.control.withdraw();
-        } else {
-            held.control.end();
         }
     }
+}
+
+/// Ends an instance that was freed while this call ran.
+#[cold]
+fn bury(at: NonNull<Held>) {
+    // SAFETY: who freed it left it to the call, and there is no other.
+    drop(unsafe { Box::from_raw(at.as_ptr()) });
 }
 
 /// Runs `work` as the instance's one call. Fails with `Busy` where another runs. A panic poisons
@@ -167,59 +167,16 @@ pub unsafe fn lend<R>(
     unsafe { call(at, function, |parts| element.lend(|element| work(parts, element))) }
 }
 
-/// Instances that were freed while a call ran, until that call ends.
-static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
-
-struct Orphan(NonNull<Held>);
-
-// SAFETY: nothing but `begin` and `doomed`, which are atomic, is touched before the one who frees
-// it has it alone; and instances may move between threads.
-unsafe impl Send for Orphan {}
-
 /// Frees an instance: now, or where a call runs on it, at that call's end.
-///
-/// The running call only looks at `doomed` before it ends, which costs it nothing, and so may miss
-/// a mark that comes at that very moment: the next `free` or `sweep` finds such an instance idle.
 ///
 /// # Safety
 ///
 /// `at` came from [`Held::new`] through a handle that C gives up with this.
 pub unsafe fn free(at: NonNull<Held>) {
-    sweep();
-    {
-        let mut orphans = ORPHANS.lock();
-        // SAFETY: the caller's promise; a running call cannot end it before the lock is released.
-        let held = unsafe { at.as_ref() };
-        held.doomed.store(true, Relaxed);
-        if !held.control.begin() {
-            orphans.push(Orphan(at));
-            return;
-        }
-    }
-    // SAFETY: `begin` gave this one the instance alone, for ever.
-    drop(unsafe { Box::from_raw(at.as_ptr()) });
-}
-
-/// Frees the orphans whose calls have ended.
-pub fn sweep() {
-    let idle = |orphan: &mut Orphan| {
-        // SAFETY: an orphan lives until it is taken out of the list.
-        unsafe { orphan.0.as_ref() }.control.begin()
-    };
-    let idle: Vec<_> = ORPHANS.lock().extract_if(.., idle).collect();
-    for orphan in idle {
-        // SAFETY: `begin` gave this one the instance alone, for ever.
-        drop(unsafe { Box::from_raw(orphan.0.as_ptr()) });
-    }
-}
-
-/// Frees an orphan at the end of its call, which never ends for others.
-#[cold]
-fn bury(at: NonNull<Held>) {
-    // The mark is set and the orphan listed under one lock, so it is there.
-    let orphan = ORPHANS.lock().extract_if(.., |orphan| orphan.0 == at).next();
-    if orphan.is_some() {
-        // SAFETY: the running call has the instance alone, and the list has it no more.
+    // SAFETY: the caller's promise; a call that runs may end it once it is doomed, not before.
+    let left_to_a_call = unsafe { at.as_ref() }.control.doom();
+    if !left_to_a_call {
+        // SAFETY: no call runs, and C makes none any more.
         drop(unsafe { Box::from_raw(at.as_ptr()) });
     }
 }

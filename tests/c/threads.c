@@ -339,6 +339,60 @@ static void last_references(void) {
   }
 }
 
+/* An instance is freed on one thread as its call ends on another: it has ended when both have returned. */
+static int in_call, gone;
+
+static torvyn_status_t enter(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e) {
+  (void)user, (void)state, (void)call, (void)e;
+  set(&in_call, 1);
+  return TORVYN_NOTHING_EMITTED;
+}
+
+static torvyn_status_t come(void *user, uint64_t id, void **state) {
+  (void)user, (void)id;
+  *state = NULL;
+  return TORVYN_OK;
+}
+
+static void go(void *user, void *state) {
+  (void)user, (void)state;
+  add(&gone, 1);
+}
+
+static void *call_once(void *at) {
+  torvyn_element_t e = element("x");
+  torvyn_output_t out;
+  int status = torvyn_process(at, &e, &out, NULL);
+  CHECK(status == TORVYN_NOTHING_EMITTED);
+  return NULL;
+}
+
+static void freed_as_it_ends(void) {
+  torvyn_native_t table = {.struct_size = sizeof table, .process = enter, .instance_new = come, .instance_free = go};
+  torvyn_component_t *component = NULL;
+  torvyn_linked_t *linked = NULL;
+
+  part("an instance freed as its call ends");
+  OK(torvyn_component_native(engine, &table, &component, &err));
+  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  for (unsigned i = 0; i < rounds(4000); i++) {
+    torvyn_instance_t *instance = instance_of(linked, 1, NULL);
+    pthread_t thread;
+    set(&in_call, 0);
+    set(&gone, 0);
+    CHECK(pthread_create(&thread, NULL, call_once, instance) == 0);
+    while (!get(&in_call)) {
+    }
+    for (volatile unsigned wait = 0; wait < i % 60; wait++) {
+    }
+    torvyn_instance_free(instance);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(get(&gone) == 1);
+  }
+  torvyn_component_free(component);
+  torvyn_linked_free(linked);
+}
+
 /* An instance goes from thread to thread. */
 static void *pass_on(void *at) {
   int me = *(int *)at;
@@ -376,6 +430,7 @@ int main(int argc, char **argv) {
   elsewhere();
   handles();
   last_references();
+  freed_as_it_ends();
   moves();
   torvyn_linked_free(upper);
   torvyn_linked_free(misbehave);

@@ -213,22 +213,8 @@ fn an_instance_freed_at_its_calls_end_ends_once() {
         }
         unsafe { torvyn_instance_free(instance.get()) };
         assert_eq!(call.join().unwrap(), TORVYN_OK);
-        running::sweep();
         assert!(gone(&control), "round {round}");
     }
-}
-
-#[test]
-fn an_instance_whose_call_missed_the_mark_ends_with_the_next_sweep() {
-    let instance = instance("upper-case", "");
-    let (control, gone) = watched(instance);
-    assert!(control.begin());
-    unsafe { torvyn_instance_free(instance) };
-    running::sweep();
-    assert!(!gone(&control), "the call runs");
-    control.end();
-    running::sweep();
-    assert!(gone(&control));
 }
 
 #[test]
