@@ -204,10 +204,11 @@ impl Control {
         self.cancel.load(Acquire) == self.number()
     }
 
-    /// Ends the mark on the running call: what it was for has been said, or is not to be stopped.
+    /// Ends the mark on the running call: what it was for has been said, or is not to be stopped. False
+    /// where there is none.
     #[cold]
-    pub fn spend_cancel(&self) {
-        let _ = self.cancel.compare_exchange(self.number(), 0, SeqCst, Relaxed);
+    pub fn spend_cancel(&self) -> bool {
+        self.cancel.compare_exchange(self.number(), 0, SeqCst, Relaxed).is_ok()
     }
 
     /// Where the instance stands.

@@ -211,6 +211,8 @@ impl ComponentInstance {
     /// A fresh store under the same handle, id and options. The caller has begun a call. On failure
     /// the instance stays poisoned.
     pub fn reset(&mut self) -> Result<()> {
+        // One that waits is for what comes after this: it does not stop a start function.
+        let cancel_waits = self.control.spend_cancel();
         let was = self.control.state();
         self.linked.engine().log(Level::Info, Some(self.id), None, format_args!("reset in state {}", was.name()));
         self.control.set_state(State::Poisoned);
@@ -220,6 +222,9 @@ impl ComponentInstance {
         let made = self.make();
         if made.as_ref().is_err_and(|error| error.kind == ErrorKind::Cancelled) {
             self.control.spend_cancel();
+        }
+        if cancel_waits {
+            self.control.cancel();
         }
         made.map_err(Error::fatal)
     }

@@ -347,6 +347,41 @@ static void times(void) {
   torvyn_component_free(component);
 }
 
+/* ---- start functions --------------------------------------------------------------- */
+
+/* One that takes some ticks. */
+static const char STARTS[] =
+    "(component\n"
+    TYPES
+    "  (core module $m " CORE
+    "    (func $start (local $i i32) (loop (br_if 0 (i32.lt_u\n"
+    "      (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 20000000)))))\n"
+    "    (start $start))\n"
+    "  (core instance $i (instantiate $m))\n"
+    LIFE
+    ")\n";
+
+static void starts(void) {
+  torvyn_component_t *component = NULL;
+  torvyn_linked_t *linked = NULL;
+  torvyn_instance_t *instance;
+  torvyn_cancel_t *cancel;
+
+  part("start functions: a cancel that waits for the next call does not stop one");
+  OK(torvyn_component_compile(engine, (const uint8_t *)STARTS, sizeof STARTS - 1, &component, &err));
+  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  instance = instance_of(linked, 1, NULL);
+  cancel = torvyn_instance_cancel_handle(instance);
+  torvyn_cancel(cancel);
+  OK(torvyn_instance_reset(instance, &err));
+  EXPECT(TORVYN_ERROR_CANCELLED, torvyn_init(instance, str(""), &err));
+  OK(torvyn_init(instance, str(""), &err));
+  torvyn_cancel_free(cancel);
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_component_free(component);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   engine = engine_with(NULL);
@@ -354,6 +389,7 @@ int main(int argc, char **argv) {
   definitions();
   calls();
   times();
+  starts();
   torvyn_engine_free(engine);
   return check_end();
 }
