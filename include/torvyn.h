@@ -1060,12 +1060,15 @@ typedef struct torvyn_engine_config {
   uint64_t timeout_ns;
   /**
    * Bytes of linear memory of an instance, over all its memories. From 64 KiB
-   * to 4 GiB. Default: 16 MiB; and where a component's memories start with more
+   * to 4 GiB. Default: 16 MiB; and where an instance's memories start with more
    * than 8 MiB, as some toolchains make them, what they start with plus 16 MiB.
+   * One that starts with more than its limit, or by default with more than 64
+   * MiB, is not made (TORVYN_ERROR_MEMORY).
    */
   uint64_t memory_limit;
   /**
-   * Elements of an instance's tables, over all its tables. Default: 100000.
+   * Elements of an instance's tables, over all its tables; one that starts with
+   * more is not made (TORVYN_ERROR_MEMORY). Default: 100000.
    */
   uint64_t table_limit;
   /**
@@ -2771,7 +2774,9 @@ typedef struct torvyn_instance_options {
  *                                     a native one refused.
  * @retval TORVYN_ERROR_WASI           A granted directory does not open.
  * @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
- *                            component's start function was stopped.
+ *                            component's start function was stopped; _MEMORY
+ *                            also where it starts with more than `memory_limit`
+ *                            or `table_limit`, which the error names.
  * @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
  *                                     error names, or `struct_size` is not set.
  * @retval TORVYN_ERROR_NULL           `linked` or `out` is NULL.

@@ -103,8 +103,10 @@ pub struct Analysis {
     pub mismatch: Option<String>,
     /// An exported function outside of the contract, where there is one.
     pub other: Option<String>,
-    /// Bytes of linear memory that its core modules start with.
+    /// Bytes of linear memory that an instance starts with: no limit below it lets one be made.
     pub initial_memory: u64,
+    /// Elements of tables, likewise.
+    pub initial_elements: u64,
     /// The types of its imports and exports, as text.
     pub surface: crate::engine::surface::Surface,
     /// How to run it directly, or why not.
@@ -180,9 +182,18 @@ mod translate {
         if item.is_empty() { format!("imports {interface}") } else { format!("imports {interface}#{item}") }
     }
 
+    /// The sum of what a component may have made as large as it likes.
+    fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+        sizes.fold(0, u64::saturating_add)
+    }
+
     fn initial_memory(module: &Module) -> u64 {
         let own = module.memories.iter().skip(module.num_imported_memories).map(|(_, memory)| memory);
-        own.map(|memory| memory.minimum_byte_size().unwrap_or(u64::MAX)).fold(0, u64::saturating_add)
+        sum(own.map(|memory| memory.minimum_byte_size().unwrap_or(u64::MAX)))
+    }
+
+    fn initial_elements(module: &Module) -> u64 {
+        sum(module.tables.iter().skip(module.num_imported_tables).map(|(_, table)| table.limits.min))
     }
 
     struct Reader<'a> {
@@ -203,7 +214,8 @@ mod translate {
                 exports: component.exports.raw_iter().map(|(name, _)| name.to_string()).collect(),
                 mismatch: None,
                 other: self.other(),
-                initial_memory: self.modules.iter().map(|(_, module)| initial_memory(&module.module)).sum(),
+                initial_memory: sum(self.instantiated().map(initial_memory)),
+                initial_elements: sum(self.instantiated().map(initial_elements)),
                 surface: Default::default(),
                 plan: Err(String::new()),
             };
@@ -232,6 +244,17 @@ mod translate {
                 }
             }
             analysis
+        }
+
+        /// The modules that an instance is made up of, each as often as it is instantiated. One that
+        /// only lies in the component has no say in the default limits.
+        fn instantiated(&self) -> impl Iterator<Item = &Module> {
+            self.component.initializers.iter().filter_map(|step| match step {
+                GlobalInitializer::InstantiateModule(InstantiateModule::Static(module, _), _) => {
+                    Some(&self.modules[*module].module)
+                }
+                _ => None,
+            })
         }
 
         /// An exported function that belongs to no role.

@@ -89,6 +89,7 @@ impl CompiledComponent {
                 mismatch: None,
                 other: None,
                 initial_memory: 0,
+                initial_elements: 0,
                 surface: Default::default(),
                 plan: Err("is native".into()),
             },

@@ -31,10 +31,12 @@ pub struct Pooling {
 /// with more than half of that, 16 MiB on top of what they start with.
 ///
 /// Some toolchains give every component 16 MiB of stack or a snapshot of an interpreter to begin
-/// with; a limit that such a component cannot even start under protects nobody.
+/// with; a limit that such a component cannot even start under protects nobody. What starts with
+/// more than 64 MiB is not started by default, since a component does not choose its own limit.
 pub fn default_memory_limit(initial: u64) -> u64 {
     const LIMIT: u64 = 16 << 20;
-    if initial > LIMIT / 2 { initial + LIMIT } else { LIMIT }
+    const MOST: u64 = 64 << 20;
+    if (LIMIT / 2 + 1..=MOST).contains(&initial) { initial + LIMIT } else { LIMIT }
 }
 
 /// Everything that can be set when an engine is made.

@@ -266,14 +266,19 @@ impl ComponentInstance {
         let engine = self.linked.engine();
         let began = engine.clock().begin().map_err(|e| e.at(self.id, None))?;
         let o = &self.options;
+        let analysis = self.linked.component().analysis();
         let memory_limit = match o.memory_limit {
-            0 => default_memory_limit(self.linked.component().analysis().initial_memory),
+            0 => default_memory_limit(analysis.initial_memory),
             limit => limit,
         };
+        let limits = Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth);
+        limits
+            .check(analysis.initial_memory, analysis.initial_elements)
+            .map_err(|reached| instantiation_failed(&reached.into()).at(self.id, None))?;
         let host = Host {
             loan: Loan::NONE,
             handles: Handles::new(o.max_handles, o.buffer_limit),
-            limits: Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth),
+            limits,
             control: self.control.clone(),
             clock: engine.clock().clone(),
             term: Term::new(began, self.timeout_ticks),
@@ -335,7 +340,8 @@ fn instantiation_failed(e: &wasmtime::Error) -> Box<Error> {
         error.message = format!("while it was instantiated: {}", error.message);
         return error;
     }
-    let advice = "what limits this are `instance_limit`, `pool_instances` and `memory_reservation`";
+    let advice = "what limits this are `instance_limit`, `memory_limit`, `table_limit`, `pool_instances` and \
+        `memory_reservation`";
     let message = format!("the component was not instantiated: {e:#}; {advice}").replace('\n', " ");
     Error::new(ErrorKind::Instantiation, message)
 }

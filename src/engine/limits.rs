@@ -46,6 +46,18 @@ impl Limits {
         Self { linear: 0, elements: 0, max_linear, max_elements, max_instances, refuse, pending: (0, 0) }
     }
 
+    /// Whether an instance may start with so much, whether or not growth is refused to the component:
+    /// where it has nothing yet, there is nobody to be told.
+    pub fn check(&self, linear: u64, elements: u64) -> Result<(), LimitReached> {
+        if linear > self.max_linear {
+            return Err(LimitReached::Memory { wanted: linear, limit: self.max_linear });
+        }
+        if elements > self.max_elements {
+            return Err(LimitReached::Table { wanted: elements, limit: self.max_elements });
+        }
+        Ok(())
+    }
+
     fn past(&self, limit: LimitReached) -> wasmtime::Result<bool> {
         if self.refuse { Ok(false) } else { Err(limit.into()) }
     }

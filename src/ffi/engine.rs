@@ -66,10 +66,13 @@ pub struct EngineConfig {
     /// At least one tick. Default: 5 seconds.
     pub timeout_ns: u64,
     /// Bytes of linear memory of an instance, over all its memories. From 64 KiB
-    /// to 4 GiB. Default: 16 MiB; and where a component's memories start with more
+    /// to 4 GiB. Default: 16 MiB; and where an instance's memories start with more
     /// than 8 MiB, as some toolchains make them, what they start with plus 16 MiB.
+    /// One that starts with more than its limit, or by default with more than 64
+    /// MiB, is not made (TORVYN_ERROR_MEMORY).
     pub memory_limit: u64,
-    /// Elements of an instance's tables, over all its tables. Default: 100000.
+    /// Elements of an instance's tables, over all its tables; one that starts with
+    /// more is not made (TORVYN_ERROR_MEMORY). Default: 100000.
     pub table_limit: u64,
     /// Bytes of host buffers that an instance's component may hold at once; an
     /// allocation past it is refused to the component. Texts are limited beside:

@@ -151,7 +151,9 @@ impl Handle for InstanceHandle {
 ///                                     a native one refused.
 /// @retval TORVYN_ERROR_WASI           A granted directory does not open.
 /// @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
-///                            component's start function was stopped.
+///                            component's start function was stopped; _MEMORY
+///                            also where it starts with more than `memory_limit`
+///                            or `table_limit`, which the error names.
 /// @retval TORVYN_ERROR_ARGUMENT       An option is out of its range, which the
 ///                                     error names, or `struct_size` is not set.
 /// @retval TORVYN_ERROR_NULL           `linked` or `out` is NULL.

@@ -125,11 +125,19 @@ static void limits(void) {
   torvyn_instance_free(instance);
 
   part("limits that the component cannot begin with");
-  o = options();
-  o.memory_limit = PAGE;
-  instance = STALE;
-  EXPECT_TEXT(TORVYN_ERROR_MEMORY, "memory_limit", torvyn_instance_new(linked, 1, &o, &instance, &err));
-  CHECK(instance == NULL);
+  for (int refuse = 0; refuse < 2; refuse++) {
+    o = options();
+    o.refuse_growth = refuse ? TORVYN_ON : TORVYN_OFF;
+    o.memory_limit = PAGE;
+    instance = STALE;
+    EXPECT_TEXT(TORVYN_ERROR_MEMORY, "memory_limit", torvyn_instance_new(linked, 1, &o, &instance, &err));
+    CHECK(instance == NULL);
+    o.memory_limit = 0;
+    o.table_limit = 1;
+    instance = STALE;
+    EXPECT_TEXT(TORVYN_ERROR_MEMORY, "table_limit", torvyn_instance_new(linked, 1, &o, &instance, &err));
+    CHECK(instance == NULL);
+  }
   o = options();
   o.instance_limit = 1;
   instance = STALE;
@@ -217,6 +225,88 @@ static void texts(void) {
   torvyn_engine_free(engine);
 }
 
+/* A component with these core modules besides its own, whose memory starts with
+ * `pages` pages and whose init asks for 16384 more. */
+static torvyn_linked_t *grower(const torvyn_engine_t *engine, const char *modules, const char *pages) {
+  static const char text[] =
+      "(component\n"
+      "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
+      "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
+      "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
+      "    (export \"process-error\" (type (eq $e)))))\n"
+      "  (alias export $types \"process-error\" (type $error))\n"
+      "  %s\n"
+      "  (core module $m (memory (export \"memory\") %s)\n"
+      "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n"
+      "    (func (export \"init\") (param i32 i32) (result i32)\n"
+      "      (drop (memory.grow (i32.const 16384))) i32.const 0)\n"
+      "    (func (export \"teardown\")))\n"
+      "  (core instance $i (instantiate $m))\n"
+      "  (alias core export $i \"memory\" (core memory $memory))\n"
+      "  (func $init (param \"config\" string) (result (result (error $error)))\n"
+      "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
+      "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
+      "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
+      "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))\n";
+  static char full[4096];
+  torvyn_component_t *component = STALE;
+  torvyn_linked_t *linked = STALE;
+  int len = snprintf(full, sizeof full, text, modules, pages);
+  CHECK(len > 0 && (size_t)len < sizeof full);
+  OK(torvyn_component_compile(engine, (const uint8_t *)full, (size_t)len, &component, &err));
+  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  torvyn_component_free(component);
+  return linked;
+}
+
+/* The default limit follows what an instance starts with, but not wherever that goes. */
+static void defaults(void) {
+  static const struct {
+    const char *modules, *pages;
+    const char *limit; /* at which init ends, where there is an instance at all */
+    int starts;
+  } cases[] = {
+      {"", "1", "16777216", 1},
+      {"", "128", "16777216", 1},
+      {"", "129", "25231360", 1},
+      {"", "1024", "83886080", 1},
+      {"", "1025", "16777216", 0},
+      /* What is not instantiated starts with nothing. */
+      {"(core module $unused (memory 65535))", "1", "16777216", 1},
+      {"(core module $used (memory 1000)) (core instance (instantiate $used))", "24", "83886080", 1},
+      {"(core module $used (memory 1000)) (core instance (instantiate $used)) (core instance (instantiate $used))", "24",
+       "16777216", 0},
+      /* Together 2^64 bytes. */
+      {"(core module $huge (memory i64 0x800000000000)) (core instance (instantiate $huge))\n"
+       "(core instance (instantiate $huge))", "1", "16777216", 0},
+  };
+  torvyn_engine_config_t c = config();
+  torvyn_engine_t *engine = engine_with(&c);
+  part("memory: the limit where none is set");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    torvyn_linked_t *linked = grower(engine, cases[i].modules, cases[i].pages);
+    torvyn_instance_options_t o = options();
+    torvyn_instance_t *instance = STALE;
+    if (cases[i].starts) {
+      instance = instance_of(linked, 1, NULL);
+      EXPECT_TEXT(TORVYN_ERROR_MEMORY, cases[i].limit, torvyn_init(instance, str(""), &err));
+      torvyn_instance_free(instance);
+    } else {
+      EXPECT_TEXT(TORVYN_ERROR_MEMORY, cases[i].limit, torvyn_instance_new(linked, 1, NULL, &instance, &err));
+      CHECK(instance == NULL);
+      EXPECT_TEXT(TORVYN_ERROR_MEMORY, "memory_limit", torvyn_instance_new(linked, 1, NULL, &instance, &err));
+    }
+    if (strstr(cases[i].modules, "$huge") == NULL) {
+      o.memory_limit = 1 << 30; /* its own limit is enough for any of them to start */
+      instance = instance_of(linked, 1, &o);
+      EXPECT_TEXT(TORVYN_ERROR_MEMORY, "1073741824", torvyn_init(instance, str(""), &err));
+      torvyn_instance_free(instance);
+    }
+    torvyn_linked_free(linked);
+  }
+  torvyn_engine_free(engine);
+}
+
 int main(int argc, char **argv) {
   static const torvyn_path_t paths[] = {TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL};
   check_begin(argc, argv);
@@ -225,6 +315,7 @@ int main(int argc, char **argv) {
     path = paths[i];
     limits();
     texts();
+    defaults();
   }
   return check_end();
 }
