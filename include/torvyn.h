@@ -1531,6 +1531,8 @@ torvyn_str_t torvyn_component_import(const torvyn_component_t *component,
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
  * "type level = enum { low, high }", and for each resource, "resource file".
+ * Where it is longer than 256 KiB, or those of the component together than 4
+ * MiB, it ends with "..." there.
  *
  * @param component  Borrowed for the call; NULL gives "".
  * @param index      From 0 to torvyn_component_import_count() - 1; others give
@@ -1583,6 +1585,8 @@ torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
  * "type level = enum { low, high }", and for each resource, "resource file".
+ * Where it is longer than 256 KiB, or those of the component together than 4
+ * MiB, it ends with "..." there.
  *
  * @param component  Borrowed for the call; NULL gives "".
  * @param index      From 0 to torvyn_component_export_count() - 1; others give

@@ -243,6 +243,7 @@ programs! {
     components: Asan Valgrind;
     streaming: Asan Valgrind;
     verdicts: Asan Valgrind;
+    hostile: Asan;
     budgets: Asan Tsan;
     memory: Asan Valgrind;
     native: Asan Valgrind;

@@ -12,6 +12,11 @@ use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
 
 /// A component may describe types of any size in a few bytes; the text ends there.
 const LONGEST: usize = 256 << 10;
+/// And it may use them in many places: what all of its texts may take.
+const ALL: usize = 4 << 20;
+
+/// Where a text was cut.
+const CUT: &str = "...";
 
 /// The types of a component's imports and exports, in their order, as text.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -37,10 +42,16 @@ impl Surface {
                 }
             }
         }
-        let text = |item: Option<&wasmparser::component_types::ComponentItem>| {
-            item.map_or_else(String::new, |item| {
-                Writer { types, out: String::new(), names: known.clone() }.item(&item.ty)
-            })
+        let mut left = ALL;
+        let mut text = |item: Option<&wasmparser::component_types::ComponentItem>| {
+            let Some(item) = item else { return String::new() };
+            if left == 0 {
+                return CUT.into();
+            }
+            let writer = Writer { types, out: String::new(), room: left.min(LONGEST), names: known.clone() };
+            let text = writer.item(&item.ty);
+            left = left.saturating_sub(text.len());
+            text
         };
         Self {
             imports: imports.iter().map(|name| text(types.component_item_for_import(name))).collect(),
@@ -75,6 +86,8 @@ enum Id {
 struct Writer<'t> {
     types: &'t Types,
     out: String,
+    /// Where `out` is cut.
+    room: usize,
     names: HashMap<Id, &'t str>,
 }
 
@@ -130,10 +143,10 @@ impl<'t> Writer<'t> {
     }
 
     fn put(&mut self, text: std::fmt::Arguments<'_>) {
-        if self.out.len() < LONGEST {
+        if self.out.len() < self.room {
             let _ = self.out.write_fmt(text);
-            if self.out.len() >= LONGEST {
-                self.out.push_str("...");
+            if self.out.len() >= self.room {
+                self.out.push_str(CUT);
             }
         }
     }
@@ -164,7 +177,7 @@ impl<'t> Writer<'t> {
     }
 
     fn written_out(&mut self, id: ComponentDefinedTypeId) {
-        if self.out.len() >= LONGEST {
+        if self.out.len() >= self.room {
             return;
         }
         let types = self.types;

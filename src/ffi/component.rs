@@ -403,6 +403,8 @@ pub unsafe extern "C" fn torvyn_component_import(component: *const ComponentHand
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
 /// "type level = enum { low, high }", and for each resource, "resource file".
+/// Where it is longer than 256 KiB, or those of the component together than 4
+/// MiB, it ends with "..." there.
 ///
 /// @param component  Borrowed for the call; NULL gives "".
 /// @param index      From 0 to torvyn_component_import_count() - 1; others give
@@ -456,6 +458,8 @@ pub unsafe extern "C" fn torvyn_component_export(component: *const ComponentHand
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
 /// "type level = enum { low, high }", and for each resource, "resource file".
+/// Where it is longer than 256 KiB, or those of the component together than 4
+/// MiB, it ends with "..." there.
 ///
 /// @param component  Borrowed for the call; NULL gives "".
 /// @param index      From 0 to torvyn_component_export_count() - 1; others give
