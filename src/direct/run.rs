@@ -1,5 +1,6 @@
 //! Instances on the direct path: a plan executed with core instances, and the calls.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use wasmtime::{Extern, Instance, InstancePre, Module, ModuleExport, Store, TypedFunc, WasmParams};
@@ -58,6 +59,7 @@ pub struct Linked {
     /// What the lowerings import of the scope, in their order.
     lowered: Vec<ModuleExport>,
     functions: Vec<Function>,
+    glue: usize,
 }
 
 impl std::fmt::Debug for Linked {
@@ -151,7 +153,16 @@ impl Linked {
             Error::new(ErrorKind::Internal, format!("the glue does not fit the host: {e:#}").replace('\n', " "))
         })?;
         let functions = plan.entries.iter().map(|entry| entry.function).collect();
-        Ok(Arc::new(Self { code, scope, steps, outer, lowered, functions }))
+        let args = steps.iter().flat_map(|step| if let Ready::Instantiate(_, args) = step { &args[..] } else { &[] });
+        let joined = args.filter_map(|arg| if let Found::Joined(realloc, _) = arg { Some(*realloc) } else { None });
+        // The scope, the entries, and lowerings for each realloc that some are joined to.
+        let glue = 2 + joined.collect::<HashSet<_>>().len();
+        Ok(Arc::new(Self { code, scope, steps, outer, lowered, functions, glue }))
+    }
+
+    /// Core instances that the library adds to the component's own.
+    pub fn glue(&self) -> usize {
+        self.glue
     }
 
     /// Runs the plan in `store`. Guest code may run: start functions.

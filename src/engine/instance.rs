@@ -240,9 +240,9 @@ impl ComponentInstance {
 
     fn make(&mut self) -> Result<()> {
         let made = match self.linked.code() {
-            Code::Direct(linked) => linked.instantiate(self.store()?).map(Running::Direct),
+            Code::Direct(linked) => linked.instantiate(self.store(linked.glue())?).map(Running::Direct),
             Code::General(linked) => {
-                let (store, waiter) = (self.store()?, self.linked.waiter()?);
+                let (store, waiter) = (self.store(0)?, self.linked.waiter()?);
                 linked.instantiate(store, waiter).map(|running| Running::General(Box::new(running)))
             }
             Code::Native(component) => Ok(self.native(component.clone())?),
@@ -261,8 +261,8 @@ impl ComponentInstance {
         Ok(Running::Native(Box::new(native::run::Running::new(stage, call))))
     }
 
-    /// A fresh store, its budgets armed.
-    fn store(&self) -> Result<Store<Host>> {
+    /// A fresh store, its budgets armed; `glue` is for [`Limits::glue`].
+    fn store(&self, glue: usize) -> Result<Store<Host>> {
         let engine = self.linked.engine();
         let began = engine.clock().begin().map_err(|e| e.at(self.id, None))?;
         let o = &self.options;
@@ -271,7 +271,8 @@ impl ComponentInstance {
             0 => default_memory_limit(analysis.initial_memory),
             limit => limit,
         };
-        let limits = Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth);
+        let mut limits = Limits::new(memory_limit, o.table_limit, o.instance_limit as usize, o.refuse_growth);
+        limits.glue = glue;
         limits
             .check(analysis.initial_memory, analysis.initial_elements)
             .map_err(|reached| instantiation_failed(&reached.into()).at(self.id, None))?;

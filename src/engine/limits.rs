@@ -34,6 +34,8 @@ pub struct Limits {
     pub max_elements: u64,
     /// The most core instances, and the most memories and tables.
     pub max_instances: usize,
+    /// Core instances of the library's own, which have no memories nor tables and do not count.
+    pub glue: usize,
     /// `memory.grow` and `table.grow` answer -1 at the limit; otherwise the call ends.
     pub refuse: bool,
     /// The growth under way, to be taken back where it fails.
@@ -43,7 +45,7 @@ pub struct Limits {
 impl Limits {
     /// Nothing in use yet.
     pub fn new(max_linear: u64, max_elements: u64, max_instances: usize, refuse: bool) -> Self {
-        Self { linear: 0, elements: 0, max_linear, max_elements, max_instances, refuse, pending: (0, 0) }
+        Self { linear: 0, elements: 0, max_linear, max_elements, max_instances, glue: 0, refuse, pending: (0, 0) }
     }
 
     /// Whether an instance may start with so much, whether or not growth is refused to the component:
@@ -105,7 +107,7 @@ impl wasmtime::ResourceLimiter for Limits {
     }
 
     fn instances(&self) -> usize {
-        self.max_instances
+        self.max_instances.saturating_add(self.glue)
     }
 
     fn tables(&self) -> usize {
