@@ -210,7 +210,7 @@ use with_compiler::{compile_direct, compile_general};
 #[cfg(feature = "compiler")]
 mod with_compiler {
     use sha2::{Digest as _, Sha256};
-    use wasmparser::{Parser, WasmFeatures};
+    use wasmparser::{Parser, Validator, WasmFeatures};
     use wasmtime::Module;
     use wasmtime::component::Component;
 
@@ -286,18 +286,8 @@ mod with_compiler {
     /// Compiles for the path that the engine's configuration and the component's shape give.
     pub(in crate::engine) fn compile(engine: &Engine, bytes: &[u8]) -> Result<CompiledComponent> {
         let wasm = binary(bytes)?;
-        // As `EngineConfig::build` has it for Wasmtime.
-        let features = WasmFeatures::default()
-            | WasmFeatures::COMPONENT_MODEL
-            | WasmFeatures::CM_MAP
-            | WasmFeatures::CM_FIXED_LENGTH_LISTS;
-        let translated = plan::analyse(&wasm, features).map_err(|e| match switched_off(&wasm, features) {
-            None => Error::new(ErrorKind::Malformed, format!("the component is not valid: {e}")),
-            Some(feature) => {
-                let message = format!("the component needs the WebAssembly feature {feature}, which is off: {e}");
-                Error::new(ErrorKind::Unsupported, message)
-            }
-        })?;
+        let features = engine.config().features();
+        let translated = plan::analyse(&wasm, features).map_err(|e| invalid(&wasm, features, &e))?;
         let mut analysis = translated.analysis;
         if let Some(mismatch) = &analysis.mismatch {
             return Err(Error::new(ErrorKind::TypeMismatch, format!("the component exports {mismatch}")));
@@ -310,14 +300,19 @@ mod with_compiler {
         analysis.surface = Surface::read(&wasm, features, &names, &exports);
         let digest = Sha256::digest(&wasm).into();
         let source = Source { wasm: wasm.into_owned(), modules: translated.modules };
+        // The analysis does not look at function bodies: what is wrong with one is found with the code.
+        let judged = |e: Box<Error>| match Validator::new_with_features(features).validate_all(&source.wasm) {
+            Err(found) if e.kind == ErrorKind::Compilation => invalid(&source.wasm, features, &found),
+            _ => e,
+        };
         let (mut direct, mut general) = (None, None);
         match (analysis.direct(engine.config().path), engine.config().path) {
             (Err(why), PathChoice::Direct) => {
                 let message = format!("the direct path was asked for, but the component {why}");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
-            (Ok(_), _) => direct = Some(compile_direct(engine, &analysis, Some(&source))?),
-            _ => general = Some(compile_general(engine, Some(&source))?),
+            (Ok(_), _) => direct = Some(compile_direct(engine, &analysis, Some(&source)).map_err(judged)?),
+            _ => general = Some(compile_general(engine, Some(&source)).map_err(judged)?),
         }
         // A component that only ever takes the general path needs its bytes no more.
         let source = direct.is_some().then_some(source);
@@ -325,9 +320,24 @@ mod with_compiler {
         Ok(CompiledComponent::from_parts(engine, parts))
     }
 
+    /// Why a component that is invalid for the reason `why` does not compile.
+    fn invalid(wasm: &[u8], features: WasmFeatures, why: &dyn std::fmt::Display) -> Box<Error> {
+        let Some(feature) = switched_off(wasm, features) else {
+            return Error::new(ErrorKind::Malformed, format!("the component is not valid: {why}"));
+        };
+        let option = match feature.as_str() {
+            "simd" | "relaxed-simd" | "multi-memory" => {
+                format!(" (`{}` of the engine's configuration turns it on)", feature.replace('-', "_"))
+            }
+            _ => String::new(),
+        };
+        let message = format!("the component needs the WebAssembly feature {feature}, which is off{option}: {why}");
+        Error::new(ErrorKind::Unsupported, message)
+    }
+
     /// The feature that an invalid component is valid with, where there is one.
     fn switched_off(wasm: &[u8], features: WasmFeatures) -> Option<String> {
-        let valid = |with| wasmparser::Validator::new_with_features(with).validate_all(wasm).is_ok();
+        let valid = |with| Validator::new_with_features(with).validate_all(wasm).is_ok();
         let off = || (WasmFeatures::all() - features).iter_names();
         let one = off().find(|(_, feature)| valid(features | *feature));
         let name = one.map(|(name, _)| name.to_ascii_lowercase().replace('_', "-"));

@@ -1,5 +1,7 @@
 //! The engine's configuration: what may be set, the defaults, and how it becomes Wasmtime's.
 
+#[cfg(feature = "compiler")]
+use wasmparser::WasmFeatures;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::instance::InstanceOptions;
@@ -191,6 +193,22 @@ impl EngineConfig {
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         Ok(config)
+    }
+
+    /// The features of WebAssembly that components may use: what Wasmtime has as [`Self::build`]
+    /// configures it, so that one which is off is found before code is made.
+    #[cfg(feature = "compiler")]
+    pub fn features(&self) -> WasmFeatures {
+        let mut features = WasmFeatures::WASM3
+            | WasmFeatures::COMPONENT_MODEL
+            | WasmFeatures::CM_MAP
+            | WasmFeatures::CM_FIXED_LENGTH_LISTS;
+        // Wasmtime is built without its `gc` and `threads`.
+        features.remove(WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS);
+        features.set(WasmFeatures::SIMD, self.simd);
+        features.set(WasmFeatures::RELAXED_SIMD, self.relaxed_simd);
+        features.set(WasmFeatures::MULTI_MEMORY, self.multi_memory);
+        features
     }
 
     /// What an artifact depends on besides Wasmtime's version and the machine: two engines with

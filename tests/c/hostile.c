@@ -93,11 +93,77 @@ static void type_texts(const torvyn_engine_t *engine) {
   free(text.at);
 }
 
+/* ---- what is switched off ------------------------------------------------------- */
+
+static void features(void) {
+  static const struct {
+    const char *body;    /* of the core module */
+    const char *feature; /* that it needs, and what the error says of it */
+    const char *option;
+  } cases[] = {
+      {"(func (result v128) (v128.const i32x4 1 2 3 4))", "simd", "`simd`"},
+      {"(func (result v128) (i32x4.relaxed_trunc_f32x4_s (v128.const i32x4 1 2 3 4)))", "relaxed-simd",
+       "`relaxed_simd`"},
+      {"(memory 1)", "multi-memory", "`multi_memory`"},
+      /* What no option turns on. */
+      {"(func (param externref))", "gc-types", "which is off: "},
+      {"(tag $t) (func (throw $t))", "exceptions", "which is off: "},
+      {"(func (result i32) (i32.atomic.load (i32.const 0)))", "threads", "which is off: "},
+      {"(func (result i64 i64) (i64.add128 (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)))",
+       "wide-arithmetic", "which is off: "},
+  };
+  static const torvyn_path_t paths[] = {TORVYN_PATH_AUTO, TORVYN_PATH_GENERAL};
+  text_t text = {0};
+
+  part("features: one that is off is unsupported, on either path");
+  for (int p = 0; p < 2; p++)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+      for (int on = 0; on < 2; on++) {
+        torvyn_engine_config_t config = {.struct_size = sizeof config,
+                                         .path = paths[p],
+                                         .simd = i == 0 && !on ? TORVYN_OFF : TORVYN_ON,
+                                         .relaxed_simd = i == 1 && on ? TORVYN_ON : TORVYN_OFF,
+                                         .multi_memory = on ? TORVYN_ON : TORVYN_OFF};
+        torvyn_engine_t *engine = engine_with(&config);
+        torvyn_component_t *component = STALE;
+        add_sound(&text, cases[i].body);
+        add(&text, ")");
+        if (on && i < 3) {
+          torvyn_component_free(compiled(engine, &text));
+        } else {
+          const uint8_t *bytes = (const uint8_t *)text.at;
+          EXPECT_TEXT(TORVYN_ERROR_UNSUPPORTED, cases[i].feature,
+                      torvyn_component_compile(engine, bytes, text.len, &component, &err));
+          EXPECT_TEXT(TORVYN_ERROR_UNSUPPORTED, cases[i].option,
+                      torvyn_component_compile(engine, bytes, text.len, &component, &err));
+          CHECK(component == NULL);
+          text.len = 0;
+        }
+        torvyn_engine_free(engine);
+      }
+  free(text.at);
+
+  part("function bodies: an invalid one makes no valid component");
+  for (int p = 0; p < 2; p++) {
+    torvyn_engine_t *engine = engine_on(paths[p]);
+    torvyn_component_t *component = STALE;
+    text = (text_t){0};
+    add_sound(&text, "(func (result i32) (i64.const 1))");
+    add(&text, ")");
+    EXPECT_TEXT(TORVYN_ERROR_MALFORMED, "type mismatch",
+                torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, &err));
+    CHECK(component == NULL);
+    free(text.at);
+    torvyn_engine_free(engine);
+  }
+}
+
 int main(int argc, char **argv) {
   torvyn_engine_t *engine;
   check_begin(argc, argv);
   engine = engine_with(NULL);
   type_texts(engine);
   torvyn_engine_free(engine);
+  features();
   return check_end();
 }
