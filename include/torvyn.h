@@ -1137,19 +1137,25 @@ typedef struct torvyn_engine_config {
    * Bytes of address space, not of memory, that a linear memory reserves, so
    * that accesses need no check and growth moves nothing. Set it low where
    * address space is scarce or many thousand instances live at once (1 for as
-   * little as possible). At most 1 TiB. Default: 4 GiB.
+   * little as possible). With `pool_instances` a slot reserves no less than the
+   * memory that it holds; with `explicit_traps` nothing is reserved beyond that.
+   * At most 1 TiB. Default: 4 GiB.
    */
   uint64_t memory_reservation;
   /**
    * With `pool_instances`: bytes of a linear memory that stay in memory while
-   * its slot is idle, zeroed by hand and not by the system. Default: 0.
+   * its slot is idle, zeroed by hand and not by the system; more than a slot
+   * holds is all of it. Default: 0.
    */
   uint64_t pool_keep_resident;
   /**
    * Slots for instances that are made once and reused, which makes new
    * instances cheap; more instances than that are refused with
-   * TORVYN_ERROR_INSTANTIATION. At most 100000. Default: 0, memory is had from
-   * the system for each instance.
+   * TORVYN_ERROR_INSTANTIATION. A slot holds a memory of `memory_limit`, or 64
+   * MiB where that is not set, and tables of `table_limit`, at most 20000 each; a
+   * component that starts with more is TORVYN_ERROR_UNSUPPORTED. At most 100000,
+   * and no more than the address space has room for (TORVYN_ERROR_CONFIG).
+   * Default: 0, memory is had from the system for each instance.
    */
   uint32_t pool_instances;
   /**

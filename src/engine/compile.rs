@@ -303,6 +303,10 @@ mod with_compiler {
         // The analysis does not look at function bodies: what is wrong with one is found with the code.
         let judged = |e: Box<Error>| match Validator::new_with_features(features).validate_all(&source.wasm) {
             Err(found) if e.kind == ErrorKind::Compilation => invalid(&source.wasm, features, &found),
+            Ok(_) if e.kind == ErrorKind::Compilation && engine.config().is_too_small(&analysis) => {
+                let fields = "`memory_limit` and `table_limit` say what a slot of the engine's pool holds";
+                Error::new(ErrorKind::Unsupported, format!("{}; {fields}", e.message))
+            }
             _ => e,
         };
         let (mut direct, mut general) = (None, None);

@@ -6,6 +6,8 @@ use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::instance::InstanceOptions;
 use super::log::Log;
+#[cfg(feature = "compiler")]
+use crate::direct::plan::Analysis;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which way a component's code is run.
@@ -146,6 +148,18 @@ impl EngineConfig {
         if self.memory_limit == 0 { 64 << 20 } else { self.memory_limit }
     }
 
+    /// Elements of tables that a slot of the pool holds.
+    fn slot_elements(&self) -> usize {
+        usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000)
+    }
+
+    /// Whether the component starts with more than a slot of the pool holds.
+    #[cfg(feature = "compiler")]
+    pub fn is_too_small(&self, component: &Analysis) -> bool {
+        let (memory, elements) = (component.initial_memory, component.initial_elements);
+        self.pooling.is_some() && (memory > self.slot_bytes() || elements > self.slot_elements() as u64)
+    }
+
     /// Wasmtime's configuration for this one.
     pub fn build(&self) -> Result<wasmtime::Config> {
         self.check()?;
@@ -172,11 +186,13 @@ impl EngineConfig {
             Optimize::SpeedAndSize => wasmtime::OptLevel::SpeedAndSize,
             Optimize::None => wasmtime::OptLevel::None,
         });
+        // A slot is reserved whole; its memory does not move.
+        let slot = self.pooling.map_or(0, |_| self.slot_bytes().next_multiple_of(64 << 10));
         if self.explicit_traps {
             // Guard pages are of no use where faults are not caught.
-            config.memory_reservation(0).memory_guard_size(0).memory_may_move(true);
+            config.memory_reservation(slot).memory_guard_size(0).memory_may_move(true);
         } else if let Some(bytes) = self.memory_reservation {
-            config.memory_reservation(bytes);
+            config.memory_reservation(bytes.max(slot));
         }
         if let Some(pooling) = &self.pooling {
             let cores = pooling.instances.saturating_mul(8);
@@ -187,12 +203,21 @@ impl EngineConfig {
                 .total_tables(cores)
                 .total_stacks(pooling.instances)
                 .max_memory_size(self.slot_bytes() as usize)
-                .table_elements(usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000))
-                .linear_memory_keep_resident(pooling.keep_resident)
+                .table_elements(self.slot_elements())
+                .linear_memory_keep_resident(pooling.keep_resident.min(slot as usize))
                 .table_keep_resident(4 << 10);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         Ok(config)
+    }
+
+    /// What to say where Wasmtime refuses an engine with a pool and takes it without.
+    pub fn pool_refused(&self, e: &wasmtime::Error) -> Option<Box<Error>> {
+        self.pooling?;
+        let without = Self { pooling: None, log: None, ..self.clone() };
+        wasmtime::Engine::new(&without.build().ok()?).ok()?;
+        let advice = "take fewer slots, or smaller ones: `memory_limit`, `memory_reservation`";
+        Some(bad("pool_instances", format!("{e:#}; {advice}")))
     }
 
     /// The features of WebAssembly that components may use: what Wasmtime has as [`Self::build`]

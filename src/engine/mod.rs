@@ -84,7 +84,8 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Self> {
         let built = config.build()?;
         let refused = |e: wasmtime::Error| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}"));
-        let wasmtime = wasmtime::Engine::new(&built).map_err(refused)?;
+        let wasmtime =
+            wasmtime::Engine::new(&built).map_err(|e| config.pool_refused(&e).unwrap_or_else(|| refused(e)))?;
         let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;

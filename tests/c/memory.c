@@ -309,6 +309,55 @@ static void defaults(void) {
   torvyn_engine_free(engine);
 }
 
+/* A pool that can be had works with any other field; one that cannot says so. */
+static void pools(void) {
+  torvyn_engine_config_t fields[] = {
+      {.pool_keep_resident = UINT64_MAX},
+      {.explicit_traps = TORVYN_ON},
+      {.explicit_traps = TORVYN_ON, .memory_limit = 1 << 20},
+      {.memory_reservation = 1},
+      {.memory_reservation = 1, .memory_limit = 100 * PAGE + 1},
+  };
+  torvyn_engine_t *engine = STALE;
+  torvyn_engine_config_t c = config();
+  part("pool: with the other fields");
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    torvyn_linked_t *linked;
+    fields[i].struct_size = sizeof fields[i];
+    fields[i].path = path;
+    fields[i].pool_instances = 2;
+    engine = engine_with(&fields[i]);
+    linked = linked_of(engine, "misbehave");
+    for (int n = 0; n < 3; n++) {
+      torvyn_instance_t *instance = instance_of(linked, 1, NULL);
+      OK(torvyn_init(instance, str(""), &err));
+      emits(instance, "echo:x", "x");
+      gives(instance, "alloc", TORVYN_ERROR_MEMORY); /* up to its limit */
+      torvyn_instance_free(instance);
+    }
+    torvyn_linked_free(linked);
+    torvyn_engine_free(engine);
+  }
+  part("pool: a component that is larger than a slot");
+  c.pool_instances = 2;
+  for (int i = 0; i < 2; i++) {
+    torvyn_component_t *component = STALE;
+    c.memory_limit = i ? 0 : PAGE;
+    c.table_limit = i ? 1 : 0;
+    engine = engine_with(&c);
+    EXPECT_TEXT(TORVYN_ERROR_UNSUPPORTED, i ? "`table_limit`" : "`memory_limit`",
+                torvyn_component_compile_file(engine, guest_path("misbehave.wasm"), &component, &err));
+    CHECK(component == NULL);
+    torvyn_engine_free(engine);
+  }
+  c = config();
+  part("pool: more slots than there is room for");
+  c.pool_instances = 100000;
+  c.memory_limit = UINT64_C(4) << 30;
+  EXPECT_TEXT(TORVYN_ERROR_CONFIG, "`pool_instances`", torvyn_engine_new(&c, &engine, &err));
+  CHECK(engine == NULL);
+}
+
 int main(int argc, char **argv) {
   static const torvyn_path_t paths[] = {TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL};
   check_begin(argc, argv);
@@ -318,6 +367,7 @@ int main(int argc, char **argv) {
     limits();
     texts();
     defaults();
+    pools();
   }
   return check_end();
 }
