@@ -11,6 +11,9 @@
 //! | 112–120 | length of what follows the header |
 //! | 120–128 | first 8 bytes of the SHA-256 of bytes 0–120 |
 //!
+//! Magic, version and the last line stay as they are in every version, so that a damaged header is
+//! told from another version's.
+//!
 //! An index follows (`Index`), then the machine code, each image at a page boundary so that a file
 //! can be mapped and run in place. This file maps artifacts, so it may use `unsafe`.
 #![allow(unsafe_code)]
@@ -140,7 +143,7 @@ pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
 /// The content id and the index of a sound artifact for this engine; none for a sound one of
 /// another version or configuration.
 fn read(engine: &Engine, bytes: &[u8]) -> Result<Option<([u8; 32], Index)>> {
-    if bytes.len() < 12 || bytes[..8] != MAGIC {
+    if !bytes.starts_with(&MAGIC) {
         let message = if bytes.starts_with(b"\0asm") {
             "the bytes are WebAssembly, not an artifact: use torvyn_component_compile"
         } else {
@@ -148,15 +151,15 @@ fn read(engine: &Engine, bytes: &[u8]) -> Result<Option<([u8; 32], Index)>> {
         };
         return Err(Error::new(ErrorKind::Deserialization, message));
     }
-    if bytes[8..12] != FORMAT.to_le_bytes() {
-        return Ok(None);
-    }
     if bytes.len() < HEADER {
         return Err(damaged("its header is cut off"));
     }
     let (header, payload) = bytes.split_at(HEADER);
     if Sha256::digest(&header[..120])[..8] != header[120..] {
         return Err(damaged("its header is not what was written"));
+    }
+    if header[8..12] != FORMAT.to_le_bytes() {
+        return Ok(None);
     }
     if header[112..120] != (payload.len() as u64).to_le_bytes() {
         return Err(damaged("its length is not what was written"));
