@@ -316,15 +316,30 @@ fn bare(text: &str) -> String {
     joined.lines().filter(|line| !line.trim_start().starts_with('#')).map(|line| format!("{line}\n")).collect()
 }
 
-/// The functions that the header declares, and whether they take a pointer.
-fn declared() -> Vec<(String, bool)> {
+/// The functions that the header declares, each with its parameters.
+fn declared() -> Vec<(String, Vec<String>)> {
     let code = bare(&header());
     let functions = code.split(';').filter_map(|statement| {
-        let (before, parameters) = statement.split_once('(')?;
+        let (before, _) = statement.split_once('(')?;
         let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next()?;
-        name.starts_with("torvyn_").then(|| (name.to_owned(), parameters.contains('*')))
+        let (parameters, _) = bracketed(statement, '(', ')')?;
+        name.starts_with("torvyn_").then(|| (name.to_owned(), listed(parameters)))
     });
     functions.collect()
+}
+
+/// What stands between the commas of `text`, but for those within brackets or a string.
+fn listed(text: &str) -> Vec<String> {
+    let (mut found, mut depth, mut quoted) = (vec![String::new()], 0, false);
+    for c in text.chars() {
+        quoted ^= c == '"';
+        depth += i32::from("([{".contains(c) && !quoted) - i32::from(")]}".contains(c) && !quoted);
+        match found.last_mut() {
+            Some(last) if c != ',' || depth > 0 || quoted => last.push(c),
+            _ => found.push(String::new()),
+        }
+    }
+    found.into_iter().map(|one| one.trim().to_owned()).collect()
 }
 
 #[test]
@@ -353,9 +368,23 @@ fn same(what: &str, functions: &BTreeSet<String>) {
 #[test]
 fn every_function_is_called_with_null() {
     let program = bare(&fs::read_to_string(tests().join("c/null.c")).unwrap());
-    let calls = |name: &str| program.match_indices(&format!("{name}(")).count() > 0;
-    let missing: Vec<_> = declared().into_iter().filter(|(name, pointer)| *pointer && !calls(name)).collect();
-    assert!(missing.is_empty(), "tests/c/null.c lacks {missing:?}");
+    let mut missing = Vec::new();
+    for (name, parameters) in declared() {
+        let at = program.match_indices(&name).map(|(at, _)| &program[at + name.len()..]);
+        let calls: Vec<_> =
+            at.filter(|rest| rest.starts_with('(')).map(|rest| bracketed(rest, '(', ')').unwrap().0).collect();
+        for (i, parameter) in parameters.iter().enumerate().filter(|(_, parameter)| parameter.contains('*')) {
+            // What is NULL before it would be refused first; `err` never is.
+            let own = |call: &&str| {
+                let arguments = listed(call);
+                arguments[i] == "NULL" && (parameter.ends_with("*err") || !arguments[..i].iter().any(|a| a == "NULL"))
+            };
+            if !calls.iter().any(|call| own(call)) {
+                missing.push(format!("{name}: {parameter}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "tests/c/null.c has no call in which this is the first NULL: {missing:#?}");
 }
 
 /* ---- src/ffi ------------------------------------------------------------------- */

@@ -67,10 +67,14 @@ static void null_making(void) {
   torvyn_imports_t *i = STALE;
   torvyn_linked_t *l = STALE;
   torvyn_instance_t *n = STALE;
+  torvyn_engine_config_t config = {.struct_size = sizeof config};
+  torvyn_instance_options_t options = {.struct_size = sizeof options};
+  torvyn_error_t *error = NULL;
   const uint8_t byte = 0;
 
   part("NULL: making");
   NULL_IS("out", torvyn_engine_new(NULL, NULL, &err));
+  NULL_IS("out", torvyn_engine_new(&config, NULL, &err));
   CHECK(torvyn_engine_new(NULL, NULL, NULL) == TORVYN_ERROR_NULL);
 #define CLEARED(name, handle, call) \
   do {                              \
@@ -100,8 +104,12 @@ static void null_making(void) {
   NULL_IS("out", torvyn_imports_new(engine, NULL, &err));
   CLEARED("component", l, torvyn_linked_new(NULL, NULL, &l, &err));
   NULL_IS("out", torvyn_linked_new(component, NULL, NULL, &err));
+  OK(torvyn_imports_new(engine, &i, &err));
+  NULL_IS("out", torvyn_linked_new(component, i, NULL, &err));
+  torvyn_imports_free(i);
   CLEARED("linked", n, torvyn_instance_new(NULL, 1, NULL, &n, &err));
   NULL_IS("out", torvyn_instance_new(linked, 1, NULL, NULL, &err));
+  NULL_IS("out", torvyn_instance_new(linked, 1, &options, NULL, &err));
   NULL_IS("instance", torvyn_instance_reset(NULL, &err));
   /* Without room for the detail, too. */
   CHECK(torvyn_component_compile(NULL, NULL, 1, NULL, NULL) == TORVYN_ERROR_NULL);
@@ -113,6 +121,10 @@ static void null_making(void) {
   CHECK(torvyn_linked_new(NULL, NULL, NULL, NULL) == TORVYN_ERROR_NULL);
   CHECK(torvyn_instance_new(NULL, 1, NULL, NULL, NULL) == TORVYN_ERROR_NULL);
   CHECK(torvyn_instance_reset(NULL, NULL) == TORVYN_ERROR_NULL);
+  /* Of an error that is one, too. */
+  CHECK(torvyn_instance_reset(NULL, &error) == TORVYN_ERROR_NULL);
+  CHECK(!torvyn_error_component_id(error, NULL));
+  torvyn_error_free(error);
 }
 
 static int ended;
@@ -130,6 +142,10 @@ static bool do_nothing(void *user, torvyn_scope_t *scope, const torvyn_value_t *
                        torvyn_value_t *result) {
   (void)user, (void)scope, (void)args, (void)count, (void)result;
   return true;
+}
+
+static void destroy_nothing(void *user, uint32_t rep) {
+  (void)user, (void)rep;
 }
 
 static void null_functions(void) {
@@ -156,6 +172,7 @@ static void null_functions(void) {
   OK(torvyn_imports_define(i, face, f, type, do_nothing, NULL, NULL, &err));
   OK(torvyn_imports_define(i, face, str("g"), type, do_nothing, &ended, end, &err));
   OK(torvyn_imports_define_resource(i, face, str("r"), NULL, NULL, NULL, &err));
+  OK(torvyn_imports_define_resource(i, face, str("s"), destroy_nothing, NULL, NULL, &err));
   CHECK(torvyn_imports_define(NULL, null, null, null, NULL, NULL, NULL, NULL) < 0);
   CHECK(torvyn_imports_define_resource(NULL, null, null, NULL, NULL, NULL, NULL) < 0);
   CHECK(ended == 8);
@@ -338,6 +355,62 @@ static torvyn_status_t nothing(void *user, void *state, torvyn_native_call_t *ca
   return TORVYN_NOTHING_EMITTED;
 }
 
+/* What is lent to a callback, with each of the other pointers NULL; emits the first byte. */
+static torvyn_status_t pokes(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e) {
+  uint8_t *room = STALE;
+  (void)user, (void)state;
+  NULL_IS("bytes", torvyn_native_append(call, NULL, 1, &err));
+  OK(torvyn_native_append(call, NULL, 0, &err));
+  NULL_IS("out", torvyn_native_reserve(call, 1, NULL, &err));
+  CHECK(torvyn_native_append(call, e->payload.data, 1, NULL) == TORVYN_OK);
+  CHECK(torvyn_native_reserve(call, 1, &room, NULL) == TORVYN_OK && *room == 0);
+  CHECK(torvyn_native_commit(call, 2, NULL) < 0 && torvyn_native_commit(call, 0, NULL) == TORVYN_OK);
+  CHECK(torvyn_native_port(call, str("p"), NULL) < 0); /* for a router alone */
+  return torvyn_native_emit(call, 0, 0, str(""), NULL);
+}
+
+static torvyn_status_t pauses(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e,
+                              torvyn_signal_t *signal) {
+  (void)user, (void)state, (void)call, (void)e;
+  *signal = TORVYN_SIGNAL_PAUSE;
+  return TORVYN_OK;
+}
+
+static torvyn_status_t ends(void *user, void *state, torvyn_native_call_t *call) {
+  (void)user, (void)state;
+  return torvyn_native_emit(call, 0, 0, str(""), NULL);
+}
+
+/* What needs more than one role. */
+static void null_with_roles(void) {
+  torvyn_native_t table = {
+      .struct_size = sizeof table, .process = pokes, .push = pauses, .ingest = nothing, .flush = ends};
+  torvyn_component_t *c = NULL;
+  torvyn_linked_t *l = NULL;
+  torvyn_instance_t *p;
+  torvyn_outputs_t *list = NULL;
+  torvyn_output_t out;
+  torvyn_element_t e = element("x");
+  size_t done = 0;
+
+  part("NULL: within and around a native component");
+  OK(torvyn_component_native(engine, &table, &c, &err));
+  OK(torvyn_linked_new(c, NULL, &l, &err));
+  p = instance_of(l, 1, NULL);
+  emits(p, "xyz", "x");
+  OK(torvyn_push(p, &e, NULL, &err));
+  OK(torvyn_push_batch(p, &e, 1, NULL, &done, &err));
+  CHECK(done == 1);
+  OK(torvyn_flush(p, &list, &err));
+  NULL_IS("output", torvyn_outputs_take(list, 0, NULL, &err));
+  OK(torvyn_outputs_take(list, 0, &out, &err));
+  torvyn_output_release(&out);
+  torvyn_outputs_free(list);
+  torvyn_instance_free(p);
+  torvyn_linked_free(l);
+  torvyn_component_free(c);
+}
+
 static void null_native(void) {
   torvyn_native_t table = {.struct_size = sizeof table, .process = nothing};
   torvyn_component_t *c;
@@ -369,6 +442,7 @@ int main(int argc, char **argv) {
   null_functions();
   null_calls();
   null_native();
+  null_with_roles();
   torvyn_linked_free(linked);
   torvyn_component_free(component);
   torvyn_engine_free(engine);
