@@ -64,18 +64,21 @@
  *            can call back any more, or at once where the function that was
  *            given it fails.
  * Process    The library writes nothing to stdout or stderr unless a component
- *            is granted that (there is `log` of torvyn_engine_config_t), does
- *            nothing that depends on the environment (but for how text is
- *            parsed: WAST_STRICT_COMPONENT_INDICES), never exits, and lets no
- *            panic out; its code stays loaded after dlclose(). It starts a
- *            thread for its clock unless `host_ticks` is on, threads for
- *            compilation unless `parallel_compilation` is off, and threads for
- *            components that may wait in WASI (`wasi_threads`). It installs
- *            handlers for memory faults unless `explicit_traps` is on, and
- *            gives a thread that calls components an alternate signal stack
- *            where it has none of at least 256 KiB. Where the system has no
- *            memory for the library's own records, it aborts; memory for
- *            components that cannot be had is an error or a refusal.
+ *            is granted that (there is `log` of torvyn_engine_config_t), never
+ *            exits, and lets no panic out; its code stays loaded after dlclose().
+ *            It does nothing that depends on the environment, but for how text is
+ *            parsed (WAST_STRICT_COMPONENT_INDICES), how threads that wait for
+ *            files queue (TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE), and how the
+ *            system looks up names. It starts a thread for its clock unless
+ *            `host_ticks` is on, threads for compilation unless
+ *            `parallel_compilation` is off, and threads for components that may
+ *            wait in WASI (`wasi_threads`); what needs a thread that cannot be had
+ *            is an error, of a call TORVYN_ERROR_INTERNAL. It installs handlers
+ *            for memory faults unless `explicit_traps` is on, and gives a thread
+ *            that calls components an alternate signal stack where it has none of
+ *            at least 256 KiB. Where the system has no memory for the library's own
+ *            records, it aborts; memory for components that cannot be had is an
+ *            error or a refusal.
  * Fork       A child of fork() may use and free all that its parent made, and
  *            the library's threads are started anew in it; provided that no
  *            thread was within a call of the library at that moment, the one
@@ -2778,10 +2781,13 @@ typedef struct torvyn_instance_options {
  *                 (torvyn_error_free()); NULL to do without.
  *
  * @retval TORVYN_OK                   `*out` is an instance.
- * @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot or no
- *                                     address space is left, the component is
- *                                     larger than a slot, or `instance_new` of
- *                                     a native one refused.
+ * @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot, no address
+ *                                     space or no thread to wait in WASI is
+ *                                     left, the component is larger than a slot
+ *                                     or than `instance_limit`, or
+ *                                     `instance_new` of a native one refused.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock.
  * @retval TORVYN_ERROR_WASI           A granted directory does not open.
  * @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
  *                            component's start function was stopped; _MEMORY
@@ -2824,6 +2830,8 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  *                            and may be reset again.
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed in it; POISONED,
  *                                     and may be reset again.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; POISONED, and may be reset again.
  * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *

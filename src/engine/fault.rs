@@ -32,6 +32,9 @@ pub enum Stop {
     /// The instance waits in WASI with what a parent of this process has; see `engine::fork`.
     #[error("the process forked since the instance was made, and what it waits in is the parent's; reset it")]
     Forked,
+    /// WASI needed a thread, and the system had none.
+    #[error("no thread could be started for what the component waits for; reset the instance when there are fewer")]
+    NoThread,
 }
 
 /// What a native function answered that is no answer of its.
@@ -133,7 +136,7 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
         match stop {
             Stop::Cancelled => (ErrorKind::Cancelled, None, cause),
             Stop::Deadline => (ErrorKind::Deadline, None, cause),
-            Stop::Forked => (ErrorKind::Internal, None, cause),
+            Stop::Forked | Stop::NoThread => (ErrorKind::Internal, None, cause),
         }
     } else if error.is::<crate::direct::wasi::Exit>() || refused(error) {
         (ErrorKind::Trap, Some(TrapCode::Other), cause)

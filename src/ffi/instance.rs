@@ -145,10 +145,13 @@ impl Handle for InstanceHandle {
 ///                 (torvyn_error_free()); NULL to do without.
 ///
 /// @retval TORVYN_OK                   `*out` is an instance.
-/// @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot or no
-///                                     address space is left, the component is
-///                                     larger than a slot, or `instance_new` of
-///                                     a native one refused.
+/// @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot, no address
+///                                     space or no thread to wait in WASI is
+///                                     left, the component is larger than a slot
+///                                     or than `instance_limit`, or
+///                                     `instance_new` of a native one refused.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock.
 /// @retval TORVYN_ERROR_WASI           A granted directory does not open.
 /// @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
 ///                            component's start function was stopped; _MEMORY
@@ -200,6 +203,8 @@ pub unsafe extern "C" fn torvyn_instance_new(
 ///                            and may be reset again.
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed in it; POISONED,
 ///                                     and may be reset again.
+/// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+///                                     clock; POISONED, and may be reset again.
 /// @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///

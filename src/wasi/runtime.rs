@@ -1,10 +1,11 @@
 //! Waiting: the engine's runtime, and a call that ends at its deadline also while it waits.
 
 use std::cell::OnceCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -21,8 +22,33 @@ use crate::error::{Error, ErrorKind, Result};
 /// Threads for system calls that cannot be waited for otherwise (files).
 const BLOCKING: usize = 64;
 
+/// The stack of a thread: where none is said, the environment says it.
+const STACK: usize = 2 << 20;
+
 /// What is left to such a thread when its engine ends; one that waits for a silent pipe stays.
 const GRACE: Duration = Duration::from_millis(50);
+
+/// What its threads are called.
+const NAME: &str = "torvyn-wasi";
+
+/// Whether so many threads can be had at once. Tokio panics where they cannot, and would then wait
+/// for ever for the end of those that it has.
+fn can_start(threads: usize) -> std::io::Result<()> {
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock();
+    let mut started = Vec::new();
+    let all = (0..threads).try_for_each(|_| {
+        let (builder, gate) = (thread::Builder::new().name(NAME.into()).stack_size(STACK), gate.clone());
+        started.push(builder.spawn(move || drop(gate.lock()))?);
+        Ok(())
+    });
+    drop(closed);
+    // To the end, so that what they took is there again.
+    for thread in started {
+        let _ = thread.join();
+    }
+    all
+}
 
 /// A runtime that is made when it is first needed, with the generation of its threads.
 #[derive(Default)]
@@ -39,13 +65,17 @@ impl Lazy {
             // A parent's has no threads here, and could not be ended without disturbing it there.
             parents => std::mem::forget(parents),
         }
-        let made = Builder::new_multi_thread()
-            .worker_threads(threads.max(1) as usize)
-            .max_blocking_threads(BLOCKING)
-            .thread_name("torvyn-wasi")
-            .enable_all()
-            .build()
-            .map_err(|e| Error::new(ErrorKind::Instantiation, format!("no thread for WASI could be started: {e}")))?;
+        let threads = threads.max(1) as usize;
+        let build = || {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(threads).max_blocking_threads(BLOCKING);
+            builder.thread_name(NAME).thread_stack_size(STACK).enable_all().build()
+        };
+        let lacking = |e: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Instantiation, format!("no thread for WASI could be started: {e}"))
+        };
+        can_start(threads).map_err(|e| lacking(&e))?;
+        let made = catch_unwind(build).map_err(|_| lacking(&"there was one a moment ago"))?.map_err(|e| lacking(&e))?;
         Ok(runtime.insert((made, fork::generation())).0.handle().clone())
     }
 
@@ -141,8 +171,14 @@ impl Waiter {
         let mut context = Context::from_waker(&waker);
         let mut call = pin!(call);
         loop {
-            if let Poll::Ready(result) = call.as_mut().poll(&mut context) {
-                return result;
+            match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context))) {
+                Ok(Poll::Ready(result)) => return result,
+                Ok(Poll::Pending) => {}
+                // What a file is waited for with is a thread, and Tokio panics where there is none.
+                Err(panic) => match can_start(1) {
+                    Err(_) => return Err(Stop::NoThread.into()),
+                    Ok(()) => resume_unwind(panic),
+                },
             }
             if let Some(stop) = limit.reached() {
                 return Err(stop.into());

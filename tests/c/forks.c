@@ -101,6 +101,50 @@ static void no_clock(void) {
   torvyn_engine_free(engine);
 }
 
+/* Nothing can be waited for without a thread to do it: an instance is not made, a call ends. */
+static void no_waiters(void) {
+  for (int threads = 1; threads <= 3; threads += 2) {
+    torvyn_engine_config_t config = {.struct_size = sizeof config,
+                                     .parallel_compilation = TORVYN_OFF,
+                                     .host_ticks = TORVYN_ON,
+                                     .wasi_threads = (uint32_t)threads};
+    torvyn_engine_t *engine = engine_with(&config);
+    torvyn_component_t *component = component_of(engine, "wasi-stdio");
+    torvyn_imports_t *imports = NULL;
+    torvyn_linked_t *linked = NULL;
+    torvyn_instance_t *instance = STALE;
+    struct rlimit was, none;
+    if (check_slow() > 1) return;
+    OK(torvyn_imports_new(engine, &imports, &err));
+    OK(torvyn_imports_wasi_preopen(imports, check_guests, str("/guests"), TORVYN_ACCESS_READ, &err));
+    OK(torvyn_linked_new(component, imports, &linked, &err));
+    CHECK(getrlimit(RLIMIT_AS, &was) == 0);
+    none = was, none.rlim_cur = 1;
+    free(malloc(64 << 10));
+    CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+    EXPECT_TEXT(TORVYN_ERROR_INSTANTIATION, "thread", torvyn_instance_new(linked, 1, NULL, &instance, &err));
+    CHECK(setrlimit(RLIMIT_AS, &was) == 0 && instance == NULL);
+    instance = instance_of(linked, 1, NULL);
+    emits(instance, "nothing", "");
+    free(malloc(64 << 10));
+    CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+    torvyn_element_t e = element("read:/guests/empty.wat");
+    torvyn_output_t out;
+    EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "thread", torvyn_process(instance, &e, &out, &err));
+    CHECK(setrlimit(RLIMIT_AS, &was) == 0);
+    CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED && stats_of(instance).traps == 0);
+    OK(torvyn_instance_reset(instance, &err));
+    OK(torvyn_process(instance, &e, &out, &err));
+    CHECK(out.bytes.len > 0 && out.bytes.data[0] == ';');
+    torvyn_output_release(&out);
+    torvyn_instance_free(instance);
+    torvyn_linked_free(linked);
+    torvyn_imports_free(imports);
+    torvyn_component_free(component);
+    torvyn_engine_free(engine);
+  }
+}
+
 /* What a child does with its parent's engine and instances: all of it. */
 static void child_works(const torvyn_engine_t *engine, torvyn_instance_t *upper, torvyn_instance_t *bad) {
   torvyn_engine_t *own;
@@ -200,6 +244,7 @@ int main(int argc, char **argv) {
   check_begin(argc, argv);
   in_child("threads: few, and asleep", few_threads);
   in_child("threads: none to be had", no_clock);
+  in_child("threads: none to wait with", no_waiters);
   in_child("fork: the child works", forks);
   in_child("fork: the child waits in WASI", fork_in_wasi);
   return check_end();

@@ -47,10 +47,12 @@ static char asked[4096];
 static int listening;
 
 /* What Wasmtime's configuration and Rust's error values look up as they are made,
- * and what is then overridden or decides nothing; and the tests' own. */
+ * and what is then overridden or decides nothing; how WASI's threads queue, which
+ * the header names; and the tests' own. */
 static int without_effect(const char *name) {
   return !strcmp(name, "WASMTIME_BACKTRACE_DETAILS") || !strcmp(name, "RUST_LIB_BACKTRACE") ||
-         !strcmp(name, "RUST_BACKTRACE") || !strcmp(name, "TORVYN_C_SLOW");
+         !strcmp(name, "RUST_BACKTRACE") || !strcmp(name, "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE") ||
+         !strcmp(name, "TORVYN_C_SLOW");
 }
 
 char *getenv(const char *name) {
@@ -91,7 +93,30 @@ static void all_traps(const torvyn_linked_t *linked) {
   traps(linked, "u", TORVYN_TRAP_UNREACHABLE);
 }
 
-/* A bit of everything: good calls, traps, errors. What was said goes to `said`. */
+/* A guest that waits: with the clock, and with a file. */
+static void wait_in_wasi(const torvyn_engine_t *engine) {
+  torvyn_component_t *component = component_of(engine, "wasi-stdio");
+  torvyn_imports_t *imports = NULL;
+  torvyn_linked_t *linked = NULL;
+  torvyn_instance_t *instance;
+  torvyn_element_t e = element("read:/guests/empty.wat");
+  torvyn_output_t out;
+  OK(torvyn_imports_new(engine, &imports, &err));
+  OK(torvyn_imports_wasi_preopen(imports, check_guests, str("/guests"), TORVYN_ACCESS_READ, &err));
+  OK(torvyn_linked_new(component, imports, &linked, &err));
+  CHECK(torvyn_linked_path(linked) == TORVYN_PATH_GENERAL);
+  instance = instance_of(linked, 1, NULL);
+  emits(instance, "sleep:1", "slept");
+  OK(torvyn_process(instance, &e, &out, &err));
+  CHECK(out.bytes.len > 0);
+  torvyn_output_release(&out);
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_imports_free(imports);
+  torvyn_component_free(component);
+}
+
+/* A bit of everything: good calls, traps, errors, waits. What was said goes to `said`. */
 static void exercise(const torvyn_engine_config_t *config, char *said, size_t room) {
   static const char *const commands[] = {"echo:x", "trap", "stack", "div", "leak", "badptr", "invalid", "fatal", "loop"};
   torvyn_engine_t *engine = engine_with(config);
@@ -117,6 +142,7 @@ static void exercise(const torvyn_engine_config_t *config, char *said, size_t ro
     }
   }
   all_traps(linked);
+  if (!config || config->path != TORVYN_PATH_DIRECT) wait_in_wasi(engine);
   CHECK(torvyn_component_compile(engine, (const uint8_t *)"(component (", 12, &none, &err) < 0);
   size_t at = strlen(said);
   snprintf(said + at, room - at, "%s\n%d threads\n", torvyn_error_message(err).data, thread_count());
@@ -344,8 +370,11 @@ static void outcome(int with, char *into, size_t room) {
     char said[16384] = "";
     static const char *const names[] = {"RUST_BACKTRACE", "RUST_LOG", "WASMTIME_LOG", "WASMTIME_BACKTRACE_DETAILS",
                                         "RUST_LIB_BACKTRACE", "RUST_MIN_STACK", "RAYON_NUM_THREADS",
-                                        "RAYON_RS_NUM_CPUS", "WAST_STRICT_COMPONENT_INDICES"};
-    static const char *const values[] = {"full", "trace", "trace", "1", "full", "70000000", "7", "7", "0"};
+                                        "RAYON_RS_NUM_CPUS", "WAST_STRICT_COMPONENT_INDICES",
+                                        "TOKIO_WORKER_THREADS", "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"};
+    /* A stack of a million gigabytes is none that there is. */
+    static const char *const values[] = {"full", "trace", "trace", "1", "full", "1000000000000000", "7", "7", "0",
+                                         "7", "1"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
       if (with) setenv(names[i], values[i], 1);
       else unsetenv(names[i]);
