@@ -65,18 +65,19 @@
  *            given it fails.
  * Process    The library writes nothing to stdout or stderr unless a component
  *            is granted that (there is `log` of torvyn_engine_config_t), never
- *            exits, and lets no panic out; its code stays loaded after dlclose().
- *            It does nothing that depends on the environment, but for how text is
- *            parsed (WAST_STRICT_COMPONENT_INDICES), how threads that wait for
- *            files queue (TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE), and how the
- *            system looks up names. It starts a thread for its clock unless
- *            `host_ticks` is on, threads for compilation unless
- *            `parallel_compilation` is off, and threads for components that may
- *            wait in WASI (`wasi_threads`); what needs a thread that cannot be had
- *            is an error, of a call TORVYN_ERROR_INTERNAL. It installs handlers
- *            for memory faults unless `explicit_traps` is on, and gives a thread
- *            that calls components an alternate signal stack where it has none of
- *            at least 256 KiB. Where the system has no memory for the library's own
+ *            exits, and lets no panic out; its code stays loaded after
+ *            dlclose(). It does nothing that depends on the environment, but
+ *            for how text is parsed (WAST_STRICT_COMPONENT_INDICES), how
+ *            threads that wait for files queue
+ *            (TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE), and how the system looks
+ *            up names. It starts a thread for its clock unless `host_ticks` is
+ *            on, threads for compilation unless `parallel_compilation` is off,
+ *            and threads for components that may wait in WASI (`wasi_threads`);
+ *            what needs a thread that cannot be had is an error, of a call
+ *            TORVYN_ERROR_INTERNAL. It installs handlers for memory faults
+ *            unless `explicit_traps` is on, and gives a thread that calls
+ *            components an alternate signal stack where it has none of at least
+ *            256 KiB. Where the system has no memory for the library's own
  *            records, it aborts; memory for components that cannot be had is an
  *            error or a refusal.
  * Fork       A child of fork() may use and free all that its parent made, and
@@ -1115,7 +1116,8 @@ typedef struct torvyn_engine_config {
   torvyn_optimize_t optimize;
   /**
    * Whether one compilation uses several threads, which the library starts and
-   * keeps. Default: on.
+   * keeps. Off: all of it is done by the thread that calls, whose stack must be
+   * of 1 MiB at least for what a component may nest. Default: on.
    */
   torvyn_switch_t parallel_compilation;
   /**
@@ -1141,8 +1143,8 @@ typedef struct torvyn_engine_config {
    * that accesses need no check and growth moves nothing. Set it low where
    * address space is scarce or many thousand instances live at once (1 for as
    * little as possible). With `pool_instances` a slot reserves no less than the
-   * memory that it holds; with `explicit_traps` nothing is reserved beyond that.
-   * At most 1 TiB. Default: 4 GiB.
+   * memory that it holds; with `explicit_traps` nothing is reserved beyond
+   * that. At most 1 TiB. Default: 4 GiB.
    */
   uint64_t memory_reservation;
   /**
@@ -1155,10 +1157,11 @@ typedef struct torvyn_engine_config {
    * Slots for instances that are made once and reused, which makes new
    * instances cheap; more instances than that are refused with
    * TORVYN_ERROR_INSTANTIATION. A slot holds a memory of `memory_limit`, or 64
-   * MiB where that is not set, and tables of `table_limit`, at most 20000 each; a
-   * component that starts with more is TORVYN_ERROR_UNSUPPORTED. At most 100000,
-   * and no more than the address space has room for (TORVYN_ERROR_CONFIG).
-   * Default: 0, memory is had from the system for each instance.
+   * MiB where that is not set, and tables of `table_limit`, at most 20000 each;
+   * a component that starts with more is TORVYN_ERROR_UNSUPPORTED. At most
+   * 100000, and no more than the address space has room for
+   * (TORVYN_ERROR_CONFIG). Default: 0, memory is had from the system for each
+   * instance.
    */
   uint32_t pool_instances;
   /**
@@ -1289,8 +1292,13 @@ typedef struct torvyn_component torvyn_component_t;
  * @retval TORVYN_ERROR_NO_ROLE        It exports no interface of the contract
  *                                     at a compatible version.
  * @retval TORVYN_ERROR_TYPE_MISMATCH  It exports one with other types.
- * @retval TORVYN_ERROR_UNSUPPORTED    The engine's configuration forbids what
- *                                     it uses, or the library has no compiler.
+ * @retval TORVYN_ERROR_UNSUPPORTED    It uses what the library lacks or the
+ *                                     engine's configuration forbids, holds
+ *                                     more than 1000 components, or comes to
+ *                                     more than a million items (imports,
+ *                                     functions, instances, exports), each as
+ *                                     often as it is instantiated; or the
+ *                                     library has no compiler.
  * @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
  * @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
  *                                     where `len` is not 0.

@@ -379,7 +379,7 @@ fn every_function_is_called_with_null() {
                 let arguments = listed(call);
                 arguments[i] == "NULL" && (parameter.ends_with("*err") || !arguments[..i].iter().any(|a| a == "NULL"))
             };
-            if !calls.iter().any(|call| own(call)) {
+            if !calls.iter().any(own) {
                 missing.push(format!("{name}: {parameter}"));
             }
         }

@@ -217,6 +217,7 @@ mod with_compiler {
     use super::*;
     use crate::direct::{glue, plan};
     use crate::engine::config::PathChoice;
+    use crate::engine::extent;
     use crate::engine::surface::Surface;
 
     fn failed(e: &wasmtime::Error) -> Box<Error> {
@@ -283,9 +284,17 @@ mod with_compiler {
         Ok(found)
     }
 
-    /// Compiles for the path that the engine's configuration and the component's shape give.
+    /// Compiles for the path that the engine's configuration and the component's shape give. All of
+    /// it where there is a stack for what is nested deeply, which the caller's may not be.
     pub(in crate::engine) fn compile(engine: &Engine, bytes: &[u8]) -> Result<CompiledComponent> {
+        engine.compiling(|| analyse_and_compile(engine, bytes))?
+    }
+
+    fn analyse_and_compile(engine: &Engine, bytes: &[u8]) -> Result<CompiledComponent> {
         let wasm = binary(bytes)?;
+        if let Some(what) = extent::too_much(&wasm) {
+            return Err(Error::new(ErrorKind::Unsupported, format!("the component {what}")));
+        }
         let features = engine.config().features();
         let translated = plan::analyse(&wasm, features).map_err(|e| invalid(&wasm, features, &e))?;
         let mut analysis = translated.analysis;

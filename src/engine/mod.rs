@@ -6,6 +6,8 @@ pub mod compile;
 pub mod config;
 pub mod control;
 pub mod define;
+#[cfg(feature = "compiler")]
+mod extent;
 pub mod fault;
 pub mod fork;
 pub mod given;

@@ -89,8 +89,13 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 /// @retval TORVYN_ERROR_NO_ROLE        It exports no interface of the contract
 ///                                     at a compatible version.
 /// @retval TORVYN_ERROR_TYPE_MISMATCH  It exports one with other types.
-/// @retval TORVYN_ERROR_UNSUPPORTED    The engine's configuration forbids what
-///                                     it uses, or the library has no compiler.
+/// @retval TORVYN_ERROR_UNSUPPORTED    It uses what the library lacks or the
+///                                     engine's configuration forbids, holds
+///                                     more than 1000 components, or comes to
+///                                     more than a million items (imports,
+///                                     functions, instances, exports), each as
+///                                     often as it is instantiated; or the
+///                                     library has no compiler.
 /// @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
 /// @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
 ///                                     where `len` is not 0.

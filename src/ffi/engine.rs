@@ -104,7 +104,8 @@ pub struct EngineConfig {
     /// What the compiler optimises for. Default: TORVYN_OPTIMIZE_SPEED.
     pub optimize: MaybeUninit<Optimize>,
     /// Whether one compilation uses several threads, which the library starts and
-    /// keeps. Default: on.
+    /// keeps. Off: all of it is done by the thread that calls, whose stack must be
+    /// of 1 MiB at least for what a component may nest. Default: on.
     pub parallel_compilation: MaybeUninit<Switch>,
     /// How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL,
     /// SIGFPE), for which the library installs handlers that pass on what is not
@@ -122,8 +123,8 @@ pub struct EngineConfig {
     /// that accesses need no check and growth moves nothing. Set it low where
     /// address space is scarce or many thousand instances live at once (1 for as
     /// little as possible). With `pool_instances` a slot reserves no less than the
-    /// memory that it holds; with `explicit_traps` nothing is reserved beyond that.
-    /// At most 1 TiB. Default: 4 GiB.
+    /// memory that it holds; with `explicit_traps` nothing is reserved beyond
+    /// that. At most 1 TiB. Default: 4 GiB.
     pub memory_reservation: u64,
     /// With `pool_instances`: bytes of a linear memory that stay in memory while
     /// its slot is idle, zeroed by hand and not by the system; more than a slot
@@ -132,10 +133,11 @@ pub struct EngineConfig {
     /// Slots for instances that are made once and reused, which makes new
     /// instances cheap; more instances than that are refused with
     /// TORVYN_ERROR_INSTANTIATION. A slot holds a memory of `memory_limit`, or 64
-    /// MiB where that is not set, and tables of `table_limit`, at most 20000 each; a
-    /// component that starts with more is TORVYN_ERROR_UNSUPPORTED. At most 100000,
-    /// and no more than the address space has room for (TORVYN_ERROR_CONFIG).
-    /// Default: 0, memory is had from the system for each instance.
+    /// MiB where that is not set, and tables of `table_limit`, at most 20000 each;
+    /// a component that starts with more is TORVYN_ERROR_UNSUPPORTED. At most
+    /// 100000, and no more than the address space has room for
+    /// (TORVYN_ERROR_CONFIG). Default: 0, memory is had from the system for each
+    /// instance.
     pub pool_instances: u32,
     /// Threads that wait for what components granted WASI do: sockets, sleeps.
     /// They start with the first instance that needs them. From 1 to 64.

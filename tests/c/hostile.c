@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 
 /* ---- texts ------------------------------------------------------------------ */
@@ -93,6 +94,117 @@ static void type_texts(const torvyn_engine_t *engine) {
   free(text.at);
 }
 
+/* ---- what is nested ------------------------------------------------------------- */
+
+static void repeat(text_t *text, const char *what, int times) {
+  while (times--) add(text, "%s", what);
+}
+
+/* A component that holds `levels` more, each in the one before. */
+static void add_nested(text_t *text, const char *head, int levels, const char *tail) {
+  repeat(text, head, levels);
+  repeat(text, tail, levels);
+}
+
+/* On a thread whose stack is as small as the header allows for a call, less the component's. */
+static void *nests(void *engine) {
+  static const char *const pairs[][2] = {
+      {"(component ", ")"}, {"(type (component ", "))"}, {"(type (instance ", "))"}, {"(@a ", ")"}, {"(;", ";)"}};
+  static const int levels[] = {40, 49, 95, 99, 3000, 100000};
+  text_t text = {0};
+  for (size_t pair = 0; pair < sizeof pairs / sizeof *pairs; pair++)
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+      torvyn_component_t *component = STALE;
+      int status;
+      add(&text, "(component ");
+      add_nested(&text, pairs[pair][0], levels[i], pairs[pair][1]);
+      add(&text, ")");
+      status = torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, NULL);
+      CHECK(status == TORVYN_ERROR_NO_ROLE || status == TORVYN_ERROR_MALFORMED);
+      CHECK(component == NULL);
+      text.len = 0;
+    }
+  /* A type that is as deep as one may be, and one that is deeper. */
+  for (int deep = 0; deep < 2; deep++) {
+    torvyn_component_t *component = STALE;
+    add_sound(&text, "");
+    add(&text, "(type $t0 (list u8))");
+    for (int i = 1; i <= (deep ? 1000 : 90); i++) add(&text, "(type $t%d (list $t%d))", i, i - 1);
+    add(&text, "(export \"deep\" (type $t90)))");
+    EXPECT(deep ? TORVYN_ERROR_MALFORMED : TORVYN_OK,
+           torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, &err));
+    torvyn_component_free(component);
+    text.len = 0;
+  }
+  free(text.at);
+  return NULL;
+}
+
+static void nested(torvyn_engine_t *engine) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  part("nesting: on a small stack");
+  CHECK(pthread_attr_init(&attributes) == 0);
+  CHECK(pthread_attr_setstacksize(&attributes, 256 << 10) == 0);
+  CHECK(pthread_create(&thread, &attributes, nests, engine) == 0);
+  CHECK(pthread_join(thread, NULL) == 0);
+  pthread_attr_destroy(&attributes);
+}
+
+/* A number in LEB128; `at` has room for five bytes. */
+static size_t leb(uint8_t *at, size_t number) {
+  size_t len = 0;
+  do {
+    at[len++] = (uint8_t)((number & 127) | (number > 127 ? 128 : 0));
+    number >>= 7;
+  } while (number);
+  return len;
+}
+
+/* In binary, where no text's nesting ends it before. */
+static void nested_binary(const torvyn_engine_t *engine, int levels, int status) {
+  static const uint8_t head[] = {0, 'a', 's', 'm', 13, 0, 1, 0};
+  size_t room = (size_t)levels * 16 + sizeof head, from = room - sizeof head;
+  uint8_t *bytes = malloc(room), number[5];
+  torvyn_component_t *component = STALE;
+  CHECK(bytes != NULL);
+  memcpy(bytes + from, head, sizeof head);
+  for (int i = 0; i < levels; i++) {
+    size_t len = leb(number, room - from);
+    from -= len;
+    memcpy(bytes + from, number, len);
+    bytes[--from] = 4; /* a section that is a component */
+    from -= sizeof head;
+    memcpy(bytes + from, head, sizeof head);
+  }
+  EXPECT(status, torvyn_component_compile(engine, bytes + from, room - from, &component, &err));
+  CHECK(component == NULL);
+  free(bytes);
+}
+
+/* Each level instantiates the one within it twice. */
+static void bombs(const torvyn_engine_t *engine) {
+  text_t text = {0};
+  torvyn_component_t *component = STALE;
+  uint64_t began;
+  part("nesting: more than memory holds");
+  nested_binary(engine, 1000, TORVYN_ERROR_NO_ROLE);
+  nested_binary(engine, 1001, TORVYN_ERROR_UNSUPPORTED);
+  nested_binary(engine, 30000, TORVYN_ERROR_UNSUPPORTED);
+  for (int levels = 10; levels <= 40; levels += 30) {
+    for (int i = levels; i > 0; i--) add(&text, "(component $c%d ", i);
+    add(&text, "(core module $m) (core instance (instantiate $m)))");
+    for (int i = 1; i < levels; i++)
+      add(&text, "(instance (instantiate $c%d)) (instance (instantiate $c%d)))", i, i);
+    began = now_ns();
+    EXPECT(levels == 10 ? TORVYN_ERROR_NO_ROLE : TORVYN_ERROR_UNSUPPORTED,
+           torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, &err));
+    CHECK(now_ns() - began < 1000 * MS * check_slow());
+    text.len = 0;
+  }
+  free(text.at);
+}
+
 /* ---- what is switched off ------------------------------------------------------- */
 
 static void features(void) {
@@ -163,6 +275,8 @@ int main(int argc, char **argv) {
   check_begin(argc, argv);
   engine = engine_with(NULL);
   type_texts(engine);
+  nested(engine);
+  bombs(engine);
   torvyn_engine_free(engine);
   features();
   return check_end();
