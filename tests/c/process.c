@@ -105,7 +105,9 @@ static void wait_in_wasi(const torvyn_engine_t *engine) {
   OK(torvyn_imports_wasi_preopen(imports, check_guests, str("/guests"), TORVYN_ACCESS_READ, &err));
   OK(torvyn_linked_new(component, imports, &linked, &err));
   CHECK(torvyn_linked_path(linked) == TORVYN_PATH_GENERAL);
+  int threads = thread_count();
   instance = instance_of(linked, 1, NULL);
+  CHECK(thread_count() <= threads + 2); /* `wasi_threads`, and one that is ending; for a file come others */
   emits(instance, "sleep:1", "slept");
   OK(torvyn_process(instance, &e, &out, &err));
   CHECK(out.bytes.len > 0);
@@ -142,11 +144,11 @@ static void exercise(const torvyn_engine_config_t *config, char *said, size_t ro
     }
   }
   all_traps(linked);
-  if (!config || config->path != TORVYN_PATH_DIRECT) wait_in_wasi(engine);
   CHECK(torvyn_component_compile(engine, (const uint8_t *)"(component (", 12, &none, &err) < 0);
   size_t at = strlen(said);
   snprintf(said + at, room - at, "%s\n%d threads\n", torvyn_error_message(err).data, thread_count());
   torvyn_error_free(err);
+  if (!config || config->path != TORVYN_PATH_DIRECT) wait_in_wasi(engine);
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
   torvyn_engine_free(engine);
