@@ -469,6 +469,7 @@ mod tests {
             "func(l: list<u8, 4>, m: map<string, u32>) -> result<_, enum { low, high }>",
             "func(self: borrow<conn>, f: flags { a, b }) -> own<conn>",
             "func(c: conn) -> result<conn>",
+            "func(sha-256: list<u8>) -> enum { utf-8, utf-16 }",
         ] {
             Signature::parse(good).unwrap_or_else(|e| panic!("{good}: {e}"));
         }
