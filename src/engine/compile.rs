@@ -333,9 +333,14 @@ mod with_compiler {
         Ok(CompiledComponent::from_parts(engine, parts))
     }
 
-    /// Why a component that is invalid for the reason `why` does not compile.
+    /// Why a component does not compile that was found invalid, or impossible, for the reason `why`.
     fn invalid(wasm: &[u8], features: WasmFeatures, why: &dyn std::fmt::Display) -> Box<Error> {
-        let Some(feature) = switched_off(wasm, features) else {
+        let valid = |with| Validator::new_with_features(with).validate_all(wasm).is_ok();
+        if valid(features) {
+            let message = format!("the component is valid, but has what Wasmtime does not implement: {why}");
+            return Error::new(ErrorKind::Unsupported, message);
+        }
+        let Some(feature) = switched_off(valid, features) else {
             return Error::new(ErrorKind::Malformed, format!("the component is not valid: {why}"));
         };
         let option = match feature.as_str() {
@@ -349,8 +354,7 @@ mod with_compiler {
     }
 
     /// The feature that an invalid component is valid with, where there is one.
-    fn switched_off(wasm: &[u8], features: WasmFeatures) -> Option<String> {
-        let valid = |with| Validator::new_with_features(with).validate_all(wasm).is_ok();
+    fn switched_off(valid: impl Fn(WasmFeatures) -> bool, features: WasmFeatures) -> Option<String> {
         let off = || (WasmFeatures::all() - features).iter_names();
         let one = off().find(|(_, feature)| valid(features | *feature));
         let name = one.map(|(name, _)| name.to_ascii_lowercase().replace('_', "-"));

@@ -255,6 +255,23 @@ static void features(void) {
       }
   free(text.at);
 
+  part("re-exports: valid, and nothing that an option turns on");
+  for (int p = 0; p < 2; p++)
+    for (int whole = 0; whole < 2; whole++) {
+      torvyn_engine_t *engine = engine_on(paths[p]);
+      torvyn_component_t *component = STALE;
+      text = (text_t){0};
+      add_sound(&text, "");
+      add(&text, "(import \"acme:a/b@1.0.0\" (instance $x (export \"f\" (func (param \"a\" string)))))\n");
+      add(&text, whole ? "(export \"acme:a/b@1.0.0\" (instance $x)))" : "(export \"f\" (func $x \"f\")))");
+      EXPECT_TEXT(TORVYN_ERROR_UNSUPPORTED, "`f` is a reexport of an imported function",
+                  torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, &err));
+      EXPECT_TEXT(TORVYN_ERROR_UNSUPPORTED, "the component is valid, but",
+                  torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, &err));
+      free(text.at);
+      torvyn_engine_free(engine);
+    }
+
   part("function bodies: an invalid one makes no valid component");
   for (int p = 0; p < 2; p++) {
     torvyn_engine_t *engine = engine_on(paths[p]);
