@@ -11,6 +11,7 @@ use crate::direct::wasi::{Stdio, WasiResource};
 use crate::engine::Engine;
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
+use crate::engine::fault::Stop;
 use crate::engine::grants::Grants;
 use crate::engine::limits::Limits;
 use crate::engine::log::{Level, Lines};
@@ -44,11 +45,23 @@ pub enum Breach {
     NoRandomness,
     #[error("the component holds {0} handles, its limit (raise `max_handles`)")]
     TooManyHandles(u32),
+    #[error(
+        "the component holds too many files, sockets and streams of WASI (raise `max_handles`, of which \
+        {MOST_STREAMS} at most are for those)"
+    )]
+    TooManyStreams,
     #[error("a content type of {0} bytes: at most {1} may be given, or as many as the element's has")]
     ContentType(usize, usize),
     #[error("names of ports that take up more than {0} bytes")]
     PortNames(usize),
 }
+
+/// The most files, sockets and streams of WASI that an instance has, whatever its limit of handles: a
+/// file or socket takes one of the process's descriptors.
+pub const MOST_STREAMS: u32 = 1024;
+
+/// So many random bytes are made at once: they take a fraction of a millisecond.
+pub const RANDOM_PIECE: usize = 64 << 10;
 
 /// What a guest sees of a failed buffer operation (`buffer-error` in the WIT).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +133,8 @@ pub struct Handles {
     free: u32,
     live: u32,
     max: u32,
+    /// Standard streams, which do not count among `live`.
+    streams: u32,
     /// Capacity in bytes of the buffers that the guest holds.
     held: u64,
     /// The most that `held` was.
@@ -135,7 +150,7 @@ impl Handles {
     pub fn new(max: u32, max_held: u64) -> Self {
         let entry = |kind| Entry { kind, next: 0, buffer: None };
         let entries = [Kind::Free, Kind::Payload, Kind::Context].map(entry).into();
-        Self { entries, free: 0, live: 0, max, held: 0, peak: 0, max_held }
+        Self { entries, free: 0, live: 0, max, streams: 0, held: 0, peak: 0, max_held }
     }
 
     /// Capacity in bytes of the buffers that the guest holds.
@@ -148,7 +163,7 @@ impl Handles {
         self.peak
     }
 
-    /// Number of entries in use.
+    /// Number of entries in use, but for streams.
     pub fn live(&self) -> u32 {
         self.live
     }
@@ -158,6 +173,12 @@ impl Handles {
         if self.live >= self.max {
             return Err(Breach::TooManyHandles(self.max));
         }
+        self.live += 1;
+        Ok(self.place(kind, buffer))
+    }
+
+    #[inline]
+    fn place(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
         let index = self.free;
         match self.entries.get_mut(index as usize) {
             Some(entry) if index != 0 => {
@@ -166,17 +187,15 @@ impl Handles {
                 if buffer.is_some() {
                     entry.buffer = buffer;
                 }
-                self.live += 1;
-                Ok(index)
+                index
             }
-            _ => Ok(self.grow(kind, buffer)),
+            _ => self.grow(kind, buffer),
         }
     }
 
     #[cold]
     fn grow(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
         self.entries.push(Entry { kind, next: 0, buffer });
-        self.live += 1;
         (self.entries.len() - 1) as u32
     }
 
@@ -184,9 +203,11 @@ impl Handles {
     #[inline]
     fn remove(&mut self, index: u32) -> Option<Box<Buffer>> {
         let entry = &mut self.entries[index as usize];
-        entry.kind = Kind::Free;
+        match std::mem::replace(&mut entry.kind, Kind::Free) {
+            Kind::Stdio(_) => self.streams -= 1,
+            _ => self.live -= 1,
+        }
         entry.next = std::mem::replace(&mut self.free, index);
-        self.live -= 1;
         entry.buffer.take()
     }
 
@@ -228,7 +249,11 @@ impl Handles {
 
     /// A handle of a standard stream.
     pub fn open_stdio(&mut self, stdio: Stdio) -> Checked<u32> {
-        self.insert(Kind::Stdio(stdio), None)
+        if self.streams >= self.max.min(MOST_STREAMS) {
+            return Err(Breach::TooManyStreams);
+        }
+        self.streams += 1;
+        Ok(self.place(Kind::Stdio(stdio), None))
     }
 
     /// Which standard stream a handle of type `ty` is.
@@ -449,6 +474,14 @@ impl Host {
     /// Takes what a guest prints on the direct path: a line of the log for each line.
     pub fn print(&mut self, stdio: Stdio, bytes: &[u8]) {
         self.printed.take(stdio, bytes);
+    }
+
+    /// What ends the running call, where that is due: for host functions that take long.
+    pub fn check_time(&mut self) -> Result<(), Stop> {
+        if self.control.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        if self.term.is_over(&self.clock) { Err(Stop::Deadline) } else { Ok(()) }
     }
 
     /// `capability-query.has-capability`: what was granted when linking.

@@ -77,6 +77,8 @@ pub struct Canon {
     pub sequence: u64,
     /// Its time.
     pub timestamp_ns: u64,
+    /// What `insecure-seed` said: the same each time.
+    pub seed: Option<[u8; 16]>,
     /// Names that `route` gave, in storage that is reused.
     pub ports: Ports,
 }
@@ -91,6 +93,7 @@ impl Default for Canon {
             payload: None,
             sequence: 0,
             timestamp_ns: 0,
+            seed: None,
             ports: Ports::default(),
         }
     }

@@ -8,7 +8,7 @@ use wasmtime::{Caller, Linker};
 
 use super::canon::{self, Source};
 use super::shapes::Import;
-use crate::contract::host::{Breach, BufferError, Host, Resource};
+use crate::contract::host::{Breach, BufferError, Host, RANDOM_PIECE, Resource};
 
 /// The module name under which the functions stand in the linker.
 pub const MODULE: &str = "torvyn";
@@ -76,9 +76,9 @@ fn store_pair(memory: &mut [u8], ret: u32, at: u32, len: u32) -> Result<(), Brea
 /// The bytes on their way, copied to `at`, which realloc gave; how many, and whether they count as
 /// payload.
 #[inline]
-fn copy_source(memory: &mut [u8], host: &mut Host, at: u32) -> Result<u32, Breach> {
+fn copy_source(memory: &mut [u8], host: &mut Host, at: u32) -> Trapped<u32> {
     let bytes = match host.canon.source {
-        Source::None => return Err(Breach::CannotLeave),
+        Source::None => return Err(Breach::CannotLeave.into()),
         Source::Buffer(handle, start, end) => {
             host.control.counters.bytes_in.add((end - start) as u64);
             &Host::bytes_in(&host.loan, &host.handles, handle)?[start..end]
@@ -91,7 +91,10 @@ fn copy_source(memory: &mut [u8], host: &mut Host, at: u32) -> Result<u32, Breac
         Source::Refusal(text) => text.as_bytes(),
         Source::Random(len) => {
             let bytes = canon::slice_mut(memory, at, len as u32).map_err(|_| Breach::Realloc)?;
-            getrandom::fill(bytes).map_err(|_| Breach::NoRandomness)?;
+            for piece in bytes.chunks_mut(RANDOM_PIECE) {
+                host.check_time()?;
+                getrandom::fill(piece).map_err(|_| Breach::NoRandomness)?;
+            }
             return Ok(arrived(host, len));
         }
     };

@@ -1,9 +1,10 @@
 //! What a component is and how to run it, read from Wasmtime's own translation.
 //!
 //! `wasmtime_environ::component::Translator` flattens a component into the list of steps that
-//! Wasmtime's component runtime executes. This file, and no other, reads that list: it lists roles,
-//! imports and exports, checks their types against the contract, and gives a [`Plan`] of our own
-//! where the component is eligible for the direct path, or the reason why it is not.
+//! Wasmtime's component runtime executes. This file, and no other, reads that list (`compare` below
+//! it reads the types): it lists roles, imports and exports, checks their types against the contract
+//! and WASI, and gives a [`Plan`] of our own where the component is eligible for the direct path, or
+//! the reason why it is not.
 
 use std::borrow::Cow;
 
@@ -132,19 +133,21 @@ pub use translate::{Translated, analyse};
 
 #[cfg(feature = "compiler")]
 mod translate {
+    mod compare;
+
     use std::collections::HashMap;
 
     use wasmtime_environ::component::{
         CanonicalOptions, CanonicalOptionsDataModel, Component, ComponentTypes, ComponentTypesBuilder, CoreDef, Export,
-        ExportItem, GlobalInitializer, InstantiateModule, InterfaceType, RuntimeImportIndex, StaticModuleIndex,
-        StringEncoding, Trampoline, TrampolineIndex, Translator, TypeDef, TypeFuncIndex, TypeResourceTable,
-        TypeResourceTableIndex,
+        ExportItem, GlobalInitializer, InstantiateModule, RuntimeImportIndex, StaticModuleIndex, StringEncoding,
+        Trampoline, TrampolineIndex, Translator, TypeDef, TypeFuncIndex, TypeResourceTable, TypeResourceTableIndex,
     };
     use wasmtime_environ::{Module, ModuleTranslation, PrimaryMap, ScopeVec, Tunables, WasmValType};
 
     use super::*;
     use crate::contract::{Role, names};
-    use crate::direct::shapes::{self, Shape, Signature};
+    use crate::direct::shapes;
+    use crate::direct::wasi_types;
 
     /// A component taken apart.
     pub struct Translated {
@@ -301,75 +304,6 @@ mod translate {
             item
         }
 
-        /// How a function's type differs from the contract's; none where it does not.
-        fn compare(&self, ty: TypeFuncIndex, want: &Signature) -> Option<String> {
-            let func = &self.types[ty];
-            let (params, results) = (&self.types[func.params].types, &self.types[func.results].types);
-            if func.async_ {
-                return Some("it is async, the contract's is not".into());
-            }
-            if params.len() != want.params.len() {
-                return Some(format!("it takes {} parameters, the contract says {}", params.len(), want.params.len()));
-            }
-            for (i, (have, want)) in params.iter().zip(want.params).enumerate() {
-                if !self.is(have, want) {
-                    return Some(format!("parameter {} is not the contract's {want:?}", i + 1));
-                }
-            }
-            match (results.first(), want.result) {
-                (None, None) => None,
-                (Some(have), Some(want)) if results.len() == 1 && self.is(have, want) => None,
-                (_, want) => Some(format!("its result is not the contract's {want:?}")),
-            }
-        }
-
-        fn is(&self, have: &InterfaceType, want: &Shape) -> bool {
-            let maybe = |have: &Option<InterfaceType>, want: Option<&Shape>| match (have, want) {
-                (None, None) => true,
-                (Some(have), Some(want)) => self.is(have, want),
-                _ => false,
-            };
-            match (have, want) {
-                (InterfaceType::Bool, Shape::Bool)
-                | (InterfaceType::U64, Shape::U64)
-                | (InterfaceType::String, Shape::Str) => true,
-                (InterfaceType::List(list), Shape::Bytes) => self.types[*list].element == InterfaceType::U8,
-                (InterfaceType::List(list), Shape::List(want)) => self.is(&self.types[*list].element, want),
-                (InterfaceType::Option(option), Shape::Option(want)) => self.is(&self.types[*option].ty, want),
-                (InterfaceType::Result(result), Shape::Result(ok, err)) => {
-                    let result = &self.types[*result];
-                    maybe(&result.ok, *ok) && maybe(&result.err, Some(err))
-                }
-                (InterfaceType::Record(record), Shape::Record(want)) => {
-                    let fields = &self.types[*record].fields;
-                    fields.len() == want.len()
-                        && fields.iter().zip(*want).all(|(f, (name, ty))| f.name == *name && self.is(&f.ty, ty))
-                }
-                (InterfaceType::Variant(variant), Shape::Variant(want)) => {
-                    let cases = &self.types[*variant].cases;
-                    cases.len() == want.len()
-                        && cases.iter().zip(*want).all(|((n, ty), (name, want))| n == name && maybe(ty, *want))
-                }
-                (InterfaceType::Enum(e), Shape::Enum(want)) => {
-                    let names = &self.types[*e].names;
-                    names.len() == want.len() && names.iter().zip(*want).all(|(a, b)| a == b)
-                }
-                (InterfaceType::Own(ty), Shape::Own(want)) | (InterfaceType::Borrow(ty), Shape::Borrow(want)) => {
-                    self.is_resource(*ty, *want)
-                }
-                _ => false,
-            }
-        }
-
-        /// Whether a handle type is the contract's `want`, by where the resource is imported from.
-        fn is_resource(&self, ty: TypeResourceTableIndex, want: Resource) -> bool {
-            match &self.types[ty] {
-                TypeResourceTable::Concrete { .. } => self.resource(ty) == Some(want),
-                // Of a type that is never instantiated: compared where it is lowered.
-                TypeResourceTable::Abstract(_) => true,
-            }
-        }
-
         /// Where an imported resource comes from.
         fn resource_name(&self, ty: TypeResourceTableIndex) -> Option<(&str, &str)> {
             let TypeResourceTable::Concrete { ty, .. } = &self.types[ty] else { return None };
@@ -388,8 +322,38 @@ mod translate {
             (&self.component.import_types[*import].0, path.first().map_or("", String::as_str))
         }
 
+        /// Whether a function of this type is one of WASI's that the direct path knows, or why it is not.
+        fn is_wasi(&self, interface: &str, item: &str, ty: TypeFuncIndex) -> Result<(), String> {
+            let want = wasi_types::signature(interface, item).ok_or_else(|| imports(interface, item))?;
+            match self.compare(ty, want) {
+                None => Ok(()),
+                Some(_) => Err(format!("{}, whose type is not WASI's", imports(interface, item))),
+            }
+        }
+
+        /// Whether all that is imported of WASI 0.2 is known to the direct path, used or not, since the
+        /// general one links all of it; or what is not.
+        fn wasi(&self) -> Result<(), String> {
+            for index in self.component.imported_resources.values() {
+                let (interface, item) = self.import_name(*index);
+                if wasi_types::is_wasi(interface) && !wasi_types::is_resource(interface, item) {
+                    return Err(imports(interface, item));
+                }
+            }
+            for (interface, ty) in self.component.import_types.values() {
+                let TypeDef::ComponentInstance(instance) = ty.ty else { continue };
+                for (item, ty) in self.types[instance].exports.iter().filter(|_| wasi_types::is_wasi(interface)) {
+                    if let TypeDef::ComponentFunc(func) = ty.ty {
+                        self.is_wasi(interface, item, func)?;
+                    }
+                }
+            }
+            Ok(())
+        }
+
         /// The plan of an eligible component, or why it is not one.
         fn plan(&self, analysis: &Analysis) -> Result<Plan, String> {
+            self.wasi()?;
             let mut trampolines = HashMap::new();
             let lowered: HashMap<_, _> = self
                 .component
@@ -416,6 +380,7 @@ mod translate {
                             }
                             Arg::Import(import, realloc)
                         } else {
+                            self.is_wasi(interface, item, *lower_ty)?;
                             let wasi = Wasi::find(interface, item, &self.core_type(options)?);
                             Arg::Wasi(wasi.ok_or_else(|| imports(interface, item))?, realloc)
                         }

@@ -1,14 +1,18 @@
 //! The types of the contract's functions, as data: what `wit/` says, to be compared with what a
-//! component says.
+//! component says. WASI's are in [`super::wasi_types`].
 
 use crate::contract::Function;
 use crate::contract::host::Resource;
 
-/// A WIT type of the contract.
+/// A WIT type of the contract or of WASI.
 #[derive(Debug)]
 pub enum Shape {
     /// `bool`
     Bool,
+    /// `u8`
+    U8,
+    /// `u32`
+    U32,
     /// `u64`
     U64,
     /// `string`
@@ -21,16 +25,26 @@ pub enum Shape {
     Option(&'static Shape),
     /// `result<T, E>`
     Result(Option<&'static Shape>, &'static Shape),
+    /// `result`
+    Outcome,
+    /// `tuple`
+    Tuple(&'static [&'static Shape]),
     /// `record`
     Record(&'static [(&'static str, &'static Shape)]),
     /// `variant`
     Variant(&'static [(&'static str, Option<&'static Shape>)]),
     /// `enum`
     Enum(&'static [&'static str]),
+    /// `flags`
+    Flags(&'static [&'static str]),
     /// `own<R>`
     Own(Resource),
     /// `borrow<R>`
     Borrow(Resource),
+    /// `own<R>` of a resource of WASI's: its interface and name.
+    OwnOf(&'static str, &'static str),
+    /// `borrow<R>`, likewise.
+    BorrowOf(&'static str, &'static str),
 }
 
 use Resource as R;
@@ -61,7 +75,8 @@ pub struct Signature {
     pub result: Option<&'static Shape>,
 }
 
-const fn sig(params: &'static [&'static Shape], result: Option<&'static Shape>) -> Signature {
+/// A function of this type.
+pub const fn sig(params: &'static [&'static Shape], result: Option<&'static Shape>) -> Signature {
     Signature { params, result }
 }
 

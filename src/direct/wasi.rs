@@ -13,13 +13,13 @@ use wasmtime::{Caller, Linker};
 
 use super::canon::{self, Source};
 use super::imports::{MODULE, Trapped, begin, both};
+use super::wasi_types::{self, is};
 use crate::contract::host::{Breach, Host};
-use crate::contract::names;
 
 /// An answer of the host: interface, item, core type, and whether realloc takes part.
 struct Answer(&'static str, &'static str, &'static str, bool);
 
-const ANSWERS: [Answer; 31] = [
+const ANSWERS: [Answer; 30] = [
     Answer("wasi:cli/environment", "get-environment", "(param i32)", false),
     Answer("wasi:cli/environment", "get-arguments", "(param i32)", false),
     Answer("wasi:cli/environment", "initial-cwd", "(param i32)", false),
@@ -50,7 +50,6 @@ const ANSWERS: [Answer; 31] = [
     Answer("wasi:random/insecure", "get-insecure-random-bytes", "(param i64 i32)", true),
     Answer("wasi:random/insecure", "get-insecure-random-u64", "(result i64)", false),
     Answer("wasi:random/insecure-seed", "insecure-seed", "(param i32)", false),
-    Answer("wasi:random/insecure-seed", "get-insecure-seed", "(param i32)", false),
 ];
 
 /// A lowered WASI import that the direct path knows.
@@ -82,15 +81,6 @@ pub enum WasiResource {
     Other,
 }
 
-fn is(interface: &str, base: &str) -> bool {
-    let (name, version) = names::split(interface);
-    name == base && version.is_some_and(|version| names::compatible(version, "0.2.0"))
-}
-
-/// Interfaces all of whose resources nobody can have without a grant.
-const BARREN: [&str; 4] =
-    ["wasi:filesystem/types", "wasi:io/error", "wasi:cli/terminal-input", "wasi:cli/terminal-output"];
-
 impl Wasi {
     /// What the direct path says to `interface#item`, lowered with core type `core`; none where it
     /// says nothing.
@@ -99,9 +89,8 @@ impl Wasi {
         if let Some(index) = found {
             return (ANSWERS[index].2 == core).then_some(Wasi::Answer(index as u16));
         }
-        let barren = BARREN.iter().any(|base| is(interface, base));
-        (barren && (item.starts_with("[method]") || item == "filesystem-error-code"))
-            .then(|| Wasi::Never(core.to_owned()))
+        // What else there is takes a handle that nobody has.
+        wasi_types::signature(interface, item).map(|_| Wasi::Never(core.to_owned()))
     }
 
     /// The host function's name, its core type and whether realloc takes part; none for
@@ -117,9 +106,10 @@ impl WasiResource {
     /// The resource `item` of `interface`, where it is one of WASI's.
     pub fn find(interface: &str, item: &str) -> Option<Self> {
         match item {
-            "input-stream" if is(interface, "wasi:io/streams") => Some(Self::Input),
-            "output-stream" if is(interface, "wasi:io/streams") => Some(Self::Output),
-            _ => BARREN.iter().any(|base| is(interface, base)).then_some(Self::Other),
+            _ if !wasi_types::is_resource(interface, item) => None,
+            "input-stream" => Some(Self::Input),
+            "output-stream" => Some(Self::Output),
+            _ => Some(Self::Other),
         }
     }
 
@@ -138,6 +128,15 @@ impl WasiResource {
 #[error("the component exited with status {0}")]
 pub struct Exit(pub u32);
 
+/// Bytes that a component may write at once (`check-write`).
+pub const PERMIT: u32 = 64 << 10;
+
+/// Those that it may write without asking (`streams.wit`, `blocking-write-and-flush`).
+const MOST_FLUSHED: u32 = 4096;
+
+/// Random bytes that it may ask for at once, as `wasmtime-wasi` has it.
+const MOST_RANDOM: u64 = 64 << 20;
+
 type Guest<'a> = Caller<'a, Host>;
 
 /// The place of a result of `size` bytes at `at`, which must be aligned to `align`.
@@ -146,6 +145,11 @@ fn place(memory: &mut [u8], at: u32, align: u32, size: u32) -> Result<&mut [u8],
         return Err(Breach::Unaligned);
     }
     canon::slice_mut(memory, at, size)
+}
+
+/// A trap, in the words that the general path has for it.
+fn refuse<T>(why: &str) -> Trapped<T> {
+    Err(wasmtime::Error::msg(why.to_owned()))
 }
 
 fn random<const N: usize>() -> Trapped<[u8; N]> {
@@ -160,10 +164,10 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
         let name = format!("{interface}#{item}");
         match (core, joined) {
             (_, true) => l.func_wrap(MODULE, &name, |mut c: Guest<'_>, len: u64| -> Trapped<u32> {
-                let host = c.data_mut();
-                // More than any memory holds, and realloc refuses.
-                let len = usize::try_from(len).ok().filter(|len| *len <= u32::MAX as usize).ok_or(Breach::Realloc)?;
-                Ok(begin(host, Source::Random(len), len))
+                if len > MOST_RANDOM {
+                    return refuse(&format!("requested len {len} exceeds limit {MOST_RANDOM}"));
+                }
+                Ok(begin(c.data_mut(), Source::Random(len as usize), len as usize))
             })?,
             ("(result i32)", _) => {
                 let stdio = match item {
@@ -184,10 +188,17 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                 })
             })?,
             ("(param i32)", _) if item.starts_with("exit") => {
-                l.func_wrap(MODULE, &name, |_: Guest<'_>, status: u32| -> Trapped<()> { Err(Exit(status).into()) })?
+                l.func_wrap(MODULE, &name, move |_: Guest<'_>, status: u32| -> Trapped<()> {
+                    match (item, status) {
+                        // A `u8`, of which the upper bits do not count (`CanonicalABI.md`, "Flat Lifting").
+                        ("exit-with-code", _) => Err(Exit(status & 0xff).into()),
+                        (_, 0 | 1) => Err(Exit(status).into()),
+                        _ => Err(Breach::BadDiscriminant.into()),
+                    }
+                })?
             }
             ("(param i32)", _) => l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, ret: u32| -> Trapped<()> {
-                let (memory, _) = both(&mut c)?;
+                let (memory, host) = both(&mut c)?;
                 match item {
                     // An empty list: a pointer that is aligned and never followed, no elements.
                     "get-environment" | "get-arguments" | "get-directories" => {
@@ -200,8 +211,10 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                         record[..8].copy_from_slice(&time.as_secs().to_le_bytes());
                         record[8..12].copy_from_slice(&time.subsec_nanos().to_le_bytes());
                     }
-                    "insecure-seed" | "get-insecure-seed" => {
-                        place(memory, ret, 8, 16)?.copy_from_slice(&random::<16>()?);
+                    "insecure-seed" => {
+                        let seed = host.canon.seed.map_or_else(random, Ok)?;
+                        host.canon.seed = Some(seed);
+                        place(memory, ret, 8, 16)?.copy_from_slice(&seed);
                     }
                     // `none`, of a string or of a handle.
                     "initial-cwd" => place(memory, ret, 4, 12)?[0] = 0,
@@ -228,7 +241,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     if item.ends_with("check-write") {
                         let record = place(memory, ret, 8, 16)?;
                         record[0] = 0;
-                        record[8..].copy_from_slice(&65_536u64.to_le_bytes());
+                        record[8..].copy_from_slice(&u64::from(PERMIT).to_le_bytes());
                         return Ok(());
                     }
                     // result<_, stream-error>
@@ -237,13 +250,24 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                 })?
             }
             _ => {
-                l.func_wrap(MODULE, &name, |mut c: Guest<'_>, h: u32, at: u32, len: u32, ret: u32| -> Trapped<()> {
+                let flushes = item.ends_with("flush");
+                let write = move |mut c: Guest<'_>, h: u32, at: u32, len: u32, ret: u32| -> Trapped<()> {
                     let (memory, host) = both(&mut c)?;
                     let stdio = host.handles.stdio(h, WasiResource::Output)?;
-                    host.print(stdio, canon::slice(memory, at, len)?);
+                    let bytes = canon::slice(memory, at, len)?;
+                    if flushes && len > MOST_FLUSHED {
+                        return refuse(&format!(
+                            "Buffer too large for blocking-write-and-flush (expected at most {MOST_FLUSHED})"
+                        ));
+                    }
+                    if len > PERMIT {
+                        return refuse("more was written than `check-write` allows");
+                    }
+                    host.print(stdio, bytes);
                     place(memory, ret, 4, 12)?[0] = 0;
                     Ok(())
-                })?
+                };
+                l.func_wrap(MODULE, &name, write)?
             }
         };
     }

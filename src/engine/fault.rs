@@ -146,16 +146,14 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
         (ErrorKind::Memory, None, cause)
     } else if let Some(breach) = error.downcast_ref::<Breach>() {
         match breach {
-            Breach::TooManyHandles(_) | Breach::ContentType(..) | Breach::PortNames(_) => {
+            Breach::TooManyHandles(_) | Breach::TooManyStreams | Breach::ContentType(..) | Breach::PortNames(_) => {
                 (ErrorKind::Memory, None, cause)
             }
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }
     } else if table_full(error) {
-        let message = "the component holds too many files, sockets and streams of WASI (raise `max_handles`, of which \
-            1024 at most are for those)";
-        (ErrorKind::Memory, None, message.into())
+        (ErrorKind::Memory, None, Breach::TooManyStreams.to_string())
     } else if error.is::<Failed>() {
         (ErrorKind::HostFunction, None, cause)
     } else if let Some(status) = exit(error) {

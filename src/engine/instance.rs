@@ -8,7 +8,7 @@ use wasmtime::{Store, UpdateDeadline};
 use super::Engine;
 use super::config::{EngineConfig, default_memory_limit};
 use super::control::{Control, State};
-use super::fault::{self, Stop};
+use super::fault;
 use super::given::Given;
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
@@ -318,13 +318,7 @@ fn store(engine: &Engine, host: Host, fuel: u64) -> Store<Host> {
     // Each tick, and never reset: a call that is shorter than a tick pays nothing for it.
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
-        let host = store.data_mut();
-        if host.control.is_cancelled() {
-            return Err(Stop::Cancelled.into());
-        }
-        if host.term.is_over(&host.clock) {
-            return Err(Stop::Deadline.into());
-        }
+        store.data_mut().check_time()?;
         Ok(UpdateDeadline::Continue(1))
     });
     if engine.config().fuel {

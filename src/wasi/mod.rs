@@ -2,10 +2,11 @@
 //! context that each instance gets.
 //!
 //! [`runtime`] waits, [`stdio`] is the standard streams, [`files`] and [`sockets`] say in the log
-//! what was refused, [`http`] refuses all.
+//! what was refused, [`random`] heeds the deadline, [`http`] refuses all.
 
 pub mod files;
 pub mod http;
+pub mod random;
 pub mod runtime;
 pub mod sockets;
 pub mod stdio;
@@ -19,7 +20,7 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use crate::contract::host::Host;
+use crate::contract::host::{Host, MOST_STREAMS};
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::ImportItem;
 use crate::engine::grants::{FixedClock, Grants};
@@ -34,10 +35,6 @@ pub struct Shared {
     /// What waits for them.
     pub runtime: runtime::Lazy,
 }
-
-/// The most entries of an instance's table, whatever its limit of handles: a file or socket takes one
-/// of the process's descriptors.
-const MOST: u32 = 1024;
 
 /// The interfaces that are provided, at every version 0.2, besides those of [`http`].
 const INTERFACES: [&str; 27] = [
@@ -93,8 +90,10 @@ impl Shared {
         }
         let mut linker = engine.general_linker().clone();
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        // What may be refused, again, with the refusal logged.
+        // What may be refused, again, with the refusal logged; and what takes long, in pieces.
         linker.allow_shadowing(true);
+        bindings::random::random::add_to_linker::<_, random::Has>(&mut linker, random::view)?;
+        bindings::random::insecure::add_to_linker::<_, random::Has>(&mut linker, random::view)?;
         bindings::filesystem::types::add_to_linker::<_, files::Has>(&mut linker, files::view)?;
         bindings::sockets::tcp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
         bindings::sockets::udp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
@@ -200,7 +199,7 @@ impl State {
                 .insecure_random_seed(u128::from(seed));
         }
         let mut table = ResourceTable::new();
-        table.set_max_capacity(max_handles.min(MOST) as usize);
+        table.set_max_capacity(max_handles.min(MOST_STREAMS) as usize);
         Ok(Self { ctx: builder.build(), table, watch })
     }
 }
@@ -248,7 +247,7 @@ mod tests {
     #[test]
     fn a_table_has_room_for_so_many() {
         let engine = Engine::new(Default::default()).unwrap();
-        for (max_handles, room) in [(100_000, MOST), (5, 5)] {
+        for (max_handles, room) in [(100_000, MOST_STREAMS), (5, 5)] {
             let mut state = State::new(&engine, &Grants::default(), ComponentId(1), max_handles).unwrap();
             assert!((0..room).all(|_| state.table.push(()).is_ok()));
             assert!(state.table.push(()).is_err());

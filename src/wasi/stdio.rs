@@ -21,7 +21,7 @@ use crate::engine::grants::{Output, Writer};
 use crate::engine::log::{Level, Lines};
 
 /// What a component may write at once.
-const PERMIT: usize = 64 << 10;
+const PERMIT: usize = crate::direct::wasi::PERMIT as usize;
 
 /// What a pipe that is ready takes without waiting (PIPE_BUF on Linux): what is written at once to a
 /// stream that is inherited.

@@ -139,6 +139,12 @@ static void refused_guests(pair_t *pair) {
 static void wasi_answers(pair_t *pair) {
   static const uint32_t places[] = {0,     1,     2,     4,     8,     12,    1024,  65504,      65508,     65512,
                                     65516, 65520, 65524, 65528, 65532, 65534, 65536, 0x7ffffff8, 0xfffffff8, 0xfffffffcu};
+  static const uint32_t sizes[] = {1,    2,    255,  256,   257,   1024,     1025,     4096,
+                                   4097, 61440, 61441, 65536, 65537, 64 << 20, (64 << 20) + 1, UINT32_MAX};
+  /* Of those sizes: more than 64 KiB written, more than 4 KiB; each exit; more random bytes than
+   * there is room for; more than 1024 streams. */
+  static const unsigned stops[9] = {4, 8, 16, 16, 6, 6, 10, 0, 0};
+  unsigned stopped[9] = {0};
   part("WASI: answers at the edges of memory");
   pair_link(pair, "wasi-raw");
   pair->calls = pair->stopped = 0;
@@ -156,8 +162,167 @@ static void wasi_answers(pair_t *pair) {
       if (torvyn_instance_state(pair->instances[0]) == TORVYN_STATE_POISONED) call_both(pair, RESET, &e, str(""), 0);
     }
   CHECK(pair->stopped > 9 * 6 && pair->stopped < 9 * 15);
+
+  part("WASI: what it is asked for, and what is too much");
+  pair->stopped = 0;
+  for (unsigned function = 9; function < 18; function++)
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+      torvyn_element_t e = {.sequence = sizes[k], .timestamp_ns = function};
+      char name[64];
+      snprintf(name, sizeof name, "function %u with %u", function, (unsigned)sizes[k]);
+      check_doing = name;
+      call_both(pair, RESET, &e, str(""), 0); /* its streams are gone */
+      call_both(pair, PROCESS, &e, str(""), 0);
+      stopped[function - 9] += torvyn_instance_state(pair->instances[0]) == TORVYN_STATE_POISONED;
+    }
+  for (size_t k = 0; k < sizeof stopped / sizeof *stopped; k++) {
+    char name[64];
+    snprintf(name, sizeof name, "function %u is stopped for %u sizes", (unsigned)k + 9, stopped[k]);
+    check_doing = name;
+    CHECK(stopped[k] == stops[k]);
+  }
   for (int i = 0; i < 2; i++) torvyn_instance_free(pair->instances[i]);
   pair_unlink(pair);
+}
+
+/* A component that imports an interface and uses, or does not use, a function of it. */
+#define IMPORTS(name, body, uses)                                                                 \
+  "(component (import \"torvyn:streaming/types@0.1.0\" (instance $types"                        \
+  "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)"       \
+  "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))" \
+  "    (export \"process-error\" (type (eq $e)))))"                                             \
+  "  (alias export $types \"process-error\" (type $error))"                                     \
+  "  (import \"wasi:io/error@0.2.0\" (instance $io (export \"error\" (type (sub resource))))) " \
+  "  (alias export $io \"error\" (type $io-error))"                                             \
+  "  (import \"" name "\" (instance $wasi " body "))"                                           \
+  "  (core module $libc (memory (export \"memory\") 800)"                                       \
+  "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024))"        \
+  "  (core instance $libc (instantiate $libc))"                                                   \
+  "  (alias core export $libc \"memory\" (core memory $memory))" uses                                              \
+  "  (core module $m (func (export \"init\") (param i32 i32) (result i32) i32.const 0)"         \
+  "    (func (export \"teardown\")))"                                                           \
+  "  (core instance $i (instantiate $m))"                                                         \
+  "  (func $init (param \"config\" string) (result (result (error $error))) (canon lift"        \
+  "    (core func $i \"init\") (memory $memory) (realloc (core func $libc \"realloc\"))))" \
+  "  (func $teardown (canon lift (core func $i \"teardown\")))"                                 \
+  "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))"  \
+  "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))"
+#define USES(function, params)                                                                    \
+  "(core func $f (canon lower (func $wasi \"" function "\") (memory $memory)))"      \
+  "(core module $u (import \"\" \"f\" (func " params ")))"                                    \
+  "(core instance (instantiate $u (with \"\" (instance (export \"f\" (func $f))))))"
+
+/* What has a name of WASI's and a type of its own is none of WASI's on either path. */
+static void wasi_types(void) {
+  static const struct {
+    const char *text, *reason; /* why not on the direct path; NULL where it is */
+  } cases[] = {
+      {IMPORTS("wasi:random/random@0.2.3", "(export \"get-random-u64\" (func (result u64)))", ""), NULL},
+      {IMPORTS("wasi:random/random@0.2.3", "(export \"get-random-u64\" (func (result u64)))",
+               USES("get-random-u64", "(result i64)")),
+       NULL},
+      {IMPORTS("wasi:cli/exit@0.2.0", "(export \"exit\" (func (param \"status\" (result))))",
+               USES("exit", "(param i32)")),
+       NULL},
+      {IMPORTS("wasi:filesystem/types@0.2.0",
+               "(type $t (enum \"access\")) (export \"error-code\" (type $code (eq $t)))"
+               "(alias outer 1 $io-error (type $o)) (export \"error\" (type $err (eq $o)))"
+               "(export \"filesystem-error-code\" (func (param \"err\" (borrow $err)) (result (option $code))))",
+               ""),
+       "imports wasi:filesystem/types@0.2.0#filesystem-error-code, whose type is not WASI's"},
+      {IMPORTS("wasi:filesystem/types@0.2.0",
+               "(export \"filesystem-error-code\" (func (param \"a\" u64) (result u32)))",
+               USES("filesystem-error-code", "(param i64) (result i32)")),
+       "imports wasi:filesystem/types@0.2.0#filesystem-error-code, whose type is not WASI's"},
+      {IMPORTS("wasi:cli/stdin@0.2.0", "(export \"get-stdin\" (func (result u32)))",
+               USES("get-stdin", "(result i32)")),
+       "imports wasi:cli/stdin@0.2.0#get-stdin, whose type is not WASI's"},
+      {IMPORTS("wasi:cli/stdin@0.2.0",
+               "(export \"input-stream\" (type $in (sub resource))) (export \"get-stdin\" (func (result (own $in))))",
+               USES("get-stdin", "(result i32)")),
+       "imports wasi:cli/stdin@0.2.0#input-stream"},
+      {IMPORTS("wasi:cli/exit@0.2.0", "(export \"exit\" (func (param \"status\" u32)))",
+               USES("exit", "(param i32)")),
+       "imports wasi:cli/exit@0.2.0#exit, whose type is not WASI's"},
+      {IMPORTS("wasi:cli/exit@0.2.0", "(export \"exit\" (func (param \"status\" u32)))", ""),
+       "imports wasi:cli/exit@0.2.0#exit, whose type is not WASI's"},
+      {IMPORTS("wasi:random/insecure-seed@0.2.0", "(export \"get-insecure-seed\" (func (result (tuple u64 u64))))",
+               USES("get-insecure-seed", "(param i32)")),
+       "imports wasi:random/insecure-seed@0.2.0#get-insecure-seed"},
+      {IMPORTS("wasi:cli/stdin@0.2.0", "(export \"no-such-function\" (func))", ""),
+       "imports wasi:cli/stdin@0.2.0#no-such-function"},
+  };
+  part("WASI: another type than WASI's");
+  for (int path = TORVYN_PATH_AUTO; path <= TORVYN_PATH_DIRECT; path++) {
+    torvyn_engine_config_t config = {.struct_size = sizeof config, .path = (torvyn_path_t)path};
+    torvyn_engine_t *engine = engine_with(&config);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+      torvyn_component_t *component = STALE;
+      torvyn_linked_t *linked = STALE;
+      const uint8_t *text = (const uint8_t *)cases[i].text;
+      size_t len = strlen(cases[i].text);
+      check_doing = cases[i].reason ? cases[i].reason : "WASI's own";
+      if (cases[i].reason && path == TORVYN_PATH_DIRECT) {
+        EXPECT_TEXT(TORVYN_ERROR_UNSUPPORTED, cases[i].reason,
+                    torvyn_component_compile(engine, text, len, &component, &err));
+        continue;
+      }
+      OK(torvyn_component_compile(engine, text, len, &component, &err));
+      CHECK(str_is(torvyn_component_path_reason(component), cases[i].reason ? cases[i].reason : ""));
+      if (cases[i].reason) {
+        EXPECT(TORVYN_ERROR_TYPE_MISMATCH, torvyn_linked_new(component, NULL, &linked, &err));
+      } else {
+        OK(torvyn_linked_new(component, NULL, &linked, &err));
+        torvyn_instance_free(instance_of(linked, 1, NULL));
+      }
+      torvyn_linked_free(linked);
+      torvyn_component_free(component);
+    }
+    torvyn_engine_free(engine);
+  }
+}
+
+/* 48 MiB of it, when an instance is made. */
+#define STARTS(function)                                                                          \
+  "(core func $f (canon lower (func $wasi \"" function "\") (memory $memory)"                   \
+  "  (realloc (core func $libc \"realloc\"))))"                                                 \
+  "(core module $u (import \"\" \"f\" (func $f (param i64 i32)))"                             \
+  "  (func $start (call $f (i64.const 50331648) (i32.const 16))) (start $start))"                 \
+  "(core instance (instantiate $u (with \"\" (instance (export \"f\" (func $f))))))"
+#define BYTES "(export \"get-random-bytes\" (func (param \"len\" u64) (result (list u8))))"
+#define INSECURE "(export \"get-insecure-random-bytes\" (func (param \"len\" u64) (result (list u8))))"
+
+/* Much randomness takes long, and ends at the deadline of who asks. */
+static void randomness(void) {
+  static const char *const texts[] = {
+      IMPORTS("wasi:random/random@0.2.0", BYTES, STARTS("get-random-bytes")),
+      IMPORTS("wasi:random/insecure@0.2.0", INSECURE, STARTS("get-insecure-random-bytes")),
+  };
+  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 10 * MS * check_slow()};
+  part("WASI: much randomness, and little time");
+  for (int path = TORVYN_PATH_DIRECT; path <= TORVYN_PATH_GENERAL; path++) {
+    torvyn_engine_config_t config = {.struct_size = sizeof config, .path = (torvyn_path_t)path};
+    torvyn_engine_t *engine = engine_with(&config);
+    for (size_t i = 0; i < 2; i++) {
+      torvyn_component_t *component = STALE;
+      torvyn_linked_t *linked = STALE;
+      uint64_t least = UINT64_MAX;
+      OK(torvyn_component_compile(engine, (const uint8_t *)texts[i], strlen(texts[i]), &component, &err));
+      OK(torvyn_linked_new(component, NULL, &linked, &err));
+      for (int k = 0; k < 3; k++) { /* the least, since others may want the processor */
+        torvyn_instance_t *instance = STALE;
+        uint64_t took = now_ns();
+        EXPECT(TORVYN_ERROR_DEADLINE, torvyn_instance_new(linked, 1, &options, &instance, &err));
+        took = now_ns() - took;
+        least = took < least ? took : least;
+      }
+      printf("             asked for %u ms, took %.2f\n", 10 * check_slow(), (double)least / 1e6);
+      CHECK(least < 40 * MS * check_slow());
+      torvyn_linked_free(linked);
+      torvyn_component_free(component);
+    }
+    torvyn_engine_free(engine);
+  }
 }
 
 /* ---- programs of the interpreter ------------------------------------------------- */
@@ -256,6 +421,8 @@ int main(int argc, char **argv) {
   every_guest(&pair);
   refused_guests(&pair);
   wasi_answers(&pair);
+  wasi_types();
+  randomness();
   programs(&pair);
   for (int i = 0; i < 2; i++) torvyn_engine_free(pair.engines[i]);
   return check_end();
