@@ -2076,7 +2076,12 @@ typedef void (*torvyn_destructor_t)(void *user,
  * @param interface  The interface with its version, e.g.
  *                   "acme:db/lookup@1.0.0", which serves components that were
  *                   built against a compatible version; empty for a function
- *                   that a component imports by itself. Borrowed for the call.
+ *                   that a component imports by itself. Not one that the library
+ *                   itself provides: those of the contract, and of WASI 0.2 what
+ *                   torvyn_imports_t describes (a library that was built without
+ *                   WASI provides none of it). Any other of WASI's may be
+ *                   defined, e.g. "wasi:logging/logging@0.1.0-draft". Borrowed
+ *                   for the call.
  * @param name       The function's name, e.g. "get"; that of a resource's
  *                   method as in "[method]file.read". Borrowed for the call.
  * @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
@@ -2119,8 +2124,8 @@ torvyn_status_t torvyn_imports_define(torvyn_imports_t *imports,
  * knows each resource by a number of its own.
  *
  * @param imports     Changed for what is linked with it from now on.
- * @param interface   The interface that has the type, with its version;
- *                    borrowed for the call.
+ * @param interface   The interface that has the type, with its version, as for
+ *                    torvyn_imports_define(); borrowed for the call.
  * @param name        The type's name, e.g. "file"; borrowed for the call.
  * @param destructor  Called with the number of each resource that components
  *                    have let go of; may be NULL.

@@ -7,6 +7,7 @@ use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, Linker, ResourceType};
 
 use super::given::Key;
+use super::link;
 use super::signature::{self, Signature};
 use super::value::Value;
 use crate::contract::host::Host;
@@ -105,8 +106,8 @@ fn check_interface(interface: &str) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::Argument, message));
     }
-    if interface.starts_with("wasi:") || interface.starts_with("torvyn:") {
-        let message = format!("`interface`: the library itself provides `{interface}` and its kin");
+    if link::provides(interface) {
+        let message = format!("`interface`: the library itself provides `{interface}`");
         return Err(Error::new(ErrorKind::Argument, message));
     }
     Ok(())

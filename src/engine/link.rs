@@ -14,6 +14,7 @@ use crate::contract::host::Host;
 use crate::contract::names;
 use crate::direct::plan::ImportItem;
 use crate::direct::shapes::{ALLOCATOR, CAPABILITIES, Import, TYPES};
+use crate::direct::wasi_types;
 use crate::error::{Error, ErrorKind, Result};
 use crate::native::NativeComponent;
 use crate::{direct, general};
@@ -80,15 +81,20 @@ fn contract(name: &str) -> bool {
     [TYPES, ALLOCATOR, CAPABILITIES].into_iter().any(|interface| names::matches(name, interface))
 }
 
-/// Whether an import is of a WASI interface that is provided.
-fn is_wasi(import: &ImportItem) -> bool {
-    #[cfg(feature = "wasi")]
-    return crate::wasi::provides(&import.name);
-    #[cfg(not(feature = "wasi"))]
-    return {
-        let _ = import;
-        false
-    };
+/// Whether an import of this name is of a WASI interface that is provided.
+#[cfg(feature = "wasi")]
+fn is_wasi(name: &str) -> bool {
+    crate::wasi::provides(name)
+}
+
+#[cfg(not(feature = "wasi"))]
+fn is_wasi(_: &str) -> bool {
+    false
+}
+
+/// Whether the library itself provides the interface.
+pub(super) fn provides(interface: &str) -> bool {
+    contract(interface) || is_wasi(interface)
 }
 
 /// What is wrong with an import, where something is.
@@ -101,7 +107,7 @@ fn unresolved(import: &ImportItem, types: &str, grants: &Grants) -> Option<Strin
         let item = import.items.iter().find(|item| !known(item))?;
         return Some(format!("{}#{item}, which the contract does not have", import.name));
     }
-    if is_wasi(import) {
+    if is_wasi(&import.name) {
         return None;
     }
     if grants.defined.knows(&import.name) {
@@ -113,8 +119,12 @@ fn unresolved(import: &ImportItem, types: &str, grants: &Grants) -> Option<Strin
     let (base, version) = names::split(&import.name);
     let ours = [TYPES, ALLOCATOR, CAPABILITIES].contains(&base);
     let hint = match version {
-        _ if base.starts_with("wasi:") && !cfg!(feature = "wasi") => " (this build of libtorvyn has no WASI)".into(),
-        _ if base.starts_with("wasi:") => " (WASI is provided at 0.2, without config and keyvalue)".into(),
+        _ if base.starts_with("wasi:") && !cfg!(feature = "wasi") => {
+            " (this build of libtorvyn has no WASI; it may be defined)".into()
+        }
+        _ if base.starts_with("wasi:") => {
+            " (of WASI, 0.2 is provided without config and keyvalue; what else there is may be defined)".into()
+        }
         Some(version) if ours => {
             format!(" (the host has @{}, which @{version} is not compatible with)", names::VERSION)
         }
@@ -140,11 +150,9 @@ impl LinkedComponent {
         let grants = Arc::new(imports.grants().clone());
         // What the plan of an eligible component uses of WASI, the direct path answers.
         let plan = analysis.direct(engine.config().path);
-        let served = |import: &&ImportItem| {
-            let (base, version) = names::split(&import.name);
-            base.starts_with("wasi:") && version.is_some_and(|version| names::compatible(version, "0.2.0"))
-        };
-        let imports_left = analysis.imports.iter().filter(|import| !(plan.is_ok() && served(import)));
+        let defined = analysis.imports.iter().any(|import| grants.defined.knows(&import.name));
+        let answered = plan.is_ok() && !defined;
+        let imports_left = analysis.imports.iter().filter(|import| !(answered && wasi_types::is_wasi(&import.name)));
         let types = |import: &ImportItem| {
             let at = analysis.imports.iter().position(|known| known.name == import.name);
             at.and_then(|at| analysis.surface.imports.get(at)).map_or("", String::as_str)
@@ -157,9 +165,8 @@ impl LinkedComponent {
         if let Some(mismatch) = analysis.imports.iter().find_map(|import| import.mismatch.as_deref()) {
             return Err(Error::new(ErrorKind::TypeMismatch, format!("the component imports {mismatch}")));
         }
-        let wasi = analysis.imports.iter().any(is_wasi);
+        let wasi = analysis.imports.iter().any(|import| is_wasi(&import.name));
         // What decides the path: the engine's wish, the component's shape, then the link's needs.
-        let defined = analysis.imports.iter().any(|import| grants.defined.knows(&import.name));
         let reason = match () {
             () if defined => "imports functions that the host defines",
             () if wasi && !grants.is_empty() => "runs with WASI that was granted to it",
@@ -220,7 +227,9 @@ impl LinkedComponent {
         id: crate::contract::ComponentId,
         max_handles: u32,
     ) -> Result<Option<Box<crate::wasi::State>>> {
-        if self.path() == Path::Direct || !self.component().analysis().imports.iter().any(is_wasi) {
+        if self.path() == Path::Direct
+            || !self.component().analysis().imports.iter().any(|import| is_wasi(&import.name))
+        {
             return Ok(None);
         }
         crate::wasi::State::new(self.engine(), &self.0.grants, id, max_handles).map(|state| Some(Box::new(state)))

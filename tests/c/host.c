@@ -121,6 +121,11 @@ static void functions(void) {
 static void definitions(void) {
   static const char *const bad[] = {"", "func", "func(", "func(key string)", "func() ->", "string", "func(a: u33) -> ",
                                     "func(a: option<) -> u8", "func(a: u8,, b: u8)", "func(a: u8) -> u8 and more"};
+  /* What the library itself provides. */
+  static const char *const ours[] = {"torvyn:streaming/types@0.1.0", "torvyn:streaming/types@0.1.9",
+                                     "torvyn:streaming/types", "torvyn:streaming/buffer-allocator@0.1.0",
+                                     "torvyn:capabilities/capability-query@0.1.0", "wasi:cli/stdin@0.2.0",
+                                     "wasi:cli/stdin@0.2.99", "wasi:io/poll@0.2.3", "wasi:http/types@0.2.0"};
   static const struct {
     const char *face, *type;
     int status;
@@ -156,8 +161,13 @@ static void definitions(void) {
     free(deep);
   }
   EXPECT(TORVYN_ERROR_UTF8, torvyn_imports_define(imports, str("\xff"), str("f"), str("func()"), lookup, NULL, NULL, &err));
-  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_imports_define(imports, str("torvyn:streaming/types@0.1.0"), str("f"),
-                                                      str("func()"), lookup, NULL, NULL, &err));
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+    check_doing = ours[i];
+    EXPECT_TEXT(TORVYN_ERROR_ARGUMENT, "itself provides",
+                torvyn_imports_define(imports, str(ours[i]), str("f"), str("func()"), lookup, NULL, NULL, &err));
+    EXPECT_TEXT(TORVYN_ERROR_ARGUMENT, "itself provides",
+                torvyn_imports_define_resource(imports, str(ours[i]), str("r"), NULL, NULL, NULL, &err));
+  }
   CHECK(shop.ended == 0);
   OK(torvyn_imports_define(imports, str(FACE), str("get"), str(TYPE), lookup, &second, NULL, &err));
   CHECK(shop.ended == 1); /* another of the same name took its place */
@@ -294,6 +304,55 @@ static void calls(void) {
   torvyn_engine_free(forced);
 }
 
+/* ---- interfaces that the library could be thought to provide -------------------- */
+
+static bool count_call(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, size_t count,
+                       torvyn_value_t *result) {
+  (void)scope, (void)args, (void)result;
+  CHECK(count == 0);
+  ++*(int *)user;
+  return true;
+}
+
+static void others(void) {
+  static const char *const faces[] = {"wasi:logging/logging@0.1.0-draft", "wasi:keyvalue/store@0.2.0-draft",
+                                      "wasi:keyvalue/store@0.2.0",        "wasi:config/store@0.2.0-rc.1",
+                                      "wasi:cli/stdin@0.3.0",             "torvyn:extra/thing@0.1.0",
+                                      "torvyn:streaming/extra@0.1.0",     "torvyn:streaming/types@0.2.0",
+                                      "acme:h/sha-256@1.0.0"};
+  part("host functions: of any interface that the library does not provide");
+  for (size_t i = 0; i < sizeof faces / sizeof *faces; i++) {
+    torvyn_component_t *component = NULL;
+    torvyn_imports_t *imports = NULL;
+    torvyn_linked_t *linked = STALE;
+    torvyn_values_t *values = NULL;
+    torvyn_instance_t *instance;
+    char text[4096];
+    int called = 0;
+    check_doing = faces[i];
+    snprintf(text, sizeof text,
+             "(component " TYPES "(import \"%s\" (instance $x (export \"f\" (func))))"
+             "(core func $f (canon lower (func $x \"f\")))"
+             "(core module $m (import \"\" \"f\" (func $f)) " CORE "(func (export \"work\") (call $f)))"
+             "(core instance $i (instantiate $m (with \"\" (instance (export \"f\" (func $f))))))" LIFE
+             "(func (export \"work\") (canon lift (core func $i \"work\"))))",
+             faces[i]);
+    OK(torvyn_component_compile(engine, (const uint8_t *)text, strlen(text), &component, &err));
+    EXPECT_TEXT(TORVYN_ERROR_UNRESOLVED_IMPORT, faces[i], torvyn_linked_new(component, NULL, &linked, &err));
+    OK(torvyn_imports_new(engine, &imports, &err));
+    OK(torvyn_imports_define(imports, str(faces[i]), str("f"), str("func()"), count_call, &called, NULL, &err));
+    OK(torvyn_linked_new(component, imports, &linked, &err));
+    instance = instance_of(linked, 1, NULL);
+    OK(torvyn_call(instance, str(""), str("work"), NULL, 0, &values, &err));
+    CHECK(called == 1);
+    torvyn_values_free(values);
+    torvyn_instance_free(instance);
+    torvyn_linked_free(linked);
+    torvyn_imports_free(imports);
+    torvyn_component_free(component);
+  }
+}
+
 /* ---- time ------------------------------------------------------------------------ */
 
 /* `work` has the host wait, and then goes on for ever. */
@@ -388,6 +447,7 @@ int main(int argc, char **argv) {
   functions();
   definitions();
   calls();
+  others();
   times();
   starts();
   torvyn_engine_free(engine);
