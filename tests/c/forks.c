@@ -101,49 +101,51 @@ static void no_clock(void) {
   torvyn_engine_free(engine);
 }
 
-/* Nothing can be waited for without a thread to do it: an instance is not made, a call ends. */
-static void no_waiters(void) {
-  for (int threads = 1; threads <= 3; threads += 2) {
-    torvyn_engine_config_t config = {.struct_size = sizeof config,
-                                     .parallel_compilation = TORVYN_OFF,
-                                     .host_ticks = TORVYN_ON,
-                                     .wasi_threads = (uint32_t)threads};
-    torvyn_engine_t *engine = engine_with(&config);
-    torvyn_component_t *component = component_of(engine, "wasi-stdio");
-    torvyn_imports_t *imports = NULL;
-    torvyn_linked_t *linked = NULL;
-    torvyn_instance_t *instance = STALE;
-    struct rlimit was, none;
-    if (check_slow() > 1) return;
-    OK(torvyn_imports_new(engine, &imports, &err));
-    OK(torvyn_imports_wasi_preopen(imports, check_guests, str("/guests"), TORVYN_ACCESS_READ, &err));
-    OK(torvyn_linked_new(component, imports, &linked, &err));
-    CHECK(getrlimit(RLIMIT_AS, &was) == 0);
-    none = was, none.rlim_cur = 1;
-    free(malloc(64 << 10));
-    CHECK(setrlimit(RLIMIT_AS, &none) == 0);
-    EXPECT_TEXT(TORVYN_ERROR_INSTANTIATION, "thread", torvyn_instance_new(linked, 1, NULL, &instance, &err));
-    CHECK(setrlimit(RLIMIT_AS, &was) == 0 && instance == NULL);
-    instance = instance_of(linked, 1, NULL);
-    emits(instance, "nothing", "");
-    free(malloc(64 << 10));
-    CHECK(setrlimit(RLIMIT_AS, &none) == 0);
-    torvyn_element_t e = element("read:/guests/empty.wat");
-    torvyn_output_t out;
-    EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "thread", torvyn_process(instance, &e, &out, &err));
-    CHECK(setrlimit(RLIMIT_AS, &was) == 0);
-    CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED && stats_of(instance).traps == 0);
-    OK(torvyn_instance_reset(instance, &err));
-    OK(torvyn_process(instance, &e, &out, &err));
-    CHECK(out.bytes.len > 0 && out.bytes.data[0] == ';');
-    torvyn_output_release(&out);
-    torvyn_instance_free(instance);
-    torvyn_linked_free(linked);
-    torvyn_imports_free(imports);
-    torvyn_component_free(component);
-    torvyn_engine_free(engine);
-  }
+/* Nothing can be waited for without a thread to do it: an instance is not made, a call ends. (In a
+ * process that had as many threads before, the C library has stacks left for new ones.) */
+static void no_waiters(uint32_t threads) {
+  torvyn_engine_config_t config = {.struct_size = sizeof config,
+                                   .parallel_compilation = TORVYN_OFF,
+                                   .host_ticks = TORVYN_ON,
+                                   .wasi_threads = threads};
+  torvyn_engine_t *engine = engine_with(&config);
+  torvyn_component_t *component = component_of(engine, "wasi-stdio");
+  torvyn_imports_t *imports = NULL;
+  torvyn_linked_t *linked = NULL;
+  torvyn_instance_t *instance = STALE;
+  struct rlimit was, none;
+  if (check_slow() > 1) return;
+  OK(torvyn_imports_new(engine, &imports, &err));
+  OK(torvyn_imports_wasi_preopen(imports, check_guests, str("/guests"), TORVYN_ACCESS_READ, &err));
+  OK(torvyn_linked_new(component, imports, &linked, &err));
+  CHECK(getrlimit(RLIMIT_AS, &was) == 0);
+  none = was, none.rlim_cur = 1;
+  free(malloc(64 << 10));
+  CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+  EXPECT_TEXT(TORVYN_ERROR_INSTANTIATION, "thread", torvyn_instance_new(linked, 1, NULL, &instance, &err));
+  CHECK(setrlimit(RLIMIT_AS, &was) == 0 && instance == NULL);
+  instance = instance_of(linked, 1, NULL);
+  emits(instance, "nothing", "");
+  free(malloc(64 << 10));
+  CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+  torvyn_element_t e = element("read:/guests/empty.wat");
+  torvyn_output_t out;
+  EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "thread", torvyn_process(instance, &e, &out, &err));
+  CHECK(setrlimit(RLIMIT_AS, &was) == 0);
+  CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED && stats_of(instance).traps == 0);
+  OK(torvyn_instance_reset(instance, &err));
+  OK(torvyn_process(instance, &e, &out, &err));
+  CHECK(out.bytes.len > 0 && out.bytes.data[0] == ';');
+  torvyn_output_release(&out);
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_imports_free(imports);
+  torvyn_component_free(component);
+  torvyn_engine_free(engine);
 }
+
+static void one_waiter(void) { no_waiters(1); }
+static void three_waiters(void) { no_waiters(3); }
 
 /* What a child does with its parent's engine and instances: all of it. */
 static void child_works(const torvyn_engine_t *engine, torvyn_instance_t *upper, torvyn_instance_t *bad) {
@@ -224,6 +226,8 @@ static void fork_in_wasi(void) {
   if (child == 0) {
     alarm(20 * check_slow());
     EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "forked", torvyn_process(instance, &e, &out, &err));
+    CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED);
+    EXPECT(TORVYN_ERROR_STATE, torvyn_process(instance, &e, &out, &err));
     OK(torvyn_instance_reset(instance, &err));
     CHECK(torvyn_process(instance, &e, &out, NULL) == before);
     torvyn_output_release(&out);
@@ -240,12 +244,76 @@ static void fork_in_wasi(void) {
   torvyn_engine_free(engine);
 }
 
+/* It may wait in WASI, and has a function of its own. */
+static const char WAITS[] =
+    "(component"
+    "  (import \"wasi:io/poll@0.2.0\" (instance (export \"pollable\" (type (sub resource)))))"
+    "  (import \"torvyn:streaming/types@0.1.0\" (instance $types"
+    "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)"
+    "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))"
+    "    (export \"process-error\" (type (eq $e)))))"
+    "  (alias export $types \"process-error\" (type $error))"
+    "  (core module $m (memory (export \"memory\") 1)"
+    "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)"
+    "    (func (export \"init\") (param i32 i32) (result i32) i32.const 0)"
+    "    (func (export \"nothing\")))"
+    "  (core instance $i (instantiate $m))"
+    "  (alias core export $i \"memory\" (core memory $memory))"
+    "  (func $init (param \"config\" string) (result (result (error $error)))"
+    "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))"
+    "  (func $nothing (canon lift (core func $i \"nothing\")))"
+    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $nothing)))"
+    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))"
+    "  (export \"work\" (func $nothing)))";
+
+/* Each first call in the child ends so, but for a teardown. */
+static void fork_in_any_call(void) {
+  torvyn_engine_t *engine = engine_with(NULL);
+  torvyn_component_t *component = NULL;
+  torvyn_linked_t *linked = NULL;
+  torvyn_instance_t *made, *called, *ended;
+  torvyn_values_t *values = STALE;
+  int status;
+  pid_t child;
+  OK(torvyn_component_compile(engine, (const uint8_t *)WAITS, sizeof WAITS - 1, &component, &err));
+  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  made = instance_of(linked, 1, NULL), called = instance_of(linked, 2, NULL), ended = instance_of(linked, 3, NULL);
+  OK(torvyn_init(called, str(""), &err));
+  OK(torvyn_init(ended, str(""), &err));
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(20 * check_slow());
+    EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "forked", torvyn_init(made, str(""), &err));
+    EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "forked", torvyn_call(called, str(""), str("work"), NULL, 0, &values, &err));
+    CHECK(torvyn_instance_state(made) == TORVYN_STATE_POISONED && values == NULL);
+    CHECK(torvyn_instance_state(called) == TORVYN_STATE_POISONED);
+    EXPECT(TORVYN_ERROR_STATE, torvyn_call(called, str(""), str("work"), NULL, 0, &values, &err));
+    EXPECT(TORVYN_ERROR_STATE, torvyn_teardown(called, &err));
+    OK(torvyn_teardown(ended, &err));
+    CHECK(torvyn_instance_state(ended) == TORVYN_STATE_TORN_DOWN);
+    OK(torvyn_instance_reset(called, &err));
+    OK(torvyn_call(called, str(""), str("work"), NULL, 0, &values, &err));
+    torvyn_values_free(values);
+    _Exit(3);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+  torvyn_instance_free(made);
+  torvyn_instance_free(called);
+  torvyn_instance_free(ended);
+  torvyn_linked_free(linked);
+  torvyn_component_free(component);
+  torvyn_engine_free(engine);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   in_child("threads: few, and asleep", few_threads);
   in_child("threads: none to be had", no_clock);
-  in_child("threads: none to wait with", no_waiters);
+  in_child("threads: none to wait with, of one", one_waiter);
+  in_child("threads: none to wait with, of three", three_waiters);
   in_child("fork: the child works", forks);
   in_child("fork: the child waits in WASI", fork_in_wasi);
+  in_child("fork: the child makes any call", fork_in_any_call);
   return check_end();
 }
