@@ -84,8 +84,11 @@
  *            the library's threads are started anew in it; provided that no
  *            thread was within a call of the library at that moment, the one
  *            that forked included. (An instance on which a call ran stays busy
- *            in the child.) An instance that may wait in WASI answers calls in
- *            the child with TORVYN_ERROR_INTERNAL until it is reset.
+ *            in the child.) An instance that may wait in WASI waits with its
+ *            parent's threads: the first call of it in the child ends with
+ *            TORVYN_ERROR_INTERNAL and leaves it POISONED, and once it is reset
+ *            it is as good as any. Its torvyn_teardown() succeeds, without
+ *            calling the component.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -304,7 +307,8 @@ typedef enum torvyn_status {
   TORVYN_ERROR_WASI = -118,
   /**
    * The library or the system under it failed; the error says how. Or a native
-   * component answered what is none of its answers: the instance is POISONED.
+   * component answered what is none of its answers, or WASI had no thread to
+   * wait with: the instance is POISONED.
    */
   TORVYN_ERROR_INTERNAL = -119,
   /**
@@ -3201,8 +3205,9 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3216,8 +3221,9 @@ torvyn_status_t torvyn_init(torvyn_instance_t *instance,
 /**
  * Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
  * What the component does wrong in it is no error: it never stops a shutdown.
- * It goes to the log (torvyn_engine_config_t). A cancel that came before does
- * not stop it, nor any call after it.
+ * It goes to the log (torvyn_engine_config_t), and so does that the component
+ * could not be called (what is TORVYN_ERROR_INTERNAL of another call). A cancel
+ * that came before does not stop it, nor any call after it.
  *
  * @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
  *                  NEW one is torn down without calling the component.
@@ -3265,8 +3271,9 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3302,8 +3309,9 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  *                                Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
  *                                clock; nothing ran. Or a native component
- *                                answered what is none of its answers;
- *                                POISONED.
+ *                                answered what is none of its answers, or
+ *                                WASI has no thread to wait with (see Fork
+ *                                at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3342,8 +3350,9 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3398,8 +3407,9 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3441,8 +3451,9 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3493,8 +3504,9 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3532,8 +3544,9 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3570,8 +3583,9 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3612,8 +3626,9 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3656,8 +3671,9 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3695,8 +3711,9 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers;
- *                                     POISONED.
+ *                                     answered what is none of its answers, or
+ *                                     WASI has no thread to wait with (see Fork
+ *                                     at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3750,6 +3767,10 @@ typedef struct torvyn_values torvyn_values_t;
  *                                     arguments would exceed `max_handles`.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
+ * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
+ *                                     clock; nothing ran. Or WASI has no thread
+ *                                     to wait with (see Fork at the head of
+ *                                     this file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.

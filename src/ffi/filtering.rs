@@ -33,8 +33,9 @@ use crate::engine::traits::ComponentInvoker as _;
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -87,8 +88,9 @@ pub unsafe extern "C" fn torvyn_evaluate(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -146,8 +148,9 @@ pub unsafe extern "C" fn torvyn_route(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -202,8 +205,9 @@ pub unsafe extern "C" fn torvyn_ingest(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.

@@ -34,8 +34,9 @@ use crate::engine::traits::ComponentInvoker as _;
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -55,8 +56,9 @@ pub unsafe extern "C" fn torvyn_init(instance: *mut InstanceHandle, config: Str,
 
 /// Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
 /// What the component does wrong in it is no error: it never stops a shutdown.
-/// It goes to the log (torvyn_engine_config_t). A cancel that came before does
-/// not stop it, nor any call after it.
+/// It goes to the log (torvyn_engine_config_t), and so does that the component
+/// could not be called (what is TORVYN_ERROR_INTERNAL of another call). A cancel
+/// that came before does not stop it, nor any call after it.
 ///
 /// @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
 ///                  NEW one is torn down without calling the component.
@@ -109,8 +111,9 @@ pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mu
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -160,8 +163,9 @@ pub unsafe extern "C" fn torvyn_pull(
 ///                                Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
 ///                                clock; nothing ran. Or a native component
-///                                answered what is none of its answers;
-///                                POISONED.
+///                                answered what is none of its answers, or
+///                                WASI has no thread to wait with (see Fork
+///                                at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -209,8 +213,9 @@ pub unsafe extern "C" fn torvyn_notify_backpressure(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -282,8 +287,9 @@ pub unsafe extern "C" fn torvyn_process(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -355,8 +361,9 @@ pub unsafe extern "C" fn torvyn_process_batch(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -421,8 +428,9 @@ pub unsafe extern "C" fn torvyn_push(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -485,8 +493,9 @@ pub unsafe extern "C" fn torvyn_push_batch(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers;
-///                                     POISONED.
+///                                     answered what is none of its answers, or
+///                                     WASI has no thread to wait with (see Fork
+///                                     at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
