@@ -1849,7 +1849,8 @@ torvyn_status_t torvyn_imports_wasi_stdin(torvyn_imports_t *imports,
 /**
  * Sends an output stream to the program. Without this grant it goes to the log,
  * line by line: standard output at TORVYN_LOG_INFO, standard error at
- * TORVYN_LOG_WARN, a line of more than 8 KiB in pieces.
+ * TORVYN_LOG_WARN, a line of more than 8 KiB in pieces, and what no end of a
+ * line follows when the instance is reset or freed.
  *
  * @param imports    Changed for what is linked with it from now on.
  * @param stream     Which one.

@@ -105,6 +105,34 @@ static void lines(torvyn_path_t path) {
   CHECK(h.ended == 1);
 }
 
+/* What a component wrote without the end of a line is one when there is no more of it. */
+static void rest(torvyn_path_t path) {
+  heard_t h = quiet();
+  torvyn_engine_config_t c = config(path, TORVYN_LOG_DEFAULT, &h);
+  torvyn_engine_t *engine = engine_with(&c);
+  torvyn_linked_t *linked = linked_of(engine, "wasi-raw");
+  torvyn_instance_t *instance = instance_of(linked, 4714, NULL);
+  torvyn_element_t e = {.sequence = 3, .timestamp_ns = 9}; /* write so many zeros */
+  torvyn_output_t out;
+  part("lines: what a component wrote last, without an end");
+  for (int round = 0; round < 2; round++) {
+    int before = all(&h);
+    EXPECT(TORVYN_NOTHING_EMITTED, torvyn_process(instance, &e, &out, &err));
+    EXPECT(TORVYN_NOTHING_EMITTED, torvyn_process(instance, &e, &out, &err));
+    CHECK(all(&h) == before);
+    if (round == 0) {
+      OK(torvyn_instance_reset(instance, &err));
+      CHECK(h.lines[TORVYN_LOG_INFO] == 2); /* and that it was reset */
+    }
+  }
+  torvyn_engine_free(engine);
+  torvyn_linked_free(linked);
+  h.message[0] = '\0';
+  torvyn_instance_free(instance); /* the last that holds the engine */
+  CHECK(h.lines[TORVYN_LOG_INFO] == 3 && h.id == 4714 && h.ended == 1);
+  CHECK(!strcmp(h.message, "\\u{0}\\u{0}\\u{0}\\u{0}\\u{0}\\u{0}"));
+}
+
 static void levels(void) {
   static const torvyn_log_level_t wanted[] = {TORVYN_LOG_DEFAULT, TORVYN_LOG_ERROR, TORVYN_LOG_WARN, TORVYN_LOG_INFO,
                                               TORVYN_LOG_DEBUG};
@@ -197,6 +225,8 @@ int main(int argc, char **argv) {
   check_begin(argc, argv);
   lines(TORVYN_PATH_DIRECT);
   lines(TORVYN_PATH_GENERAL);
+  rest(TORVYN_PATH_DIRECT);
+  rest(TORVYN_PATH_GENERAL);
   levels();
   finalizers();
   threads();
