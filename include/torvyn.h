@@ -472,8 +472,10 @@ typedef enum torvyn_path {
   TORVYN_PATH_AUTO = 0,
   /**
    * The library's own, which takes the least time around a call. For components
-   * that import and export nothing but the contract, as C and Rust toolchains
-   * make them.
+   * that export nothing but the contract, and import nothing but that and what
+   * toolchains of C and Rust link in of WASI 0.2, where none of it is granted:
+   * standard streams, arguments, environment, exit, clocks, randomness, files.
+   * Polling and sockets are not among it.
    */
   TORVYN_PATH_DIRECT = 1,
   /** Wasmtime's component runtime. For every component. */
@@ -1640,7 +1642,8 @@ torvyn_path_t torvyn_component_path(const torvyn_component_t *component);
 
 /**
  * Why the component does not run on the direct path: a clause that follows "the
- * component", e.g. "imports wasi:cli/environment@0.2.0".
+ * component", e.g. "imports wasi:io/poll@0.2.0#poll". Where it does and a link
+ * does not, torvyn_linked_path_reason() says why.
  *
  * @param component  Borrowed for the call; NULL gives "".
  *
@@ -2292,7 +2295,7 @@ torvyn_path_t torvyn_linked_path(const torvyn_linked_t *linked);
 
 /**
  * Why its instances do not run on the direct path: a clause that follows "the
- * component".
+ * component", e.g. "runs with WASI that was granted to it".
  *
  * @param linked  Borrowed for the call; NULL gives "".
  *

@@ -498,7 +498,8 @@ pub unsafe extern "C" fn torvyn_component_path(component: *const ComponentHandle
 }
 
 /// Why the component does not run on the direct path: a clause that follows "the
-/// component", e.g. "imports wasi:cli/environment@0.2.0".
+/// component", e.g. "imports wasi:io/poll@0.2.0#poll". Where it does and a link
+/// does not, torvyn_linked_path_reason() says why.
 ///
 /// @param component  Borrowed for the call; NULL gives "".
 ///

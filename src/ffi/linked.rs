@@ -125,7 +125,7 @@ pub unsafe extern "C" fn torvyn_linked_path(linked: *const LinkedHandle) -> Path
 }
 
 /// Why its instances do not run on the direct path: a clause that follows "the
-/// component".
+/// component", e.g. "runs with WASI that was granted to it".
 ///
 /// @param linked  Borrowed for the call; NULL gives "".
 ///

@@ -159,8 +159,10 @@ pub enum Path {
     /// where the component is eligible for it, the general one elsewhere.
     TORVYN_PATH_AUTO = 0,
     /// The library's own, which takes the least time around a call. For components
-    /// that import and export nothing but the contract, as C and Rust toolchains
-    /// make them.
+    /// that export nothing but the contract, and import nothing but that and what
+    /// toolchains of C and Rust link in of WASI 0.2, where none of it is granted:
+    /// standard streams, arguments, environment, exit, clocks, randomness, files.
+    /// Polling and sockets are not among it.
     TORVYN_PATH_DIRECT = 1,
     /// Wasmtime's component runtime. For every component.
     TORVYN_PATH_GENERAL = 2,

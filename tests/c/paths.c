@@ -272,8 +272,22 @@ static void wasi_types(void) {
       if (cases[i].reason) {
         EXPECT(TORVYN_ERROR_TYPE_MISMATCH, torvyn_linked_new(component, NULL, &linked, &err));
       } else {
+        torvyn_imports_t *imports = NULL;
         OK(torvyn_linked_new(component, NULL, &linked, &err));
+        CHECK(torvyn_linked_path(linked) == TORVYN_PATH_DIRECT && str_is(torvyn_linked_path_reason(linked), ""));
         torvyn_instance_free(instance_of(linked, 1, NULL));
+        torvyn_linked_free(linked);
+        OK(torvyn_imports_new(engine, &imports, &err));
+        OK(torvyn_imports_wasi_args(imports, &(torvyn_str_t){"granted", 7}, 1, &err));
+        if (path == TORVYN_PATH_DIRECT) {
+          EXPECT(TORVYN_ERROR_UNSUPPORTED, torvyn_linked_new(component, imports, &linked, &err));
+        } else {
+          OK(torvyn_linked_new(component, imports, &linked, &err));
+          CHECK(torvyn_component_path(component) == TORVYN_PATH_DIRECT);
+          CHECK(torvyn_linked_path(linked) == TORVYN_PATH_GENERAL);
+          CHECK(str_is(torvyn_linked_path_reason(linked), "runs with WASI that was granted to it"));
+        }
+        torvyn_imports_free(imports);
       }
       torvyn_linked_free(linked);
       torvyn_component_free(component);
