@@ -32,6 +32,8 @@ pub enum Source {
     FlowId,
     /// Why an allocation was refused.
     Refusal(&'static str),
+    /// A list without elements, whose place must be aligned to 4.
+    Empty,
     /// So many random bytes.
     Random(usize),
 }

@@ -477,14 +477,20 @@ pub fn lowerings(plan: &Plan) -> String {
             {LEAVING} {check} {body})"#
         );
     }
-    for (name, _) in answers(plan, true) {
+    for (name, core) in answers(plan, true) {
+        // So many bytes; or a list of texts, which is empty.
+        let (param, n, align) = match core {
+            "(param i64 i32)" => ("(param $n i64)", "(local.get $n)", 1),
+            _ => ("", "(i64.const 0)", 4),
+        };
         let _ = writeln!(
             funcs,
-            r#"(func (export "{name}") (param $n i64) (param $ret i32) (local $len i32) {LEAVING}
-            (local.set $len (call $"{name}" (local.get $n)))
+            r#"(func (export "{name}") {param} (param $ret i32) (local $len i32) {LEAVING}
+            (local.set $len (call $"{name}" {n}))
             {place}
             (global.set $leave (i32.const 0))
-            (call $finish (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $len)) (local.get $ret))
+            (call $finish
+                (call $realloc (i32.const 0) (i32.const 0) (i32.const {align}) (local.get $len)) (local.get $ret))
             (global.set $leave (i32.const 1)))"#
         );
     }

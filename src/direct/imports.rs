@@ -89,6 +89,8 @@ fn copy_source(memory: &mut [u8], host: &mut Host, at: u32) -> Trapped<u32> {
         Source::SpanId => host.loan.span_id().as_bytes(),
         Source::FlowId => host.loan.flow_id().as_bytes(),
         Source::Refusal(text) => text.as_bytes(),
+        Source::Empty if !at.is_multiple_of(4) => return Err(Breach::Unaligned.into()),
+        Source::Empty => &[],
         Source::Random(len) => {
             let bytes = canon::slice_mut(memory, at, len as u32).map_err(|_| Breach::Realloc)?;
             for piece in bytes.chunks_mut(RANDOM_PIECE) {

@@ -43,6 +43,9 @@
     (call $write_and_flush (call $stdout) (i32.const 0) (local.get 0) (i32.const 512)))
   (func $random_bytes (param i32) (call $random (i64.extend_i32_u (local.get 0)) (i32.const 512)))
   (func $insecure_bytes (param i32) (call $insecure (i64.extend_i32_u (local.get 0)) (i32.const 512)))
+  ;; realloc gives this place for what is empty.
+  (global $place (mut i32) (i32.const 4096))
+  (func $arguments_at (param i32) (global.set $place (local.get 0)) (call $arguments (i32.const 512)))
   ;; So many handles, which are dropped with the instance.
   (func $streams (param $n i32)
     (loop $next
@@ -63,9 +66,9 @@
   (table $functions funcref
     (elem $arguments $cwd $terminal $now $seed $read_stdin $skip_stdin $check_stdout $flush_stdout
           $write_some $flush_some $exit $exit_with_code $random_bytes $insecure_bytes $streams $seed_again
-          $resolutions))
+          $resolutions $arguments_at))
 
-  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (global.get $place))
 
   (func (export "torvyn:streaming/processor@0.1.0#process")
     (param $sequence i64) (param $timestamp i64) (param i32 i32) (param $payload i32) (param $context i32) (result i32)
