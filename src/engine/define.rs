@@ -298,10 +298,12 @@ impl Defined {
         place.func_new(&self.name, move |mut cx, ty, params, results| {
             let failed = |message| Failed { name: name.clone(), message };
             let mut args = Vec::with_capacity(params.len());
+            let mut lifting = dynamic::Lifting::new(&mut cx);
             for ((param, ty), val) in ty.params().zip(params) {
-                let arg = dynamic::from_val(val.clone(), &ty, &mut cx);
+                let arg = lifting.val(val.clone(), &ty);
                 args.push(arg.map_err(|e| failed(format!("its parameter {param} is {e}")))?);
             }
+            lifting.give_back();
             let result = run(cx.data().id, args).map_err(failed)?;
             match (result, ty.results().next(), results) {
                 (None, None, []) => {}

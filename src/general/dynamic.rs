@@ -243,69 +243,90 @@ impl<'c, 'h> Lowering<'c, 'h> {
     }
 }
 
-/// Wasmtime's value of type `ty` as one of ours.
-pub fn from_val(val: Val, ty: &Type, cx: &mut StoreContextMut<'_, Host>) -> Fit<Value> {
-    let some = |payload: Option<Box<Val>>, ty: Option<Type>, cx: &mut StoreContextMut<'_, Host>| match (payload, ty) {
-        (Some(val), Some(ty)) => from_val(*val, &ty, cx).map(|value| Some(Box::new(value))),
-        _ => Ok(None),
-    };
-    Ok(match (ty, val) {
-        (_, Val::Bool(v)) => Value::Bool(v),
-        (_, Val::S8(v)) => Value::S8(v),
-        (_, Val::U8(v)) => Value::U8(v),
-        (_, Val::S16(v)) => Value::S16(v),
-        (_, Val::U16(v)) => Value::U16(v),
-        (_, Val::S32(v)) => Value::S32(v),
-        (_, Val::U32(v)) => Value::U32(v),
-        (_, Val::S64(v)) => Value::S64(v),
-        (_, Val::U64(v)) => Value::U64(v),
-        (_, Val::Float32(v)) => Value::F32(v),
-        (_, Val::Float64(v)) => Value::F64(v),
-        (_, Val::Char(v)) => Value::Char(v),
-        (_, Val::String(v)) => Value::String(v),
-        (Type::List(list), Val::List(values)) if matches!(list.ty(), Type::U8) => {
-            Value::Bytes(values.into_iter().map(|v| if let Val::U8(byte) = v { byte } else { 0 }).collect())
+/// The way of values from a component, and the resources that come back with them.
+pub struct Lifting<'c, 'h> {
+    cx: &'c mut StoreContextMut<'h, Host>,
+    owned: Vec<Key>,
+}
+
+impl<'c, 'h> Lifting<'c, 'h> {
+    /// Nothing lifted yet.
+    pub fn new(cx: &'c mut StoreContextMut<'h, Host>) -> Self {
+        Self { cx, owned: Vec::new() }
+    }
+
+    /// All values are ones of ours: the program has what they own. Without this the instance still
+    /// holds it, and ends it.
+    pub fn give_back(self) {
+        self.owned.into_iter().for_each(|key| self.cx.data_mut().given.back(key));
+    }
+
+    fn boxed(&mut self, payload: Option<Box<Val>>, ty: Option<Type>) -> Fit<Option<Box<Value>>> {
+        match (payload, ty) {
+            (Some(val), Some(ty)) => self.val(*val, &ty).map(|value| Some(Box::new(value))),
+            _ => Ok(None),
         }
-        (Type::List(list), Val::List(values)) => {
-            let ty = list.ty();
-            Value::List(values.into_iter().map(|v| from_val(v, &ty, cx)).collect::<Fit<_>>()?)
-        }
-        (Type::FixedLengthList(list), Val::FixedLengthList(values)) => {
-            let ty = list.ty();
-            Value::List(values.into_iter().map(|v| from_val(v, &ty, cx)).collect::<Fit<_>>()?)
-        }
-        (Type::Map(map), Val::Map(pairs)) => {
-            let (key, value) = (map.key(), map.value());
-            let pair = |(k, v)| Ok(Value::Tuple(vec![from_val(k, &key, cx)?, from_val(v, &value, cx)?]));
-            Value::List(pairs.into_iter().map(pair).collect::<Fit<_>>()?)
-        }
-        (Type::Record(record), Val::Record(fields)) => {
-            let fields = fields.into_iter().zip(record.fields());
-            Value::Record(fields.map(|((n, v), f)| Ok((n, from_val(v, &f.ty, cx)?))).collect::<Fit<_>>()?)
-        }
-        (Type::Tuple(tuple), Val::Tuple(values)) => {
-            let values = values.into_iter().zip(tuple.types());
-            Value::Tuple(values.map(|(v, ty)| from_val(v, &ty, cx)).collect::<Fit<_>>()?)
-        }
-        (Type::Variant(variant), Val::Variant(case, payload)) => {
-            let ty = variant.cases().find(|c| c.name == case).and_then(|c| c.ty);
-            let payload = some(payload, ty, cx)?;
-            Value::Variant(case, payload)
-        }
-        (_, Val::Enum(case)) => Value::Enum(case),
-        (Type::Option(option), Val::Option(payload)) => Value::Option(some(payload, Some(option.ty()), cx)?),
-        (Type::Result(result), Val::Result(Ok(payload))) => Value::Result(Ok(some(payload, result.ok(), cx)?)),
-        (Type::Result(result), Val::Result(Err(payload))) => Value::Result(Err(some(payload, result.err(), cx)?)),
-        (_, Val::Flags(set)) => Value::Flags(set),
-        (ty, Val::Resource(any)) => {
-            let dynamic = any.try_into_resource_dynamic(&mut *cx).map_err(|_| "a resource that is not the host's")?;
-            if matches!(ty, Type::Own(_)) {
-                cx.data_mut().given.back((dynamic.ty(), dynamic.rep()));
-                Value::Own(dynamic.rep())
-            } else {
-                Value::Borrow(dynamic.rep())
+    }
+
+    fn each(&mut self, values: Vec<Val>, ty: &Type) -> Fit<Value> {
+        values.into_iter().map(|v| self.val(v, ty)).collect::<Fit<_>>().map(Value::List)
+    }
+
+    /// Wasmtime's value of type `ty` as one of ours.
+    pub fn val(&mut self, val: Val, ty: &Type) -> Fit<Value> {
+        Ok(match (ty, val) {
+            (_, Val::Bool(v)) => Value::Bool(v),
+            (_, Val::S8(v)) => Value::S8(v),
+            (_, Val::U8(v)) => Value::U8(v),
+            (_, Val::S16(v)) => Value::S16(v),
+            (_, Val::U16(v)) => Value::U16(v),
+            (_, Val::S32(v)) => Value::S32(v),
+            (_, Val::U32(v)) => Value::U32(v),
+            (_, Val::S64(v)) => Value::S64(v),
+            (_, Val::U64(v)) => Value::U64(v),
+            (_, Val::Float32(v)) => Value::F32(v),
+            (_, Val::Float64(v)) => Value::F64(v),
+            (_, Val::Char(v)) => Value::Char(v),
+            (_, Val::String(v)) => Value::String(v),
+            (Type::List(list), Val::List(values)) if matches!(list.ty(), Type::U8) => {
+                Value::Bytes(values.into_iter().map(|v| if let Val::U8(byte) = v { byte } else { 0 }).collect())
             }
-        }
-        (ty, _) => return Err(format!("a value of {}, which the host cannot take", name(ty))),
-    })
+            (Type::List(list), Val::List(values)) => self.each(values, &list.ty())?,
+            (Type::FixedLengthList(list), Val::FixedLengthList(values)) => self.each(values, &list.ty())?,
+            (Type::Map(map), Val::Map(pairs)) => {
+                let (key, value) = (map.key(), map.value());
+                let pair = |(k, v)| Ok(Value::Tuple(vec![self.val(k, &key)?, self.val(v, &value)?]));
+                Value::List(pairs.into_iter().map(pair).collect::<Fit<_>>()?)
+            }
+            (Type::Record(record), Val::Record(fields)) => {
+                let fields = fields.into_iter().zip(record.fields());
+                Value::Record(fields.map(|((n, v), f)| Ok((n, self.val(v, &f.ty)?))).collect::<Fit<_>>()?)
+            }
+            (Type::Tuple(tuple), Val::Tuple(values)) => {
+                let values = values.into_iter().zip(tuple.types());
+                Value::Tuple(values.map(|(v, ty)| self.val(v, &ty)).collect::<Fit<_>>()?)
+            }
+            (Type::Variant(variant), Val::Variant(case, payload)) => {
+                let ty = variant.cases().find(|c| c.name == case).and_then(|c| c.ty);
+                let payload = self.boxed(payload, ty)?;
+                Value::Variant(case, payload)
+            }
+            (_, Val::Enum(case)) => Value::Enum(case),
+            (Type::Option(option), Val::Option(payload)) => Value::Option(self.boxed(payload, Some(option.ty()))?),
+            (Type::Result(result), Val::Result(Ok(payload))) => Value::Result(Ok(self.boxed(payload, result.ok())?)),
+            (Type::Result(result), Val::Result(Err(payload))) => Value::Result(Err(self.boxed(payload, result.err())?)),
+            (_, Val::Flags(set)) => Value::Flags(set),
+            (ty, Val::Resource(any)) => {
+                let dynamic =
+                    any.try_into_resource_dynamic(&mut *self.cx).map_err(|_| "a resource that is not the host's")?;
+                if matches!(ty, Type::Own(_)) {
+                    self.owned.push((dynamic.ty(), dynamic.rep()));
+                    Value::Own(dynamic.rep())
+                } else {
+                    Value::Borrow(dynamic.rep())
+                }
+            }
+            (ty, _) => return Err(format!("a value of {}, which the host cannot take", name(ty))),
+        })
+    }
 }

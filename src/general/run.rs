@@ -293,8 +293,11 @@ impl Running {
         lent.end(store.as_context_mut());
         let mut cx = store.as_context_mut();
         let result = results.pop().zip(ty.results().next());
-        let result = result.map(|(val, ty)| dynamic::from_val(val, &ty, &mut cx)).transpose();
-        result.map_err(|e| Fault::Stopped(wasmtime::Error::msg(format!("the result is {e}"))))
+        let mut lifting = dynamic::Lifting::new(&mut cx);
+        let result = result.map(|(val, ty)| lifting.val(val, &ty)).transpose();
+        let result = result.map_err(|e| Fault::Stopped(wasmtime::Error::msg(format!("the result is {e}"))))?;
+        lifting.give_back();
+        Ok(result)
     }
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.

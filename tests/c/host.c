@@ -353,6 +353,69 @@ static void others(void) {
   }
 }
 
+/* ---- resources ----------------------------------------------------------------------- */
+
+/* `back` gives the program's resource back, `pair` one of its own beside it, which C cannot have. */
+static const char OWNS[] =
+    "(component\n"
+    TYPES
+    "  (import \"acme:db/files@1.0.0\" (instance $files (export \"file\" (type (sub resource)))))\n"
+    "  (alias export $files \"file\" (type $file))\n"
+    "  (type $own (resource (rep i32)))\n"
+    "  (export $exported \"own\" (type $own))\n"
+    "  (core func $new (canon resource.new $own))\n"
+    "  (core module $m (import \"\" \"new\" (func $new (param i32) (result i32))) " CORE
+    "    (func (export \"back\") (param i32) (result i32) (local.get 0))\n"
+    "    (func (export \"pair\") (param i32) (result i32)\n"
+    "      (i32.store (i32.const 64) (local.get 0))\n"
+    "      (i32.store (i32.const 68) (call $new (i32.const 5))) (i32.const 64)))\n"
+    "  (core instance $i (instantiate $m (with \"\" (instance (export \"new\" (func $new))))))\n"
+    LIFE
+    "  (func (export \"back\") (param \"f\" (own $file)) (result (own $file)) (canon lift (core func $i \"back\")))\n"
+    "  (func (export \"pair\") (param \"f\" (own $file)) (result (tuple (own $file) (own $exported)))\n"
+    "    (canon lift (core func $i \"pair\") (memory $memory))))\n";
+
+static int files_ended[4];
+
+static void end_file(void *user, uint32_t file) {
+  (void)user;
+  CHECK(file < 4);
+  files_ended[file]++;
+}
+
+static void resources(void) {
+  torvyn_component_t *component = NULL;
+  torvyn_imports_t *imports = NULL;
+  torvyn_linked_t *linked = NULL;
+  torvyn_values_t *values = NULL;
+  torvyn_value_t file = {.kind = TORVYN_KIND_OWN};
+  torvyn_instance_t *instance;
+
+  part("resources: what a result holds that C cannot have is ended, not lost");
+  OK(torvyn_component_compile(engine, (const uint8_t *)OWNS, sizeof OWNS - 1, &component, &err));
+  OK(torvyn_imports_new(engine, &imports, &err));
+  OK(torvyn_imports_define_resource(imports, str("acme:db/files@1.0.0"), str("file"), end_file, NULL, NULL, &err));
+  OK(torvyn_linked_new(component, imports, &linked, &err));
+  instance = instance_of(linked, 1, NULL);
+  file.of.resource = 1;
+  OK(torvyn_call(instance, str(""), str("back"), &file, 1, &values, &err));
+  CHECK(torvyn_values_get(values, 0)->kind == TORVYN_KIND_OWN && torvyn_values_get(values, 0)->of.resource == 1);
+  torvyn_values_free(values);
+  file.of.resource = 2;
+  EXPECT_TEXT(TORVYN_ERROR_TRAP, "the result", torvyn_call(instance, str(""), str("pair"), &file, 1, &values, &err));
+  CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED && files_ended[2] == 0);
+  OK(torvyn_instance_reset(instance, &err));
+  CHECK(files_ended[1] == 0 && files_ended[2] == 1);
+  file.kind = TORVYN_KIND_BORROW;
+  file.of.resource = 3;
+  EXPECT(TORVYN_ERROR_TYPE_MISMATCH, torvyn_call(instance, str(""), str("pair"), &file, 1, &values, &err));
+  torvyn_instance_free(instance);
+  CHECK(files_ended[1] == 0 && files_ended[2] == 1 && files_ended[3] == 0);
+  torvyn_linked_free(linked);
+  torvyn_imports_free(imports);
+  torvyn_component_free(component);
+}
+
 /* ---- time ------------------------------------------------------------------------ */
 
 /* `work` has the host wait, and then goes on for ever. */
@@ -448,6 +511,7 @@ int main(int argc, char **argv) {
   definitions();
   calls();
   others();
+  resources();
   times();
   starts();
   torvyn_engine_free(engine);
