@@ -764,6 +764,13 @@ typedef union torvyn_value_of {
  * A value of any WIT type but the asynchronous ones, nested at most 128 deep.
  * What it points to is borrowed from whoever gave it.
  *
+ * What a component gives at once, a result or a host function's arguments, may
+ * have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes 40
+ * bytes, each byte of a `list<u8>` too, and text takes its length. A host
+ * function of one or two parameters, each `list<u8>` or `string`, whose result
+ * is none, one of these, an `option` of one, a `result<list<u8>, string>` or a
+ * `result<_, string>` gets its bytes as bytes, 128 MiB of them.
+ *
  * The layout never changes.
  */
 typedef struct torvyn_value {
@@ -1085,8 +1092,9 @@ typedef struct torvyn_engine_config {
    * Bytes of host buffers that an instance's component may hold at once; an
    * allocation past it is refused to the component. Texts are limited beside:
    * a content type of the component's of more than 4 KiB, unless the element's
-   * is as long, and names of ports of more than 1 MiB in all end the call with
-   * TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
+   * is as long, an error's text of more than 64 KiB, names of ports of more than
+   * 1 MiB in all, and values that take up more than 128 MiB (torvyn_value_t) end
+   * the call with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
    */
   uint64_t buffer_limit;
   /**

@@ -52,6 +52,8 @@ pub enum Breach {
     TooManyStreams,
     #[error("a content type of {0} bytes: at most {1} may be given, or as many as the element's has")]
     ContentType(usize, usize),
+    #[error("an error's text of {0} bytes: at most {1} may be given")]
+    ErrorText(usize, usize),
     #[error("names of ports that take up more than {0} bytes")]
     PortNames(usize),
 }

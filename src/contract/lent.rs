@@ -59,6 +59,15 @@ unsafe impl Send for Loan {}
 // SAFETY: as above.
 unsafe impl Sync for Loan {}
 
+/// Checks the length of a guest's content type, where that of the call's element is `lent`.
+#[inline]
+pub fn check_content_type(len: usize, lent: usize) -> Result<(), Breach> {
+    if len > MAX_CONTENT_TYPE && len > lent {
+        return Err(Breach::ContentType(len, MAX_CONTENT_TYPE));
+    }
+    Ok(())
+}
+
 impl Loan {
     /// Nothing lent.
     pub const NONE: Loan = Loan { payload: Span::EMPTY, content_type: Span::EMPTY, flow: None };
@@ -118,10 +127,7 @@ impl Loan {
     /// Checks that a content type of the guest's is as short as has to be.
     #[inline]
     pub fn check_content_type(&self, len: usize) -> Result<(), Breach> {
-        if len > MAX_CONTENT_TYPE && len > self.content_type.len {
-            return Err(Breach::ContentType(len, MAX_CONTENT_TYPE));
-        }
-        Ok(())
+        check_content_type(len, self.content_type.len)
     }
 
     /// Nanoseconds left at the start of the call; 0 where there is no deadline.

@@ -19,6 +19,12 @@ pub const MAX_BUFFER: usize = 16 << 20;
 /// call lends: it is host memory beside the buffer's own.
 pub const MAX_CONTENT_TYPE: usize = 4 << 10;
 
+/// The longest text of a `process-error`, in bytes.
+pub const MAX_ERROR_TEXT: usize = 64 << 10;
+
+/// The most that the names of ports which one call gives may take up, in bytes of host memory.
+pub const MAX_PORT_NAMES: usize = 1 << 20;
+
 /// A function of the contract that a component may export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)] // named as in the WIT

@@ -1,9 +1,13 @@
 //! Names of the ports that a router chose.
 
+use super::MAX_PORT_NAMES as MAX;
 use super::host::Breach;
 
-/// The most that one call's names may take up, in bytes of host memory.
-const MAX: usize = 1 << 20;
+/// What so many names take up that together have so many bytes.
+#[inline]
+pub fn takes(names: usize, bytes: usize) -> usize {
+    names.saturating_mul(size_of::<usize>()).saturating_add(bytes)
+}
 
 /// Names, one behind the other in storage that is reused: it grows to the longest answer, whichever
 /// names were long in which.
@@ -33,9 +37,11 @@ impl Ports {
     /// name the same bytes over and over, and so be larger than the guest.
     #[inline]
     pub fn check(&self, names: usize, len: usize) -> Result<(), Breach> {
-        let ends = (self.ends.len() + names).saturating_mul(size_of::<usize>());
-        let all = ends.saturating_add(self.text.len()).saturating_add(len);
-        if all > MAX { Err(Breach::PortNames(MAX)) } else { Ok(()) }
+        if takes(self.ends.len() + names, self.text.len().saturating_add(len)) > MAX {
+            Err(Breach::PortNames(MAX))
+        } else {
+            Ok(())
+        }
     }
 
     /// The names, in order.

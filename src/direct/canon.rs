@@ -10,7 +10,7 @@ use crate::contract::buffer::Buffer;
 use crate::contract::host::{Breach, Handles, Host, Resource};
 use crate::contract::lent::Loan;
 use crate::contract::ports::Ports;
-use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};
+use crate::contract::{BackpressureSignal, Function, MAX_ERROR_TEXT, OutputElement, ProcessError, ProcessErrorKind};
 
 /// Bytes that a string or list on its way into the guest is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -186,7 +186,11 @@ fn process_error(memory: &[u8], record: &Record<'_>, base: usize) -> Checked<Pro
         4 => ProcessErrorKind::Fatal,
         _ => return Err(Breach::BadDiscriminant),
     };
-    Ok(ProcessError { kind, text: string(memory, record.u32(base + 4), record.u32(base + 8))?.into() })
+    let text = slice(memory, record.u32(base + 4), record.u32(base + 8))?;
+    if text.len() > MAX_ERROR_TEXT {
+        return Err(Breach::ErrorText(text.len(), MAX_ERROR_TEXT));
+    }
+    Ok(ProcessError { kind, text: std::str::from_utf8(text).map_err(|_| Breach::BadUtf8)?.into() })
 }
 
 /// Ends the running call's borrow scope and lifts its result from `at` ("canon_lift"). `lent` is

@@ -118,6 +118,13 @@ fn table_full(_: &wasmtime::Error) -> bool {
     false
 }
 
+/// Whether more values came from the guest at once than Wasmtime makes (`Store::set_hostcall_fuel`,
+/// 128 MiB of its own). The error's type is private, and its name all that can be had of it; `host.c`
+/// fails where another version of Wasmtime calls it something else.
+fn too_many_values(error: &wasmtime::Error) -> bool {
+    format!("{:?}", error.root_cause()) == "HostcallFuelExhausted"
+}
+
 /// Whether [`stopped`] knows the error apart from the words of it.
 pub fn is_known(error: &wasmtime::Error) -> bool {
     error.is::<Stop>()
@@ -126,6 +133,7 @@ pub fn is_known(error: &wasmtime::Error) -> bool {
         || error.is::<Breach>()
         || error.is::<Failed>()
         || table_full(error)
+        || too_many_values(error)
 }
 
 /// The error value for what stopped a guest.
@@ -146,14 +154,19 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
         (ErrorKind::Memory, None, cause)
     } else if let Some(breach) = error.downcast_ref::<Breach>() {
         match breach {
-            Breach::TooManyHandles(_) | Breach::TooManyStreams | Breach::ContentType(..) | Breach::PortNames(_) => {
-                (ErrorKind::Memory, None, cause)
-            }
+            Breach::TooManyHandles(_)
+            | Breach::TooManyStreams
+            | Breach::ContentType(..)
+            | Breach::ErrorText(..)
+            | Breach::PortNames(_) => (ErrorKind::Memory, None, cause),
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }
     } else if table_full(error) {
         (ErrorKind::Memory, None, Breach::TooManyStreams.to_string())
+    } else if too_many_values(error) {
+        let message = "the component gave values that take up more than 128 MiB at once";
+        (ErrorKind::Memory, None, message.into())
     } else if error.is::<Failed>() {
         (ErrorKind::HostFunction, None, cause)
     } else if let Some(status) = exit(error) {

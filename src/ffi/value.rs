@@ -154,6 +154,13 @@ pub union ValueOf {
 /// A value of any WIT type but the asynchronous ones, nested at most 128 deep.
 /// What it points to is borrowed from whoever gave it.
 ///
+/// What a component gives at once, a result or a host function's arguments, may
+/// have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes 40
+/// bytes, each byte of a `list<u8>` too, and text takes its length. A host
+/// function of one or two parameters, each `list<u8>` or `string`, whose result
+/// is none, one of these, an `option` of one, a `result<list<u8>, string>` or a
+/// `result<_, string>` gets its bytes as bytes, 128 MiB of them.
+///
 /// The layout never changes.
 #[derive(Clone, Copy)]
 #[repr(C)]

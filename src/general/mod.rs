@@ -5,4 +5,5 @@ pub mod bytes;
 pub mod dynamic;
 pub mod imports;
 pub mod run;
+mod texts;
 mod types;

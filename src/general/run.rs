@@ -9,6 +9,7 @@ use wasmtime::component::{
 use wasmtime::{AsContextMut as _, Store};
 
 use super::dynamic;
+use super::texts::{self, Names};
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
 use crate::contract::host::{CONTEXT, Host, PAYLOAD};
 use crate::contract::lent::Loan;
@@ -105,7 +106,7 @@ struct Functions {
     push: ElementFunc<Signal>,
     complete: Option<TypedFunc<(), Answer<()>>>,
     evaluate: ElementFunc<bool>,
-    route: ElementFunc<Vec<String>>,
+    route: ElementFunc<Names>,
     ingest: ElementFunc<Option<ElementOut>>,
     flush: Option<TypedFunc<(), Answer<Vec<ElementOut>>>>,
 }
@@ -171,6 +172,7 @@ where
 {
     let absent = || Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"));
     let func = func.ok_or_else(absent)?;
+    let _running = texts::Running::new(store.data().loan.content_type().len());
     let result = match waiter {
         None => func.call(store, params),
         Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(store, params)),
@@ -184,11 +186,9 @@ fn answer<T>((result,): Answer<T>) -> Outcome<T> {
 
 /// A lifted output, its buffer taken out of the table.
 fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
-    let host = store.data_mut();
-    let taken = host.loan.check_content_type(out.meta.content_type.len());
-    let taken = taken.and_then(|()| host.handles.take_buffer(out.payload.rep()));
+    let taken = store.data_mut().handles.take_buffer(out.payload.rep());
     let mut payload = taken.map_err(|breach| Fault::Stopped(breach.into()))?;
-    payload.meta_type.push_str(&out.meta.content_type);
+    payload.meta_type.push_str(&out.meta.content_type.0);
     Ok(OutputElement { sequence: out.meta.sequence, timestamp_ns: out.meta.timestamp_ns, payload })
 }
 
@@ -356,10 +356,7 @@ impl Running {
             |store, names| {
                 let ports = &mut store.data_mut().canon.ports;
                 ports.clear();
-                for name in names {
-                    ports.check(1, name.len()).map_err(|breach| Fault::Stopped(breach.into()))?;
-                    ports.push(&name);
-                }
+                names.0.iter().for_each(|name| ports.push(&name.0));
                 Ok(())
             },
         )

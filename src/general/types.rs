@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{ComponentType, Lift, Lower, Resource};
 
+use super::texts::{ContentType, ErrorText, Text};
 use crate::contract::{BackpressureSignal, ProcessError, ProcessErrorKind};
 
 /// Stands for the resource `buffer`.
@@ -38,7 +39,7 @@ pub struct MetaOut {
     #[component(name = "timestamp-ns")]
     pub timestamp_ns: u64,
     #[component(name = "content-type")]
-    pub content_type: String,
+    pub content_type: Text<ContentType>,
 }
 
 #[derive(ComponentType, Lift)]
@@ -61,25 +62,25 @@ pub enum ProcessOut {
 #[component(variant)]
 pub enum ErrorOut {
     #[component(name = "invalid-input")]
-    InvalidInput(String),
+    InvalidInput(Text<ErrorText>),
     #[component(name = "unavailable")]
-    Unavailable(String),
+    Unavailable(Text<ErrorText>),
     #[component(name = "internal")]
-    Internal(String),
+    Internal(Text<ErrorText>),
     #[component(name = "deadline-exceeded")]
     DeadlineExceeded,
     #[component(name = "fatal")]
-    Fatal(String),
+    Fatal(Text<ErrorText>),
 }
 
 impl From<ErrorOut> for ProcessError {
     fn from(error: ErrorOut) -> Self {
         let (kind, text) = match error {
-            ErrorOut::InvalidInput(text) => (ProcessErrorKind::InvalidInput, text),
-            ErrorOut::Unavailable(text) => (ProcessErrorKind::Unavailable, text),
-            ErrorOut::Internal(text) => (ProcessErrorKind::Internal, text),
+            ErrorOut::InvalidInput(text) => (ProcessErrorKind::InvalidInput, text.0),
+            ErrorOut::Unavailable(text) => (ProcessErrorKind::Unavailable, text.0),
+            ErrorOut::Internal(text) => (ProcessErrorKind::Internal, text.0),
             ErrorOut::DeadlineExceeded => (ProcessErrorKind::DeadlineExceeded, String::new()),
-            ErrorOut::Fatal(text) => (ProcessErrorKind::Fatal, text),
+            ErrorOut::Fatal(text) => (ProcessErrorKind::Fatal, text.0),
         };
         Self { kind, text }
     }

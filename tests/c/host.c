@@ -216,14 +216,19 @@ static const char TEXT[] =
     "  (core module $m " CORE
     "    (func (export \"add\") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))\n"
     "    (func (export \"length\") (param i32 i32) (result i32) (local.get 1))\n"
+    "    (func (export \"many\") (param i32) (result i32)\n"
+    "      (drop (memory.grow (i32.const 100))) (i32.store (i32.const 68) (local.get 0))\n"
+    "      (i32.store (i32.const 64) (i32.const 1024)) (i32.const 64))\n"
     "    (func (export \"trap\") unreachable))\n"
     "  (core instance $i (instantiate $m))\n"
     LIFE
     "  (func $add (param \"a\" u32) (param \"b\" u32) (result u32) (canon lift (core func $i \"add\")))\n"
     "  (func $length (param \"s\" (list u8)) (result u32)\n"
     "    (canon lift (core func $i \"length\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
+    "  (func $many (param \"n\" u32) (result (list u8)) (canon lift (core func $i \"many\") (memory $memory)))\n"
     "  (func $trap (canon lift (core func $i \"trap\")))\n"
-    "  (instance $math (export \"add\" (func $add)) (export \"length\" (func $length)))\n"
+    "  (instance $math (export \"add\" (func $add)) (export \"length\" (func $length))\n"
+    "    (export \"many\" (func $many)))\n"
     "  (export \"acme:tools/math@1.0.0\" (instance $math))\n"
     "  (export \"trap\" (func $trap)))\n";
 
@@ -253,6 +258,18 @@ static void calls(void) {
   OK(torvyn_call(instance, math, str("length"), args, 1, &values, &err));
   CHECK(torvyn_values_get(values, 0)->of.uint == 5);
   torvyn_values_free(values);
+
+  part("calls outside of the contract: values beyond 128 MiB");
+  args[1] = args[0];
+  args[0].kind = TORVYN_KIND_U32;
+  args[0].of.uint = 3 << 20;
+  OK(torvyn_call(instance, math, str("many"), args, 1, &values, &err));
+  CHECK(torvyn_values_get(values, 0)->kind == TORVYN_KIND_BYTES && torvyn_values_get(values, 0)->of.bytes.len == 3 << 20);
+  torvyn_values_free(values);
+  args[0].of.uint = 4 << 20;
+  EXPECT_TEXT(TORVYN_ERROR_MEMORY, "128 MiB", torvyn_call(instance, math, str("many"), args, 1, &values, &err));
+  OK(torvyn_instance_reset(instance, &err));
+  args[0] = args[1];
 
   part("calls outside of the contract: one that is refused is none, and leaves a cancel to the next");
   {

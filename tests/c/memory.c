@@ -186,9 +186,11 @@ static int run(torvyn_instance_t *instance, const uint8_t *program, size_t len, 
   OK(torvyn_instance_reset(instance, &err));
   OK(torvyn_init(instance, str(""), &err));
   int status = routes ? torvyn_route(instance, &e, &ports, &err) : torvyn_process(instance, &e, &out, &err);
-  if (status < 0) {
-    CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED);
-    CHECK(strstr(torvyn_error_message(err).data, routes ? "1048576 bytes" : "4096"));
+  CHECK(torvyn_instance_state(instance) ==
+        (status < 0 && status != TORVYN_ERROR_UNAVAILABLE ? TORVYN_STATE_POISONED : TORVYN_STATE_READY));
+  if (status == TORVYN_ERROR_MEMORY) {
+    const char *says = torvyn_error_message(err).data;
+    CHECK(strstr(says, routes ? "1048576 bytes" : "4096") || strstr(says, "65537 bytes: at most 65536"));
   }
   for (size_t i = 0; i < ports.len; i++) CHECK(ports.names[i].len == ports.names[0].len);
   torvyn_output_release(&out);
@@ -221,6 +223,30 @@ static void texts(void) {
   PROGRAM(too_many, 38, WORD(65536), WORD((1 << 17) + 1));
   CHECK(ROUTE(long_names) == TORVYN_OK && ROUTE(many_names) == TORVYN_OK);
   CHECK(ROUTE(too_long) == TORVYN_ERROR_MEMORY && ROUTE(too_many) == TORVYN_ERROR_MEMORY);
+
+  part("texts: that of an error is 64 KiB at most");
+  PROGRAM(error_64k, 35, 1, WORD(65536), WORD(65536));
+  PROGRAM(error_more, 35, 1, WORD(65536), WORD(65537));
+  PROGRAM(error_out, 35, 1, WORD(0x7fffffff), WORD(65537)); /* bounds come first */
+  CHECK(RUN(error_64k, 0) == TORVYN_ERROR_UNAVAILABLE && ROUTE(error_64k) == TORVYN_ERROR_UNAVAILABLE);
+  CHECK(RUN(error_more, 0) == TORVYN_ERROR_MEMORY && ROUTE(error_more) == TORVYN_ERROR_MEMORY);
+  CHECK(RUN(error_out, 0) == TORVYN_ERROR_TRAP);
+
+  part("texts: too long before no UTF-8");
+#define BAD 27, WORD(65536), 63, 27, WORD(65536), WORD(255)
+  PROGRAM(bad_error, BAD, 35, 1, WORD(65536), WORD(65536));
+  PROGRAM(bad_more, BAD, 35, 1, WORD(65536), WORD(65537));
+  PROGRAM(bad_4096, BAD, 22, 2, 0x96, 10, 34, 4, 5, 6, WORD(65536), WORD(4096));
+  PROGRAM(bad_4097, BAD, 22, 2, 0x96, 10, 34, 4, 5, 6, WORD(65536), WORD(4097));
+  PROGRAM(bad_name, BAD, EIGHT(37, WORD(65536), WORD(8)));
+  PROGRAM(bad_names, BAD, 37, WORD(65536), WORD((1 << 20) - 7));
+  PROGRAM(bad_then_many, BAD, 37, WORD(65536), WORD(8), 37, WORD(65544), WORD(1 << 20));
+  PROGRAM(many_then_bad, BAD, 37, WORD(65544), WORD(1 << 20), 37, WORD(65536), WORD(8));
+  CHECK(RUN(bad_error, 0) == TORVYN_ERROR_TRAP && RUN(bad_more, 0) == TORVYN_ERROR_MEMORY);
+  CHECK(RUN(bad_4096, 0) == TORVYN_ERROR_TRAP && RUN(bad_4097, 0) == TORVYN_ERROR_MEMORY);
+  CHECK(RUN(bad_4097, 4097) == TORVYN_ERROR_TRAP);
+  CHECK(ROUTE(bad_name) == TORVYN_ERROR_TRAP && ROUTE(bad_names) == TORVYN_ERROR_MEMORY);
+  CHECK(ROUTE(bad_then_many) == TORVYN_ERROR_TRAP && ROUTE(many_then_bad) == TORVYN_ERROR_MEMORY);
 
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
