@@ -3050,7 +3050,13 @@ typedef struct torvyn_stats {
   uint64_t stopped;
   /** Calls that the component answered with an error of its own. */
   uint64_t guest_errors;
-  /** Calls refused before the component ran. */
+  /**
+   * Calls that the instance refused before the component ran: for its state, a
+   * role that it lacks, what an element holds, types of torvyn_call(), a cancel.
+   * What is refused without a look at the instance is not counted: one that is
+   * BUSY, and a parameter that is NULL itself, no UTF-8 or out of its range. A
+   * batch is as many calls as elements of it were reached.
+   */
   uint64_t refused;
   /** Traps, budgets not counted. */
   uint64_t traps;
@@ -3069,7 +3075,10 @@ typedef struct torvyn_stats {
   uint64_t elements_in;
   /** Elements that the component gave. */
   uint64_t elements_out;
-  /** Payload bytes copied into the component's memory. */
+  /**
+   * Payload bytes copied into the component's memory; those that are copied from
+   * one host buffer to another are not among them.
+   */
   uint64_t bytes_in;
   /** Payload bytes copied out of the component's memory. */
   uint64_t bytes_out;

@@ -80,9 +80,10 @@ pub fn steady_state() -> Result<()> {
     Ok(())
 }
 
-/// Bytes copied per byte of payload, by libtorvyn's own counters.
+/// Bytes copied across the guest's memory per byte of payload, by libtorvyn's own counters; copies
+/// within the guest are not seen.
 pub fn copies() -> Result<()> {
-    println!("Bytes copied per byte of payload, into the guest's memory + out of it (torvyn_instance_stats)");
+    println!("Bytes that cross the guest's memory per byte of payload, into it + out of it (torvyn_instance_stats)");
     for task in work::tasks().iter().filter(|task| task.payload_bytes() != 0 && task.work != Work::Metadata) {
         print!("{:22}{:>12}", task.work.name(), bytes(task.payload_bytes()));
         for key in [Key::Direct, Key::General] {

@@ -52,7 +52,11 @@ pub struct Stats {
     pub stopped: u64,
     /// Calls that the component answered with an error of its own.
     pub guest_errors: u64,
-    /// Calls refused before the component ran.
+    /// Calls that the instance refused before the component ran: for its state, a
+    /// role that it lacks, what an element holds, types of torvyn_call(), a cancel.
+    /// What is refused without a look at the instance is not counted: one that is
+    /// BUSY, and a parameter that is NULL itself, no UTF-8 or out of its range. A
+    /// batch is as many calls as elements of it were reached.
     pub refused: u64,
     /// Traps, budgets not counted.
     pub traps: u64,
@@ -69,7 +73,8 @@ pub struct Stats {
     pub elements_in: u64,
     /// Elements that the component gave.
     pub elements_out: u64,
-    /// Payload bytes copied into the component's memory.
+    /// Payload bytes copied into the component's memory; those that are copied from
+    /// one host buffer to another are not among them.
     pub bytes_in: u64,
     /// Payload bytes copied out of the component's memory.
     pub bytes_out: u64,

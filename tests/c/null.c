@@ -340,6 +340,19 @@ static void null_calls(void) {
   e.flow = &flow;
   EXPECT_TEXT(TORVYN_ERROR_NULL, "element.flow.flow_id", torvyn_process(p, &e, &out, &err));
   CHECK(stats_of(p).refused == refused + 3);
+  /* A parameter that is NULL itself is no call; an element of a batch is one. */
+  torvyn_element_t two[2] = {element("drop"), element("drop")};
+  torvyn_values_t *values;
+  two[1].payload.data = NULL;
+  uint64_t calls = stats_of(p).calls;
+  NULL_IS("element", torvyn_process(p, NULL, &out, &err));
+  NULL_IS("elements", torvyn_process_batch(p, NULL, 2, outs, &done, &err));
+  NULL_IS("out", torvyn_flush(p, NULL, &err));
+  EXPECT(TORVYN_ERROR_UTF8, torvyn_call(p, str("\xff"), str("f"), NULL, 0, &values, &err));
+  EXPECT(TORVYN_ERROR_ARGUMENT, torvyn_process_batch(p, two, SIZE_MAX, outs, &done, &err));
+  CHECK(stats_of(p).refused == refused + 3 && stats_of(p).calls == calls);
+  EXPECT(TORVYN_ERROR_NULL, torvyn_process_batch(p, two, 2, outs, &done, &err));
+  CHECK(done == 1 && stats_of(p).refused == refused + 4 && stats_of(p).calls == calls + 1);
   torvyn_str_t null = {NULL, 1};
   torvyn_instance_t *new = instance_of(linked, 1, NULL);
   EXPECT_TEXT(TORVYN_ERROR_NULL, "config", torvyn_init(new, null, &err));
