@@ -84,11 +84,8 @@
  *            the library's threads are started anew in it; provided that no
  *            thread was within a call of the library at that moment, the one
  *            that forked included. (An instance on which a call ran stays busy
- *            in the child.) An instance that may wait in WASI waits with its
- *            parent's threads: the first call of it in the child ends with
- *            TORVYN_ERROR_INTERNAL and leaves it POISONED, and once it is reset
- *            it is as good as any. Its torvyn_teardown() succeeds, without
- *            calling the component.
+ *            in the child.) An instance that may wait in WASI answers calls in
+ *            the child with TORVYN_ERROR_INTERNAL until it is reset.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -307,8 +304,7 @@ typedef enum torvyn_status {
   TORVYN_ERROR_WASI = -118,
   /**
    * The library or the system under it failed; the error says how. Or a native
-   * component answered what is none of its answers, or WASI had no thread to
-   * wait with: the instance is POISONED.
+   * component answered what is none of its answers: the instance is POISONED.
    */
   TORVYN_ERROR_INTERNAL = -119,
   /**
@@ -472,10 +468,8 @@ typedef enum torvyn_path {
   TORVYN_PATH_AUTO = 0,
   /**
    * The library's own, which takes the least time around a call. For components
-   * that export nothing but the contract, and import nothing but that and what
-   * toolchains of C and Rust link in of WASI 0.2, where none of it is granted:
-   * standard streams, arguments, environment, exit, clocks, randomness, files.
-   * Polling and sockets are not among it.
+   * that import and export nothing but the contract, as C and Rust toolchains
+   * make them.
    */
   TORVYN_PATH_DIRECT = 1,
   /** Wasmtime's component runtime. For every component. */
@@ -1148,8 +1142,15 @@ typedef struct torvyn_engine_config {
   torvyn_switch_t unwind_info;
   /**
    * Bytes of a component's stack, within the stack of the thread that calls it.
-   * From 16 KiB to 64 MiB; the thread's own stack must be some 256 KiB larger.
-   * Default: 512 KiB.
+   * A thread that makes, resets or calls an instance needs these and 256 KiB;
+   * more where a callback of the program's, which runs on the same stack, needs
+   * more or calls other instances. With too little left such a call is
+   * TORVYN_ERROR_INTERNAL and nothing runs. On a stack that the program made
+   * itself (of a coroutine) that is not noticed: what goes beyond its end ends
+   * the process. Components that may wait in WASI have stacks of their own, and
+   * native ones the thread's. To compile, link, load or free takes 256 KiB
+   * (1 MiB: see `parallel_compilation`). From 16 KiB to 64 MiB. Default: 512
+   * KiB.
    */
   uint64_t guest_stack;
   /**
@@ -1650,8 +1651,7 @@ torvyn_path_t torvyn_component_path(const torvyn_component_t *component);
 
 /**
  * Why the component does not run on the direct path: a clause that follows "the
- * component", e.g. "imports wasi:io/poll@0.2.0#poll". Where it does and a link
- * does not, torvyn_linked_path_reason() says why.
+ * component", e.g. "imports wasi:cli/environment@0.2.0".
  *
  * @param component  Borrowed for the call; NULL gives "".
  *
@@ -1860,8 +1860,7 @@ torvyn_status_t torvyn_imports_wasi_stdin(torvyn_imports_t *imports,
 /**
  * Sends an output stream to the program. Without this grant it goes to the log,
  * line by line: standard output at TORVYN_LOG_INFO, standard error at
- * TORVYN_LOG_WARN, a line of more than 8 KiB in pieces, and what no end of a
- * line follows when the instance is reset or freed.
+ * TORVYN_LOG_WARN, a line of more than 8 KiB in pieces.
  *
  * @param imports    Changed for what is linked with it from now on.
  * @param stream     Which one.
@@ -2092,12 +2091,7 @@ typedef void (*torvyn_destructor_t)(void *user,
  * @param interface  The interface with its version, e.g.
  *                   "acme:db/lookup@1.0.0", which serves components that were
  *                   built against a compatible version; empty for a function
- *                   that a component imports by itself. Not one that is
- *                   provided anyway: those of the contract, and of WASI 0.2
- *                   what torvyn_imports_t describes (none of it by a library
- *                   that was built without WASI). Any other of WASI's may be
- *                   defined, e.g. "wasi:logging/logging@0.1.0-draft". Borrowed
- *                   for the call.
+ *                   that a component imports by itself. Borrowed for the call.
  * @param name       The function's name, e.g. "get"; that of a resource's
  *                   method as in "[method]file.read". Borrowed for the call.
  * @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
@@ -2140,8 +2134,8 @@ torvyn_status_t torvyn_imports_define(torvyn_imports_t *imports,
  * knows each resource by a number of its own.
  *
  * @param imports     Changed for what is linked with it from now on.
- * @param interface   The interface that has the type, with its version, as for
- *                    torvyn_imports_define(); borrowed for the call.
+ * @param interface   The interface that has the type, with its version;
+ *                    borrowed for the call.
  * @param name        The type's name, e.g. "file"; borrowed for the call.
  * @param destructor  Called with the number of each resource that components
  *                    have let go of; may be NULL.
@@ -2303,7 +2297,7 @@ torvyn_path_t torvyn_linked_path(const torvyn_linked_t *linked);
 
 /**
  * Why its instances do not run on the direct path: a clause that follows "the
- * component", e.g. "runs with WASI that was granted to it".
+ * component".
  *
  * @param linked  Borrowed for the call; NULL gives "".
  *
@@ -2816,7 +2810,8 @@ typedef struct torvyn_instance_options {
  *                                     or than `instance_limit`, or
  *                                     `instance_new` of a native one refused.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`).
  * @retval TORVYN_ERROR_WASI           A granted directory does not open.
  * @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
  *                            component's start function was stopped; _MEMORY
@@ -2860,7 +2855,9 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed in it; POISONED,
  *                                     and may be reset again.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; POISONED, and may be reset again.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); POISONED, and may
+ *                                     be reset again.
  * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
@@ -3225,10 +3222,10 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3242,9 +3239,8 @@ torvyn_status_t torvyn_init(torvyn_instance_t *instance,
 /**
  * Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
  * What the component does wrong in it is no error: it never stops a shutdown.
- * It goes to the log (torvyn_engine_config_t), and so does that the component
- * could not be called (what is TORVYN_ERROR_INTERNAL of another call). A cancel
- * that came before does not stop it, nor any call after it.
+ * It goes to the log (torvyn_engine_config_t). A cancel that came before does
+ * not stop it, nor any call after it.
  *
  * @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
  *                  NEW one is torn down without calling the component.
@@ -3291,10 +3287,10 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3328,11 +3324,11 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  *                                began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
  *                                Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
- *                                clock; nothing ran. Or a native component
- *                                answered what is none of its answers, or
- *                                WASI has no thread to wait with (see Fork
- *                                at the head of this file); POISONED.
+ * @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's clock,
+ *                                or the calling one has too little stack
+ *                                (`guest_stack`); nothing ran. Or a native
+ *                                component answered what is none of its
+ *                                answers; POISONED.
  * @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3370,10 +3366,10 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3427,10 +3423,10 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3471,10 +3467,10 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3524,10 +3520,10 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3564,10 +3560,10 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3603,10 +3599,10 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3646,10 +3642,10 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3691,10 +3687,10 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3731,10 +3727,10 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or a native component
- *                                     answered what is none of its answers, or
- *                                     WASI has no thread to wait with (see Fork
- *                                     at the head of this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     native component answered what is none of
+ *                                     its answers; POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3789,9 +3785,10 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
- *                                     clock; nothing ran. Or WASI has no thread
- *                                     to wait with (see Fork at the head of
- *                                     this file); POISONED.
+ *                                     clock, or the calling one has too little
+ *                                     stack (`guest_stack`); nothing ran. Or
+ *                                     none could be had to wait in WASI;
+ *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.

@@ -13,6 +13,7 @@ use super::given::Given;
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
 use super::log::Level;
+use super::stack::Room;
 use super::term::Term;
 use super::traits::MemoryUsage;
 use crate::contract::host::{Handles, Host, Printed};
@@ -130,6 +131,8 @@ impl Running {
 #[derive(Debug)]
 pub struct ComponentInstance {
     pub(super) running: Running,
+    /// Of the calling thread's stack.
+    pub(super) room: Room,
     pub(super) control: Arc<Control>,
     pub(super) id: ComponentId,
     pub(super) roles: Roles,
@@ -169,6 +172,7 @@ impl ComponentInstance {
         };
         let mut instance = Self {
             running: Running::Gone,
+            room: Room::ANY,
             control,
             id,
             roles: linked.component().roles(),
@@ -239,10 +243,20 @@ impl ComponentInstance {
     }
 
     fn make(&mut self) -> Result<()> {
+        let config = self.linked.engine().config();
         let made = match self.linked.code() {
-            Code::Direct(linked) => linked.instantiate(self.store(linked.glue())?).map(Running::Direct),
+            Code::Direct(linked) => {
+                self.room = Room::new(config.guest_stack);
+                self.room.check().map_err(|e| e.at(self.id, None))?;
+                linked.instantiate(self.store(linked.glue())?).map(Running::Direct)
+            }
             Code::General(linked) => {
                 let (store, waiter) = (self.store(0)?, self.linked.waiter()?);
+                // What may wait has a stack of its own.
+                if waiter.is_none() {
+                    self.room = Room::new(config.guest_stack);
+                    self.room.check().map_err(|e| e.at(self.id, None))?;
+                }
                 linked.instantiate(store, waiter).map(|running| Running::General(Box::new(running)))
             }
             Code::Native(component) => Ok(self.native(component.clone())?),

@@ -156,6 +156,9 @@ impl ComponentInstance {
 
     #[inline(always)]
     pub(super) fn budget(&mut self, function: Function, flow_ns: u64) -> Result<()> {
+        if let Err(error) = self.room.check() {
+            return Err(self.refuse(error.kind, function, error.message));
+        }
         if self.control.is_cancelled() {
             self.control.spend_cancel();
             self.control.counters.cancels.add(1);

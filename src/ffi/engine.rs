@@ -117,8 +117,15 @@ pub struct EngineConfig {
     /// components' frames. Default: off.
     pub unwind_info: MaybeUninit<Switch>,
     /// Bytes of a component's stack, within the stack of the thread that calls it.
-    /// From 16 KiB to 64 MiB; the thread's own stack must be some 256 KiB larger.
-    /// Default: 512 KiB.
+    /// A thread that makes, resets or calls an instance needs these and 256 KiB;
+    /// more where a callback of the program's, which runs on the same stack, needs
+    /// more or calls other instances. With too little left such a call is
+    /// TORVYN_ERROR_INTERNAL and nothing runs. On a stack that the program made
+    /// itself (of a coroutine) that is not noticed: what goes beyond its end ends
+    /// the process. Components that may wait in WASI have stacks of their own, and
+    /// native ones the thread's. To compile, link, load or free takes 256 KiB
+    /// (1 MiB: see `parallel_compilation`). From 16 KiB to 64 MiB. Default: 512
+    /// KiB.
     pub guest_stack: u64,
     /// Bytes of address space, not of memory, that a linear memory reserves, so
     /// that accesses need no check and growth moves nothing. Set it low where

@@ -32,10 +32,12 @@ use crate::engine::traits::ComponentInvoker as _;
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -87,10 +89,12 @@ pub unsafe extern "C" fn torvyn_evaluate(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -147,10 +151,12 @@ pub unsafe extern "C" fn torvyn_route(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -204,10 +210,12 @@ pub unsafe extern "C" fn torvyn_ingest(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.

@@ -151,7 +151,8 @@ impl Handle for InstanceHandle {
 ///                                     or than `instance_limit`, or
 ///                                     `instance_new` of a native one refused.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`).
 /// @retval TORVYN_ERROR_WASI           A granted directory does not open.
 /// @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
 ///                            component's start function was stopped; _MEMORY
@@ -204,7 +205,9 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed in it; POISONED,
 ///                                     and may be reset again.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; POISONED, and may be reset again.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); POISONED, and may
+///                                     be reset again.
 /// @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///

@@ -65,9 +65,11 @@ impl Handle for ValuesHandle {
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or WASI has no thread
-///                                     to wait with (see Fork at the head of
-///                                     this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or
+///                                     WASI has no thread to wait with (see
+///                                     Fork at the head of this file);
+///                                     POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.

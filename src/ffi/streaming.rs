@@ -33,10 +33,12 @@ use crate::engine::traits::ComponentInvoker as _;
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -110,10 +112,12 @@ pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mu
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -162,10 +166,9 @@ pub unsafe extern "C" fn torvyn_pull(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
 ///                                Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
-///                                clock; nothing ran. Or a native component
-///                                answered what is none of its answers, or
-///                                WASI has no thread to wait with (see Fork
-///                                at the head of this file); POISONED.
+/// clock, or the calling one has too little stack (`guest_stack`); nothing ran.
+/// Or a native component answered what is none of its answers, or WASI has no
+/// thread to wait with (see Fork at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -212,10 +215,12 @@ pub unsafe extern "C" fn torvyn_notify_backpressure(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -286,10 +291,12 @@ pub unsafe extern "C" fn torvyn_process(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -360,10 +367,12 @@ pub unsafe extern "C" fn torvyn_process_batch(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -427,10 +436,12 @@ pub unsafe extern "C" fn torvyn_push(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
@@ -492,10 +503,12 @@ pub unsafe extern "C" fn torvyn_push_batch(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock; nothing ran. Or a native component
-///                                     answered what is none of its answers, or
-///                                     WASI has no thread to wait with (see Fork
-///                                     at the head of this file); POISONED.
+///                                     clock, or the calling one has too little
+///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     native component answered what is none
+///                                     of its answers, or WASI has no thread to
+///                                     wait with (see Fork at the head of this
+///                                     file); POISONED.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.

@@ -310,6 +310,47 @@ static void *deep_thread(void *instance) {
   return NULL;
 }
 
+static torvyn_linked_t *shallow;
+
+/* A thread whose stack is too small is told so, by each call that would run the
+ * component; nothing runs, and elsewhere the instance is as good as before. */
+static void *shallow_thread(void *instance) {
+  torvyn_element_t e = element("x");
+  torvyn_output_t out;
+  torvyn_instance_t *new = STALE;
+  EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "guest_stack", torvyn_process(instance, &e, &out, &err));
+  EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "guest_stack", torvyn_instance_new(shallow, 1, NULL, &new, &err));
+  CHECK(new == NULL && torvyn_instance_state(instance) == TORVYN_STATE_READY);
+  return NULL;
+}
+
+static void shallow_stacks(void) {
+  for (int i = 0; i < 2; i++) {
+    torvyn_engine_config_t config = {.struct_size = sizeof config, .guest_stack = 4 << 20};
+    config.path = i ? TORVYN_PATH_GENERAL : TORVYN_PATH_DIRECT;
+    torvyn_engine_t *engine = engine_with(&config);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    torvyn_instance_t *instance;
+    torvyn_stats_t before;
+    shallow = linked_of(engine, "misbehave");
+    instance = instance_of(shallow, 1, NULL);
+    OK(torvyn_init(instance, str(""), &err));
+    emits(instance, "echo:x", "x");
+    before = stats_of(instance);
+    CHECK(pthread_attr_init(&attributes) == 0);
+    CHECK(pthread_attr_setstacksize(&attributes, 1 << 20) == 0);
+    CHECK(pthread_create(&thread, &attributes, shallow_thread, instance) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    pthread_attr_destroy(&attributes);
+    CHECK(stats_of(instance).calls == before.calls && stats_of(instance).refused == before.refused + 1);
+    emits(instance, "echo:x", "x");
+    torvyn_instance_free(instance);
+    torvyn_linked_free(shallow);
+    torvyn_engine_free(engine);
+  }
+}
+
 static void stacks(void) {
   torvyn_engine_config_t config = {.struct_size = sizeof config};
   for (int i = 0; i < 2; i++) {
@@ -408,6 +449,7 @@ int main(int argc, char **argv) {
   in_child("signals: no others are used", actions_signals);
   in_child("signals: none where traps are explicit", actions_explicit);
   in_child("stacks: a small thread", stacks);
+  in_child("stacks: one that is too small", shallow_stacks);
   in_child("nothing is written", silent);
   in_child("environment: not read", environment_unread);
   in_child("environment: makes no difference", environment_ignored);
