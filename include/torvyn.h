@@ -46,7 +46,11 @@
  * Structs    Options and results begin with `struct_size`, which the caller
  *            sets to their sizeof; zero in any other field means the default.
  *            They grow at the end alone, so that programs and libraries of
- *            different versions work together. The other structs never change.
+ *            different versions work together: a smaller size is an older
+ *            program's, whose missing fields are the default, and what a larger
+ *            one has more must be zero. A size that no version has (0; no
+ *            multiple of 8 but for 4 itself; more than 4096) is
+ *            TORVYN_ERROR_ARGUMENT. The other structs never change.
  * Enums      Values are added, never changed: have a default in each switch.
  *            Where an enum is a parameter or a field, any number is safe to
  *            give.
@@ -74,12 +78,25 @@
  *            on, threads for compilation unless `parallel_compilation` is off,
  *            and threads for components that may wait in WASI (`wasi_threads`);
  *            what needs a thread that cannot be had is an error, of a call
- *            TORVYN_ERROR_INTERNAL. It installs handlers for memory faults
- *            unless `explicit_traps` is on, and gives a thread that calls
- *            components an alternate signal stack where it has none of at least
- *            256 KiB. Where the system has no memory for the library's own
+ *            TORVYN_ERROR_INTERNAL. Where the system has no memory for the library's own
  *            records, it aborts; memory for components that cannot be had is an
  *            error or a refusal.
+ * Signals    Unless `explicit_traps` is on, the process's first engine installs
+ *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
+ *            they stay for good. What comes from elsewhere they pass on to the
+ *            handlers that were there before. So a program installs its own
+ *            before its first engine. One that comes later stands in front and
+ *            must pass on what is not the program's: call the `sa_sigaction`
+ *            that sigaction() gave it as the old one, with all three arguments,
+ *            in the handler itself. It has SA_SIGINFO, and SA_ONSTACK, since a
+ *            component's fault may be that its stack is used up; it does not
+ *            longjmp() for a fault that is none of its own. Setting SIG_DFL or
+ *            SIG_IGN again, or blocking these signals on a thread that calls,
+ *            ends the process at the next such trap. A thread that calls
+ *            components is given an alternate signal stack (sigaltstack()) where
+ *            it has none of at least 256 KiB; a smaller one of the program's is
+ *            replaced, and is not to be set again. A program that wants its own
+ *            sets it on each thread before the thread's first call.
  * Fork       A child of fork() may use and free all that its parent made, and
  *            the library's threads are started anew in it; provided that no
  *            thread was within a call of the library at that moment, the one
@@ -651,10 +668,15 @@ typedef enum torvyn_kind {
   TORVYN_KIND_CHAR = 12,
   /** `string`, in `string`. */
   TORVYN_KIND_STRING = 13,
-  /** `list<u8>`, in `bytes`. */
+  /**
+   * `list<u8>`, in `bytes`. The library gives such a list so; it takes a
+   * TORVYN_KIND_LIST of TORVYN_KIND_U8 as well.
+   */
   TORVYN_KIND_BYTES = 14,
   /**
-   * `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples.
+   * `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples. Also
+   * a list of fixed length, `list<T, N>`; for `list<u8, N>` the library takes
+   * TORVYN_KIND_BYTES as well.
    */
   TORVYN_KIND_LIST = 15,
   /** `record`, in `fields`. */
@@ -759,8 +781,8 @@ typedef union torvyn_value_of {
  * What it points to is borrowed from whoever gave it.
  *
  * What a component gives at once, a result or a host function's arguments, may
- * have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes 40
- * bytes, each byte of a `list<u8>` too, and text takes its length. A host
+ * have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes
+ * 40 bytes, each byte of a `list<u8>` too, and text takes its length. A host
  * function of one or two parameters, each `list<u8>` or `string`, whose result
  * is none, one of these, an `option` of one, a `result<list<u8>, string>` or a
  * `result<_, string>` gets its bytes as bytes, 128 MiB of them.
@@ -811,9 +833,10 @@ torvyn_status_t torvyn_error_status(const torvyn_error_t *error);
 torvyn_str_t torvyn_error_message(const torvyn_error_t *error);
 
 /**
- * What happened, without component and function. For the component's own
+ * What happened, and mostly what to do about it, without component and function
+ * of the contract (a torvyn_call() names its own here). For the component's own
  * verdicts (TORVYN_ERROR_INVALID_INPUT and so on) it is exactly the component's
- * text.
+ * text, with nothing added.
  *
  * @param error  Borrowed for the call; NULL gives "".
  *
@@ -1086,9 +1109,9 @@ typedef struct torvyn_engine_config {
    * Bytes of host buffers that an instance's component may hold at once; an
    * allocation past it is refused to the component. Texts are limited beside:
    * a content type of the component's of more than 4 KiB, unless the element's
-   * is as long, an error's text of more than 64 KiB, names of ports of more than
-   * 1 MiB in all, and values that take up more than 128 MiB (torvyn_value_t) end
-   * the call with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
+   * is as long, an error's text of more than 64 KiB, names of ports of more
+   * than 1 MiB in all, and values of more than 128 MiB (torvyn_value_t) end the
+   * call with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
    */
   uint64_t buffer_limit;
   /**
@@ -1293,7 +1316,9 @@ typedef struct torvyn_component torvyn_component_t;
  * Compiles a component.
  *
  * @param engine  Borrowed for the call.
- * @param bytes   The component, binary or text (WAT); borrowed for the call.
+ * @param bytes   The component, binary or text: WAT, "(component ...)", in the
+ *                syntax that wasm-tools 1.254 reads, UTF-8. WIT is none.
+ *                Borrowed for the call.
  * @param len     Number of bytes.
  * @param out     Where the component goes, owned by the caller
  *                (torvyn_component_free()); NULL on failure.
@@ -1952,8 +1977,11 @@ torvyn_status_t torvyn_imports_wasi_preopen(torvyn_imports_t *imports,
  * @param allows      What is allowed.
  * @param address     For which addresses: one ("127.0.0.1", "::1"), a network
  *                    ("10.0.0.0/8"), or all ("*"); borrowed for the call.
- * @param first_port  The first port that is allowed; 0 for every port.
- * @param last_port   The last one; 0 for `first_port` alone.
+ * @param first_port  The first port that is allowed; 0 with a `last_port` of 0
+ *                    for every port.
+ * @param last_port   The last one; 0 for `first_port` alone. With `first_port`
+ *                    0 and this another, those from 0 on, which a component
+ *                    binds to have the system choose.
  * @param err         Where detail goes on a negative status, owned by the
  *                    caller (torvyn_error_free()); NULL to do without.
  *
@@ -2090,8 +2118,11 @@ typedef void (*torvyn_destructor_t)(void *user,
  * @param imports    Changed for what is linked with it from now on.
  * @param interface  The interface with its version, e.g.
  *                   "acme:db/lookup@1.0.0", which serves components that were
- *                   built against a compatible version; empty for a function
- *                   that a component imports by itself. Borrowed for the call.
+ *                   built against a compatible version, older or newer: of the
+ *                   same major number; for 0.y.z of the same y; 0.0.z and
+ *                   pre-releases serve themselves alone. Without a version it
+ *                   serves those that name none. Empty for a function that a
+ *                   component imports by itself. Borrowed for the call.
  * @param name       The function's name, e.g. "get"; that of a resource's
  *                   method as in "[method]file.read". Borrowed for the call.
  * @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
@@ -3073,8 +3104,8 @@ typedef struct torvyn_stats {
   /** Elements that the component gave. */
   uint64_t elements_out;
   /**
-   * Payload bytes copied into the component's memory; those that are copied from
-   * one host buffer to another are not among them.
+   * Payload bytes copied into the component's memory; those that go from one host
+   * buffer to another are not among them.
    */
   uint64_t bytes_in;
   /** Payload bytes copied out of the component's memory. */
@@ -3747,15 +3778,17 @@ torvyn_status_t torvyn_flush(torvyn_instance_t *instance,
 typedef struct torvyn_values torvyn_values_t;
 
 /**
- * Calls an exported function by name, one outside of the contract above all. A
- * component that exports such a function runs on the general path, unless the
- * engine's `path` is TORVYN_PATH_DIRECT; on the direct path this is refused.
+ * Calls an exported function by name, one outside of the contract. A component
+ * that exports such a function runs on the general path, unless the engine's
+ * `path` is TORVYN_PATH_DIRECT. The contract's own functions are called by
+ * torvyn_init() and its kin, which keep the instance's state, and not by this.
  *
  * @param instance   NEW or READY, and used by no other call meanwhile.
  * @param interface  The exported interface, with the version that
- *                   torvyn_component_export() says or a compatible one; empty
- *                   for a function that the component exports by itself.
- *                   Borrowed for the call.
+ *                   torvyn_component_export() says or a compatible one, by the
+ *                   rule of torvyn_imports_define(), or without a version where
+ *                   that says none; empty for a function that the component
+ *                   exports by itself. Borrowed for the call.
  * @param function   The function's name; borrowed for the call.
  * @param args       Its arguments; borrowed for the call; NULL where `count` is
  *                   0. A resource that is an `own` is the component's once the
@@ -3770,19 +3803,30 @@ typedef struct torvyn_values torvyn_values_t;
  *
  * @retval TORVYN_OK                   `*out` is what the function gave.
  * @retval TORVYN_ERROR_NOT_EXPORTED   There is no such function; nothing ran.
- * @retval TORVYN_ERROR_TYPE_MISMATCH  The arguments are not of the parameters'
- *                                     types; nothing ran.
- * @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path;
- *                                     nothing ran.
+ * @retval TORVYN_ERROR_TYPE_MISMATCH  The arguments are not as many as the
+ *                                     parameters, or not of their types; nothing
+ *                                     ran. No argument is of a resource type
+ *                                     that the component itself exports.
+ * @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path, or is
+ *                                     a native component's; nothing ran.
  * @retval TORVYN_ERROR_TRAP           The component trapped, or its result is
- *                                     of a type that C cannot have; POISONED.
+ *                                     of a type that C cannot have: asynchronous,
+ *                                     or a resource that the component itself
+ *                                     exports; POISONED.
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
  *                                     cancel came before it began, or the
  *                                     arguments would exceed `max_handles`.
- * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
+ * @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or an
+ *                                     argument is no value of any type: its kind
+ *                                     is none, its number out of the kind's
+ *                                     range, its nesting deeper than 128; nothing
+ *                                     ran. As for _TYPE_MISMATCH, _NULL and
+ *                                     _UTF8 the error names function and
+ *                                     argument (`args[0]` is the first).
+ * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little

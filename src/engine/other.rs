@@ -3,8 +3,8 @@
 use super::control::State;
 use super::instance::{ComponentInstance, Running};
 use super::value::Value;
-use crate::contract::Function;
 use crate::contract::host::Breach;
+use crate::contract::{Function, Role, names};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Why a call was refused before the guest ran.
@@ -27,6 +27,10 @@ impl ComponentInstance {
             this.control.counters.refused.add(1);
             Err(Error::new(kind, format!("{name}: {reason}")).at(this.id, None))
         };
+        if Role::ALL.into_iter().any(|role| names::matches(interface, role.interface())) {
+            let reason = "the contract's functions have calls of their own, which keep the instance's state";
+            return refuse(self, ErrorKind::Argument, reason.into());
+        }
         if !matches!(self.control.state(), State::New | State::Ready) {
             let reason = format!("called in state {}; reset the instance", self.control.state().name());
             return refuse(self, ErrorKind::State, reason);

@@ -75,7 +75,9 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 /// Compiles a component.
 ///
 /// @param engine  Borrowed for the call.
-/// @param bytes   The component, binary or text (WAT); borrowed for the call.
+/// @param bytes   The component, binary or text: WAT, "(component ...)", in the
+///                syntax that wasm-tools 1.254 reads, UTF-8. WIT is none.
+///                Borrowed for the call.
 /// @param len     Number of bytes.
 /// @param out     Where the component goes, owned by the caller
 ///                (torvyn_component_free()); NULL on failure.

@@ -69,11 +69,14 @@ pub type Destructor = Option<unsafe extern "C" fn(user: *mut c_void, resource: u
 /// @param imports    Changed for what is linked with it from now on.
 /// @param interface  The interface with its version, e.g.
 ///                   "acme:db/lookup@1.0.0", which serves components that were
-///                   built against a compatible version; empty for a function
-///                   that a component imports by itself. Not one that is
-///                   provided anyway: those of the contract, and of WASI 0.2
-///                   what torvyn_imports_t describes (none of it by a library
-///                   that was built without WASI). Any other of WASI's may be
+///                   built against a compatible version, older or newer: of the
+///                   same major number; for 0.y.z of the same y; 0.0.z and
+///                   pre-releases serve themselves alone. Without a version it
+///                   serves those that name none. Empty for a function that a
+///                   component imports by itself. Not one that is provided
+///                   anyway: those of the contract, and of WASI 0.2 what
+///                   torvyn_imports_t describes (none of it by a library that
+///                   was built without WASI). Any other of WASI's may be
 ///                   defined, e.g. "wasi:logging/logging@0.1.0-draft". Borrowed
 ///                   for the call.
 /// @param name       The function's name, e.g. "get"; that of a resource's

@@ -77,9 +77,9 @@ pub struct EngineConfig {
     /// Bytes of host buffers that an instance's component may hold at once; an
     /// allocation past it is refused to the component. Texts are limited beside:
     /// a content type of the component's of more than 4 KiB, unless the element's
-    /// is as long, an error's text of more than 64 KiB, names of ports of more than
-    /// 1 MiB in all, and values that take up more than 128 MiB (torvyn_value_t) end
-    /// the call with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
+    /// is as long, an error's text of more than 64 KiB, names of ports of more
+    /// than 1 MiB in all, and values of more than 128 MiB (torvyn_value_t) end the
+    /// call with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
     pub buffer_limit: u64,
     /// Handles that an instance's component may hold at once: of buffers, of the
     /// program's resources, and of what WASI gives it, each kind for itself; of

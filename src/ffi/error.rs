@@ -69,9 +69,10 @@ pub unsafe extern "C" fn torvyn_error_message(error: *const ErrorHandle) -> Str 
     ffi!(neutral: Str::EMPTY, handle: [error] => error.message.view())
 }
 
-/// What happened, without component and function. For the component's own
+/// What happened, and mostly what to do about it, without component and function
+/// of the contract (a torvyn_call() names its own here). For the component's own
 /// verdicts (TORVYN_ERROR_INVALID_INPUT and so on) it is exactly the component's
-/// text.
+/// text, with nothing added.
 ///
 /// @param error  Borrowed for the call; NULL gives "".
 ///

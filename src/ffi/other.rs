@@ -27,15 +27,17 @@ impl Handle for ValuesHandle {
     type Kept = Boxed;
 }
 
-/// Calls an exported function by name, one outside of the contract above all. A
-/// component that exports such a function runs on the general path, unless the
-/// engine's `path` is TORVYN_PATH_DIRECT; on the direct path this is refused.
+/// Calls an exported function by name, one outside of the contract. A component
+/// that exports such a function runs on the general path, unless the engine's
+/// `path` is TORVYN_PATH_DIRECT. The contract's own functions are called by
+/// torvyn_init() and its kin, which keep the instance's state, and not by this.
 ///
 /// @param instance   NEW or READY, and used by no other call meanwhile.
 /// @param interface  The exported interface, with the version that
-///                   torvyn_component_export() says or a compatible one; empty
-///                   for a function that the component exports by itself.
-///                   Borrowed for the call.
+///                   torvyn_component_export() says or a compatible one, by the
+///                   rule of torvyn_imports_define(), or without a version where
+///                   that says none; empty for a function that the component
+///                   exports by itself. Borrowed for the call.
 /// @param function   The function's name; borrowed for the call.
 /// @param args       Its arguments; borrowed for the call; NULL where `count` is
 ///                   0. A resource that is an `own` is the component's once the
@@ -50,19 +52,30 @@ impl Handle for ValuesHandle {
 ///
 /// @retval TORVYN_OK                   `*out` is what the function gave.
 /// @retval TORVYN_ERROR_NOT_EXPORTED   There is no such function; nothing ran.
-/// @retval TORVYN_ERROR_TYPE_MISMATCH  The arguments are not of the parameters'
-///                                     types; nothing ran.
-/// @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path;
-///                                     nothing ran.
+/// @retval TORVYN_ERROR_TYPE_MISMATCH  The arguments are not as many as the
+///                                     parameters, or not of their types; nothing
+///                                     ran. No argument is of a resource type
+///                                     that the component itself exports.
+/// @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path, or is
+///                                     a native component's; nothing ran.
 /// @retval TORVYN_ERROR_TRAP           The component trapped, or its result is
-///                                     of a type that C cannot have; POISONED.
+///                                     of a type that C cannot have: asynchronous,
+///                                     or a resource that the component itself
+///                                     exports; POISONED.
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
 ///                                     cancel came before it began, or the
 ///                                     arguments would exceed `max_handles`.
-/// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
+/// @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or an
+///                                     argument is no value of any type: its kind
+///                                     is none, its number out of the kind's
+///                                     range, its nesting deeper than 128; nothing
+///                                     ran. As for _TYPE_MISMATCH, _NULL and
+///                                     _UTF8 the error names function and
+///                                     argument (`args[0]` is the first).
+/// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
@@ -90,12 +103,17 @@ pub unsafe extern "C" fn torvyn_call(
         let (interface, function) = unsafe { (interface.text("interface")?, function.text("function")?) };
         // SAFETY: the header requires NULL or `count` values.
         let given = unsafe { args::list(args, count, "args")? };
-        let argument = |value: &Value| {
+        let argument = |(i, value): (usize, &Value)| {
             // SAFETY: the header requires values whose members are set as their kinds say.
-            let value = unsafe { value.read("args")? };
-            value.ok_or_else(|| Error::new(ErrorKind::Argument, "`args`: TORVYN_KIND_NONE is no argument"))
+            let value = unsafe { value.read("args") }.and_then(|value| {
+                value.ok_or_else(|| Error::new(ErrorKind::Argument, "`args`: TORVYN_KIND_NONE is no argument"))
+            });
+            value.map_err(|mut error| {
+                error.message = error.message.replacen("`args`", &format!("{function}: `args[{i}]`"), 1);
+                error
+            })
         };
-        let given = given.iter().map(argument).collect::<Result<Vec<_>>>()?;
+        let given = given.iter().enumerate().map(argument).collect::<Result<Vec<_>>>()?;
         let work = |parts: &mut Parts| parts.instance.call_other(interface, function, given);
         // SAFETY: the header requires an instance that was not freed.
         let result = unsafe { running::run(instance, None, work) }?;

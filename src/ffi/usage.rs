@@ -73,8 +73,8 @@ pub struct Stats {
     pub elements_in: u64,
     /// Elements that the component gave.
     pub elements_out: u64,
-    /// Payload bytes copied into the component's memory; those that are copied from
-    /// one host buffer to another are not among them.
+    /// Payload bytes copied into the component's memory; those that go from one host
+    /// buffer to another are not among them.
     pub bytes_in: u64,
     /// Payload bytes copied out of the component's memory.
     pub bytes_out: u64,

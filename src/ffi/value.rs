@@ -40,9 +40,12 @@ pub enum Kind {
     TORVYN_KIND_CHAR = 12,
     /// `string`, in `string`.
     TORVYN_KIND_STRING = 13,
-    /// `list<u8>`, in `bytes`.
+    /// `list<u8>`, in `bytes`. The library gives such a list so; it takes a
+    /// TORVYN_KIND_LIST of TORVYN_KIND_U8 as well.
     TORVYN_KIND_BYTES = 14,
-    /// `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples.
+    /// `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples. Also
+    /// a list of fixed length, `list<T, N>`; for `list<u8, N>` the library takes
+    /// TORVYN_KIND_BYTES as well.
     TORVYN_KIND_LIST = 15,
     /// `record`, in `fields`.
     TORVYN_KIND_RECORD = 16,
@@ -155,8 +158,8 @@ pub union ValueOf {
 /// What it points to is borrowed from whoever gave it.
 ///
 /// What a component gives at once, a result or a host function's arguments, may
-/// have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes 40
-/// bytes, each byte of a `list<u8>` too, and text takes its length. A host
+/// have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes
+/// 40 bytes, each byte of a `list<u8>` too, and text takes its length. A host
 /// function of one or two parameters, each `list<u8>` or `string`, whose result
 /// is none, one of these, an `option` of one, a `result<list<u8>, string>` or a
 /// `result<_, string>` gets its bytes as bytes, 128 MiB of them.

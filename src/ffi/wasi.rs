@@ -304,8 +304,11 @@ pub unsafe extern "C" fn torvyn_imports_wasi_preopen(
 /// @param allows      What is allowed.
 /// @param address     For which addresses: one ("127.0.0.1", "::1"), a network
 ///                    ("10.0.0.0/8"), or all ("*"); borrowed for the call.
-/// @param first_port  The first port that is allowed; 0 for every port.
-/// @param last_port   The last one; 0 for `first_port` alone.
+/// @param first_port  The first port that is allowed; 0 with a `last_port` of 0
+///                    for every port.
+/// @param last_port   The last one; 0 for `first_port` alone. With `first_port`
+///                    0 and this another, those from 0 on, which a component
+///                    binds to have the system choose.
 /// @param err         Where detail goes on a negative status, owned by the
 ///                    caller (torvyn_error_free()); NULL to do without.
 ///

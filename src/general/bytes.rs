@@ -72,6 +72,13 @@ impl Given for Vec<u8> {
     fn given(value: Value) -> Fit<Self> {
         match value {
             Value::Bytes(bytes) => Ok(bytes),
+            Value::List(values) => {
+                let byte = |value| match value {
+                    Value::U8(byte) => Ok(byte),
+                    other => Err(format!("expected list<u8>, found a list with {}", other.kind())),
+                };
+                values.into_iter().map(byte).collect()
+            }
             other => Err(format!("expected list<u8>, found {}", other.kind())),
         }
     }
@@ -190,5 +197,18 @@ pub fn add(
         [_, Shape::Bytes] => result::<(S, B)>(place, name, given, run, refused),
         [_] => result::<(S,)>(place, name, given, run, refused),
         _ => result::<(S, S)>(place, name, given, run, refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_may_come_one_by_one() {
+        let list = |last| Value::List(vec![Value::U8(1), last]);
+        assert_eq!(Vec::<u8>::given(Value::Bytes(vec![1, 2])), Ok(vec![1, 2]));
+        assert_eq!(Vec::<u8>::given(list(Value::U8(2))), Ok(vec![1, 2]));
+        assert!(Vec::<u8>::given(list(Value::U16(2))).unwrap_err().contains("u16"));
     }
 }

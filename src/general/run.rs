@@ -266,8 +266,8 @@ impl Running {
         }
         let mut cx = store.as_context_mut();
         let mut lowering = dynamic::Lowering::new(&mut cx);
-        let params = ty.params().zip(args).map(|((name, ty), arg)| {
-            lowering.val(arg, &ty).map_err(|e| NoCall::Unfit(format!("the argument {name}: {e}")))
+        let params = ty.params().zip(args).enumerate().map(|(i, ((name, ty), arg))| {
+            lowering.val(arg, &ty).map_err(|e| NoCall::Unfit(format!("`args[{i}]`, its parameter {name}: {e}")))
         });
         let params = params.collect::<std::result::Result<Vec<_>, _>>().inspect_err(|_| drop(lowering.undo()))?;
         let lent = lowering.give().map_err(|(breach, _)| NoCall::TooMany(breach))?;

@@ -287,6 +287,46 @@ static void calls(void) {
     torvyn_cancel_free(cancel);
   }
 
+  part("calls outside of the contract: versions");
+  {
+    static const struct {
+      const char *name;
+      int status;
+    } names[] = {{"acme:tools/math@1.0.0", TORVYN_OK}, {"acme:tools/math@1.2.3", TORVYN_OK},
+                 {"acme:tools/math", TORVYN_ERROR_NOT_EXPORTED}, {"acme:tools/math@2.0.0", TORVYN_ERROR_NOT_EXPORTED},
+                 {"acme:tools/math@1.0.0-rc.1", TORVYN_ERROR_NOT_EXPORTED}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+      check_doing = names[i].name;
+      EXPECT(names[i].status, torvyn_call(instance, str(names[i].name), str("length"), args, 1, &values, &err));
+      torvyn_values_free(values);
+    }
+  }
+
+  part("calls outside of the contract: those within it have their own");
+  {
+    static const char *const lives[] = {"torvyn:streaming/lifecycle@0.1.0", "torvyn:streaming/lifecycle@0.1.9",
+                                        "torvyn:streaming/lifecycle", "torvyn:filtering/router@0.1.0"};
+    for (size_t i = 0; i < sizeof lives / sizeof *lives; i++)
+      EXPECT_TEXT(TORVYN_ERROR_ARGUMENT, "contract",
+                  torvyn_call(instance, str(lives[i]), str("teardown"), NULL, 0, &values, &err));
+  }
+
+  part("calls outside of the contract: a list<u8> may be given one by one");
+  {
+    torvyn_value_t bytes[3] = {{.kind = TORVYN_KIND_U8}, {.kind = TORVYN_KIND_U8}, {.kind = TORVYN_KIND_U8}};
+    torvyn_value_t list = {.kind = TORVYN_KIND_LIST};
+    list.of.values.data = bytes, list.of.values.len = 3;
+    OK(torvyn_call(instance, math, str("length"), &list, 1, &values, &err));
+    CHECK(torvyn_values_get(values, 0)->of.uint == 3);
+    torvyn_values_free(values);
+    bytes[2].kind = TORVYN_KIND_U16;
+    EXPECT_TEXT(TORVYN_ERROR_TYPE_MISMATCH, "math@1.0.0#length: `args[0]`, its parameter s: ",
+                torvyn_call(instance, math, str("length"), &list, 1, &values, &err));
+    bytes[2].of.uint = 65536;
+    EXPECT_TEXT(TORVYN_ERROR_ARGUMENT, "length: `args[0]`: ",
+                torvyn_call(instance, math, str("length"), &list, 1, &values, &err));
+  }
+
   part("calls outside of the contract: misuse");
   values = STALE;
   EXPECT(TORVYN_ERROR_TYPE_MISMATCH, torvyn_call(instance, math, str("add"), args, 2, &values, &err));
