@@ -78,9 +78,9 @@
  *            on, threads for compilation unless `parallel_compilation` is off,
  *            and threads for components that may wait in WASI (`wasi_threads`);
  *            what needs a thread that cannot be had is an error, of a call
- *            TORVYN_ERROR_INTERNAL. Where the system has no memory for the library's own
- *            records, it aborts; memory for components that cannot be had is an
- *            error or a refusal.
+ *            TORVYN_ERROR_INTERNAL. Where the system has no memory for the
+ *            library's own records, it aborts; memory for components that
+ *            cannot be had is an error or a refusal.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
  *            they stay for good. What comes from elsewhere they pass on to the
@@ -93,10 +93,11 @@
  *            longjmp() for a fault that is none of its own. Setting SIG_DFL or
  *            SIG_IGN again, or blocking these signals on a thread that calls,
  *            ends the process at the next such trap. A thread that calls
- *            components is given an alternate signal stack (sigaltstack()) where
- *            it has none of at least 256 KiB; a smaller one of the program's is
- *            replaced, and is not to be set again. A program that wants its own
- *            sets it on each thread before the thread's first call.
+ *            components is given an alternate signal stack (sigaltstack())
+ *            where it has none of at least 256 KiB; a smaller one of the
+ *            program's is replaced, and is not to be set again. A program that
+ *            wants its own sets it on each thread before the thread's first
+ *            call.
  * Fork       A child of fork() may use and free all that its parent made, and
  *            the library's threads are started anew in it; provided that no
  *            thread was within a call of the library at that moment, the one
@@ -257,7 +258,10 @@ typedef enum torvyn_status {
   TORVYN_ERROR_STATE = -5,
   /** The handles belong to different engines. */
   TORVYN_ERROR_WRONG_ENGINE = -6,
-  /** The component does not have the role that the function belongs to. */
+  /**
+   * The component does not have the role that the function belongs to, or no
+   * function of the name that torvyn_call() was given.
+   */
   TORVYN_ERROR_NOT_EXPORTED = -7,
   /** Fuel cannot be set, since none is counted. */
   TORVYN_ERROR_FUEL_DISABLED = -8,
@@ -289,7 +293,10 @@ typedef enum torvyn_status {
   TORVYN_ERROR_IO = -108,
   /** Nothing provides an import of the component; the error names it. */
   TORVYN_ERROR_UNRESOLVED_IMPORT = -109,
-  /** An import or an export has another type than the contract says. */
+  /**
+   * An import or an export has another type than the contract or the program
+   * says, or torvyn_call() was given arguments of other types.
+   */
   TORVYN_ERROR_TYPE_MISMATCH = -110,
   /** No instance could be made; the error says why. */
   TORVYN_ERROR_INSTANTIATION = -111,
@@ -311,8 +318,8 @@ typedef enum torvyn_status {
    */
   TORVYN_ERROR_CANCELLED = -115,
   /**
-   * The component passed a limit of memory, tables or handles. The instance
-   * is POISONED.
+   * The component passed a limit of memory, tables, handles, texts or values.
+   * The instance is POISONED; as it was where the error says that nothing ran.
    */
   TORVYN_ERROR_MEMORY = -116,
   /** A host function failed. The instance is POISONED. */
@@ -618,7 +625,10 @@ typedef struct torvyn_output {
   torvyn_buffer_t *payload;
 } torvyn_output_t;
 
-/** Names of the ports that a router chose. */
+/**
+ * Names of the ports that a router chose: the instance's, valid until the next
+ * call on it or its end.
+ */
 typedef struct torvyn_ports {
   /** The names, not NUL-terminated, in the component's order. */
   const torvyn_str_t *names;
@@ -674,9 +684,9 @@ typedef enum torvyn_kind {
    */
   TORVYN_KIND_BYTES = 14,
   /**
-   * `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples. Also
-   * a list of fixed length, `list<T, N>`; for `list<u8, N>` the library takes
-   * TORVYN_KIND_BYTES as well.
+   * `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples.
+   * Also a list of fixed length, `list<T, N>`; for `list<u8, N>` the library
+   * takes TORVYN_KIND_BYTES as well.
    */
   TORVYN_KIND_LIST = 15,
   /** `record`, in `fields`. */
@@ -3080,10 +3090,11 @@ typedef struct torvyn_stats {
   uint64_t guest_errors;
   /**
    * Calls that the instance refused before the component ran: for its state, a
-   * role that it lacks, what an element holds, types of torvyn_call(), a cancel.
-   * What is refused without a look at the instance is not counted: one that is
-   * BUSY, and a parameter that is NULL itself, no UTF-8 or out of its range. A
-   * batch is as many calls as elements of it were reached.
+   * role that it lacks, what an element holds, types of torvyn_call(), a
+   * cancel, want of a thread or of stack. What is refused without a look at the
+   * instance is not counted: one that is BUSY, and a parameter that is NULL
+   * itself, no UTF-8 or out of its range. A batch is as many calls as elements
+   * of it were reached.
    */
   uint64_t refused;
   /** Traps, budgets not counted. */
@@ -3097,15 +3108,15 @@ typedef struct torvyn_stats {
    * `refused` too.
    */
   uint64_t cancels;
-  /** Calls that a limit of memory, tables or handles ended. */
+  /** Calls that a limit of memory, tables, handles, texts or values ended. */
   uint64_t memory_limits;
   /** Elements lent to the component. */
   uint64_t elements_in;
   /** Elements that the component gave. */
   uint64_t elements_out;
   /**
-   * Payload bytes copied into the component's memory; those that go from one host
-   * buffer to another are not among them.
+   * Payload bytes copied into the component's memory; those that go from one
+   * host buffer to another are not among them.
    */
   uint64_t bytes_in;
   /** Payload bytes copied out of the component's memory. */
@@ -3804,28 +3815,29 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_OK                   `*out` is what the function gave.
  * @retval TORVYN_ERROR_NOT_EXPORTED   There is no such function; nothing ran.
  * @retval TORVYN_ERROR_TYPE_MISMATCH  The arguments are not as many as the
- *                                     parameters, or not of their types; nothing
- *                                     ran. No argument is of a resource type
- *                                     that the component itself exports.
- * @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path, or is
- *                                     a native component's; nothing ran.
+ *                                     parameters, or not of their types;
+ *                                     nothing ran. No argument is of a
+ *                                     resource type that the component itself
+ *                                     exports.
+ * @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path, or
+ *                                     is a native component's; nothing ran.
  * @retval TORVYN_ERROR_TRAP           The component trapped, or its result is
- *                                     of a type that C cannot have: asynchronous,
- *                                     or a resource that the component itself
- *                                     exports; POISONED.
+ *                                     of a type that C cannot have:
+ *                                     asynchronous, or a resource that the
+ *                                     component itself exports; POISONED.
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
  *                                     cancel came before it began, or the
  *                                     arguments would exceed `max_handles`.
- * @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or an
- *                                     argument is no value of any type: its kind
- *                                     is none, its number out of the kind's
- *                                     range, its nesting deeper than 128; nothing
- *                                     ran. As for _TYPE_MISMATCH, _NULL and
- *                                     _UTF8 the error names function and
- *                                     argument (`args[0]` is the first).
+ * @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or
+ *                                     an argument is no value of any type: its
+ *                                     kind is none, its number out of the
+ *                                     kind's range, its nesting deeper than
+ *                                     128; nothing ran. As for _TYPE_MISMATCH,
+ *                                     _NULL and _UTF8 the error names function
+ *                                     and argument (`args[0]` is the first).
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's

@@ -53,28 +53,29 @@ impl Handle for ValuesHandle {
 /// @retval TORVYN_OK                   `*out` is what the function gave.
 /// @retval TORVYN_ERROR_NOT_EXPORTED   There is no such function; nothing ran.
 /// @retval TORVYN_ERROR_TYPE_MISMATCH  The arguments are not as many as the
-///                                     parameters, or not of their types; nothing
-///                                     ran. No argument is of a resource type
-///                                     that the component itself exports.
-/// @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path, or is
-///                                     a native component's; nothing ran.
+///                                     parameters, or not of their types;
+///                                     nothing ran. No argument is of a
+///                                     resource type that the component itself
+///                                     exports.
+/// @retval TORVYN_ERROR_UNSUPPORTED    The instance runs on the direct path, or
+///                                     is a native component's; nothing ran.
 /// @retval TORVYN_ERROR_TRAP           The component trapped, or its result is
-///                                     of a type that C cannot have: asynchronous,
-///                                     or a resource that the component itself
-///                                     exports; POISONED.
+///                                     of a type that C cannot have:
+///                                     asynchronous, or a resource that the
+///                                     component itself exports; POISONED.
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
 ///                                     cancel came before it began, or the
 ///                                     arguments would exceed `max_handles`.
-/// @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or an
-///                                     argument is no value of any type: its kind
-///                                     is none, its number out of the kind's
-///                                     range, its nesting deeper than 128; nothing
-///                                     ran. As for _TYPE_MISMATCH, _NULL and
-///                                     _UTF8 the error names function and
-///                                     argument (`args[0]` is the first).
+/// @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or
+///                                     an argument is no value of any type: its
+///                                     kind is none, its number out of the
+///                                     kind's range, its nesting deeper than
+///                                     128; nothing ran. As for _TYPE_MISMATCH,
+///                                     _NULL and _UTF8 the error names function
+///                                     and argument (`args[0]` is the first).
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's

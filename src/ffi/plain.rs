@@ -110,7 +110,8 @@ pub struct Output {
 /// A list of outputs, owned by the caller: what torvyn_flush() gives.
 pub struct OutputsHandle(());
 
-/// Names of the ports that a router chose.
+/// Names of the ports that a router chose: the instance's, valid until the next
+/// call on it or its end.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Ports {

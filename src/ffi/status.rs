@@ -48,7 +48,8 @@ pub enum Status {
     TORVYN_ERROR_STATE = -5,
     /// The handles belong to different engines.
     TORVYN_ERROR_WRONG_ENGINE = -6,
-    /// The component does not have the role that the function belongs to.
+    /// The component does not have the role that the function belongs to, or no
+    /// function of the name that torvyn_call() was given.
     TORVYN_ERROR_NOT_EXPORTED = -7,
     /// Fuel cannot be set, since none is counted.
     TORVYN_ERROR_FUEL_DISABLED = -8,
@@ -75,7 +76,8 @@ pub enum Status {
     TORVYN_ERROR_IO = -108,
     /// Nothing provides an import of the component; the error names it.
     TORVYN_ERROR_UNRESOLVED_IMPORT = -109,
-    /// An import or an export has another type than the contract says.
+    /// An import or an export has another type than the contract or the program
+    /// says, or torvyn_call() was given arguments of other types.
     TORVYN_ERROR_TYPE_MISMATCH = -110,
     /// No instance could be made; the error says why.
     TORVYN_ERROR_INSTANTIATION = -111,
@@ -90,8 +92,8 @@ pub enum Status {
     /// torvyn_cancel() stopped the call. The instance is POISONED, or as it was
     /// where the component had not begun to run.
     TORVYN_ERROR_CANCELLED = -115,
-    /// The component passed a limit of memory, tables or handles. The instance
-    /// is POISONED.
+    /// The component passed a limit of memory, tables, handles, texts or values.
+    /// The instance is POISONED; as it was where the error says that nothing ran.
     TORVYN_ERROR_MEMORY = -116,
     /// A host function failed. The instance is POISONED.
     TORVYN_ERROR_HOST_FUNCTION = -117,

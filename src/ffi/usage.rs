@@ -53,10 +53,11 @@ pub struct Stats {
     /// Calls that the component answered with an error of its own.
     pub guest_errors: u64,
     /// Calls that the instance refused before the component ran: for its state, a
-    /// role that it lacks, what an element holds, types of torvyn_call(), a cancel.
-    /// What is refused without a look at the instance is not counted: one that is
-    /// BUSY, and a parameter that is NULL itself, no UTF-8 or out of its range. A
-    /// batch is as many calls as elements of it were reached.
+    /// role that it lacks, what an element holds, types of torvyn_call(), a
+    /// cancel, want of a thread or of stack. What is refused without a look at the
+    /// instance is not counted: one that is BUSY, and a parameter that is NULL
+    /// itself, no UTF-8 or out of its range. A batch is as many calls as elements
+    /// of it were reached.
     pub refused: u64,
     /// Traps, budgets not counted.
     pub traps: u64,
@@ -67,14 +68,14 @@ pub struct Stats {
     /// Calls that a cancel ended, or stopped before they began, which are among
     /// `refused` too.
     pub cancels: u64,
-    /// Calls that a limit of memory, tables or handles ended.
+    /// Calls that a limit of memory, tables, handles, texts or values ended.
     pub memory_limits: u64,
     /// Elements lent to the component.
     pub elements_in: u64,
     /// Elements that the component gave.
     pub elements_out: u64,
-    /// Payload bytes copied into the component's memory; those that go from one host
-    /// buffer to another are not among them.
+    /// Payload bytes copied into the component's memory; those that go from one
+    /// host buffer to another are not among them.
     pub bytes_in: u64,
     /// Payload bytes copied out of the component's memory.
     pub bytes_out: u64,

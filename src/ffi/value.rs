@@ -43,9 +43,9 @@ pub enum Kind {
     /// `list<u8>`, in `bytes`. The library gives such a list so; it takes a
     /// TORVYN_KIND_LIST of TORVYN_KIND_U8 as well.
     TORVYN_KIND_BYTES = 14,
-    /// `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples. Also
-    /// a list of fixed length, `list<T, N>`; for `list<u8, N>` the library takes
-    /// TORVYN_KIND_BYTES as well.
+    /// `list<T>` of any other type, in `values`; `map<K, V>` as a list of tuples.
+    /// Also a list of fixed length, `list<T, N>`; for `list<u8, N>` the library
+    /// takes TORVYN_KIND_BYTES as well.
     TORVYN_KIND_LIST = 15,
     /// `record`, in `fields`.
     TORVYN_KIND_RECORD = 16,

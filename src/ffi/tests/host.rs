@@ -351,7 +351,7 @@ fn calls_resources_and_bytes() {
                 "add",
                 &[byte(1), string("x")],
                 TORVYN_ERROR_TYPE_MISMATCH,
-                "the argument b: expected u8, found string",
+                "`args[1]`, its parameter b: expected u8, found string",
             ),
             (math, "add", &[byte(1), byte(256)], TORVYN_ERROR_ARGUMENT, "u8"),
         ] {
