@@ -102,8 +102,11 @@
  *            the library's threads are started anew in it; provided that no
  *            thread was within a call of the library at that moment, the one
  *            that forked included. (An instance on which a call ran stays busy
- *            in the child.) An instance that may wait in WASI answers calls in
- *            the child with TORVYN_ERROR_INTERNAL until it is reset.
+ *            in the child.) An instance that may wait in WASI waits with its
+ *            parent's threads: the first call of it in the child ends with
+ *            TORVYN_ERROR_INTERNAL and leaves it POISONED, and once it is reset
+ *            it is as good as any. Its torvyn_teardown() succeeds, without
+ *            calling the component.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -328,7 +331,8 @@ typedef enum torvyn_status {
   TORVYN_ERROR_WASI = -118,
   /**
    * The library or the system under it failed; the error says how. Or a native
-   * component answered what is none of its answers: the instance is POISONED.
+   * component answered what is none of its answers, or WASI had no thread to
+   * wait with: the instance is POISONED.
    */
   TORVYN_ERROR_INTERNAL = -119,
   /**
@@ -492,8 +496,10 @@ typedef enum torvyn_path {
   TORVYN_PATH_AUTO = 0,
   /**
    * The library's own, which takes the least time around a call. For components
-   * that import and export nothing but the contract, as C and Rust toolchains
-   * make them.
+   * that export nothing but the contract, and import nothing but that and what
+   * toolchains of C and Rust link in of WASI 0.2, where none of it is granted:
+   * standard streams, arguments, environment, exit, clocks, randomness, files.
+   * Polling and sockets are not among it.
    */
   TORVYN_PATH_DIRECT = 1,
   /** Wasmtime's component runtime. For every component. */
@@ -1686,7 +1692,8 @@ torvyn_path_t torvyn_component_path(const torvyn_component_t *component);
 
 /**
  * Why the component does not run on the direct path: a clause that follows "the
- * component", e.g. "imports wasi:cli/environment@0.2.0".
+ * component", e.g. "imports wasi:io/poll@0.2.0#poll". Where it does and a link
+ * does not, torvyn_linked_path_reason() says why.
  *
  * @param component  Borrowed for the call; NULL gives "".
  *
@@ -1895,7 +1902,8 @@ torvyn_status_t torvyn_imports_wasi_stdin(torvyn_imports_t *imports,
 /**
  * Sends an output stream to the program. Without this grant it goes to the log,
  * line by line: standard output at TORVYN_LOG_INFO, standard error at
- * TORVYN_LOG_WARN, a line of more than 8 KiB in pieces.
+ * TORVYN_LOG_WARN, a line of more than 8 KiB in pieces, and what no end of a
+ * line follows when the instance is reset or freed.
  *
  * @param imports    Changed for what is linked with it from now on.
  * @param stream     Which one.
@@ -2132,7 +2140,12 @@ typedef void (*torvyn_destructor_t)(void *user,
  *                   same major number; for 0.y.z of the same y; 0.0.z and
  *                   pre-releases serve themselves alone. Without a version it
  *                   serves those that name none. Empty for a function that a
- *                   component imports by itself. Borrowed for the call.
+ *                   component imports by itself. Not one that is provided
+ *                   anyway: those of the contract, and of WASI 0.2 what
+ *                   torvyn_imports_t describes (none of it by a library that
+ *                   was built without WASI). Any other of WASI's may be
+ *                   defined, e.g. "wasi:logging/logging@0.1.0-draft". Borrowed
+ *                   for the call.
  * @param name       The function's name, e.g. "get"; that of a resource's
  *                   method as in "[method]file.read". Borrowed for the call.
  * @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
@@ -2175,8 +2188,8 @@ torvyn_status_t torvyn_imports_define(torvyn_imports_t *imports,
  * knows each resource by a number of its own.
  *
  * @param imports     Changed for what is linked with it from now on.
- * @param interface   The interface that has the type, with its version;
- *                    borrowed for the call.
+ * @param interface   The interface that has the type, with its version, as for
+ *                    torvyn_imports_define(); borrowed for the call.
  * @param name        The type's name, e.g. "file"; borrowed for the call.
  * @param destructor  Called with the number of each resource that components
  *                    have let go of; may be NULL.
@@ -2338,7 +2351,7 @@ torvyn_path_t torvyn_linked_path(const torvyn_linked_t *linked);
 
 /**
  * Why its instances do not run on the direct path: a clause that follows "the
- * component".
+ * component", e.g. "runs with WASI that was granted to it".
  *
  * @param linked  Borrowed for the call; NULL gives "".
  *
@@ -3266,8 +3279,10 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3281,8 +3296,9 @@ torvyn_status_t torvyn_init(torvyn_instance_t *instance,
 /**
  * Tears a component down: it may say good-bye, and the instance is TORN_DOWN.
  * What the component does wrong in it is no error: it never stops a shutdown.
- * It goes to the log (torvyn_engine_config_t). A cancel that came before does
- * not stop it, nor any call after it.
+ * It goes to the log (torvyn_engine_config_t), and so does that the component
+ * could not be called (what is TORVYN_ERROR_INTERNAL of another call). A cancel
+ * that came before does not stop it, nor any call after it.
  *
  * @param instance  NEW, READY or FAILED, and used by no other call meanwhile. A
  *                  NEW one is torn down without calling the component.
@@ -3331,8 +3347,10 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3366,11 +3384,10 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  *                                began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
  *                                Misuse; nothing ran, nothing changed.
- * @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's clock,
- *                                or the calling one has too little stack
- *                                (`guest_stack`); nothing ran. Or a native
- *                                component answered what is none of its
- *                                answers; POISONED.
+ * @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
+ * clock, or the calling one has too little stack (`guest_stack`); nothing ran.
+ * Or a native component answered what is none of its answers, or WASI has no
+ * thread to wait with (see Fork at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3410,8 +3427,10 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3467,8 +3486,10 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3511,8 +3532,10 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3564,8 +3587,10 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3604,8 +3629,10 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3643,8 +3670,10 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3686,8 +3715,10 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3731,8 +3762,10 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3771,8 +3804,10 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or a
- *                                     native component answered what is none of
- *                                     its answers; POISONED.
+ *                                     native component answered what is none
+ *                                     of its answers, or WASI has no thread to
+ *                                     wait with (see Fork at the head of this
+ *                                     file); POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
@@ -3843,7 +3878,8 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`); nothing ran. Or
- *                                     none could be had to wait in WASI;
+ *                                     WASI has no thread to wait with (see
+ *                                     Fork at the head of this file);
  *                                     POISONED.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
