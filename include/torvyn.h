@@ -1362,7 +1362,10 @@ typedef struct torvyn_component torvyn_component_t;
  * @retval TORVYN_ERROR_PANIC          A defect of the library.
  *
  * Thread: any; several may compile at once.
- * Blocks: for milliseconds to seconds, by the component's size.
+ * Blocks: for milliseconds to seconds, by the component's size. One that means
+ *         harm can make it minutes and gigabytes (thousands of loops within each
+ *         other are enough), and no budget ends them: compile what a stranger
+ *         sends in a process that may be ended, and load the artifact.
  * Since:  0.1
  */
 torvyn_status_t torvyn_component_compile(const torvyn_engine_t *engine,
@@ -1388,7 +1391,7 @@ torvyn_status_t torvyn_component_compile(const torvyn_engine_t *engine,
  * @retval others             As torvyn_component_compile().
  *
  * Thread: any; several may compile at once.
- * Blocks: for the file, then for milliseconds to seconds.
+ * Blocks: for the file, then as torvyn_component_compile().
  * Since:  0.1
  */
 torvyn_status_t torvyn_component_compile_file(const torvyn_engine_t *engine,
@@ -2050,7 +2053,7 @@ torvyn_status_t torvyn_imports_wasi_name_lookup(torvyn_imports_t *imports,
  *                  Unix epoch. The monotonic clock begins at 0.
  * @param step_ns   Nanoseconds that a clock moves on each time that it is read;
  *                  0 for clocks that stand still, on which a component may wait
- *                  for ever.
+ *                  for ever. At UINT64_MAX a clock stands still, too.
  * @param err       Where detail goes on a negative status, owned by the caller
  *                  (torvyn_error_free()); NULL to do without.
  *
@@ -2816,7 +2819,8 @@ typedef struct torvyn_instance_options {
   /**
    * Fuel that each call begins with, where the engine counts it; UINT64_MAX
    * where the program manages it with torvyn_instance_set_fuel() and calls use
-   * up what is left, at first 1000000000. Default: 1000000000.
+   * up what is left, at first 1000000000 less what the component took when it
+   * was instantiated. Default: 1000000000.
    */
   uint64_t fuel;
   /** Bytes of linear memory, over all memories. Default: the engine's. */
@@ -3095,7 +3099,10 @@ typedef struct torvyn_stats {
   uint32_t struct_size;
   /** Zero. */
   uint32_t reserved;
-  /** Calls that began, of any function. */
+  /**
+   * Calls that began, of any function, refused ones not among them.
+   * Instantiation and torvyn_instance_reset() are no calls.
+   */
   uint64_t calls;
   /** Calls that a budget, a trap or a defect ended. */
   uint64_t stopped;
@@ -3453,7 +3460,8 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  * @param elements  `count` elements; borrowed until this call returns; NULL
  *                  where `count` is 0.
  * @param count     Number of elements.
- * @param outputs   Room for `count` outputs, all of them written. Slot i holds
+ * @param outputs   Room for `count` outputs, all of them written whatever comes
+ *                  (none where `count` is more than memory holds). Slot i holds
  *                  what element i came to: an output owned by the caller
  *                  (torvyn_output_release()), or all zero, `payload` NULL,
  *                  where nothing was emitted or the element was not reached.

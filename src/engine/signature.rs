@@ -147,7 +147,8 @@ impl<'t> Reader<'t> {
                 let element = Box::new(inner(self)?);
                 let len = if self.eat(",") {
                     let digits = self.name()?;
-                    Some(digits.parse().map_err(|_| format!("`{digits}` is no length"))?)
+                    let len = digits.parse().ok().filter(|len| *len != 0);
+                    Some(len.ok_or_else(|| format!("`{digits}` is no length"))?)
                 } else {
                     None
                 };
@@ -484,6 +485,7 @@ mod tests {
             ("func(a: future<u8>)", "future"),
             ("func(a: record { x })", "`:`"),
             ("func(a: list<u8)", "`>`"),
+            ("func(a: list<u8, 0>)", "`0` is no length"),
             ("func(a: u32) -> u32;", "the end"),
             ("func(a: u32, A: u32)", "two of the parameter `A`"),
             ("func(a: record { x: u32, x: u32 })", "two of the field `x`"),

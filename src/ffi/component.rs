@@ -105,7 +105,10 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 /// @retval TORVYN_ERROR_PANIC          A defect of the library.
 ///
 /// Thread: any; several may compile at once.
-/// Blocks: for milliseconds to seconds, by the component's size.
+/// Blocks: for milliseconds to seconds, by the component's size. One that means
+///         harm can make it minutes and gigabytes (thousands of loops within each
+///         other are enough), and no budget ends them: compile what a stranger
+///         sends in a process that may be ended, and load the artifact.
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_component_compile(
@@ -139,7 +142,7 @@ pub unsafe extern "C" fn torvyn_component_compile(
 /// @retval others             As torvyn_component_compile().
 ///
 /// Thread: any; several may compile at once.
-/// Blocks: for the file, then for milliseconds to seconds.
+/// Blocks: for the file, then as torvyn_component_compile().
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_component_compile_file(

@@ -38,7 +38,8 @@ pub struct InstanceOptions {
     pub timeout_ns: u64,
     /// Fuel that each call begins with, where the engine counts it; UINT64_MAX
     /// where the program manages it with torvyn_instance_set_fuel() and calls use
-    /// up what is left, at first 1000000000. Default: 1000000000.
+    /// up what is left, at first 1000000000 less what the component took when it
+    /// was instantiated. Default: 1000000000.
     pub fuel: u64,
     /// Bytes of linear memory, over all memories. Default: the engine's.
     pub memory_limit: u64,

@@ -260,7 +260,8 @@ pub unsafe extern "C" fn torvyn_process(
 /// @param elements  `count` elements; borrowed until this call returns; NULL
 ///                  where `count` is 0.
 /// @param count     Number of elements.
-/// @param outputs   Room for `count` outputs, all of them written. Slot i holds
+/// @param outputs   Room for `count` outputs, all of them written whatever comes
+///                  (none where `count` is more than memory holds). Slot i holds
 ///                  what element i came to: an output owned by the caller
 ///                  (torvyn_output_release()), or all zero, `payload` NULL,
 ///                  where nothing was emitted or the element was not reached.
@@ -313,13 +314,14 @@ pub unsafe extern "C" fn torvyn_process_batch(
     done: *mut usize,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [done] => {
+    ffi!(err: err, out: [], spare: [done] => {
         // SAFETY: the header requires NULL or room for `count` outputs.
         let outputs = unsafe { args::room(outputs, count, "outputs")? };
         // First, so that no slot is stale whatever is wrong with the rest.
         for slot in outputs.iter_mut() {
             slot.write(Output::CLEAR);
         }
+        let done = done.ok_or_else(|| args::null("done"))?;
         // SAFETY: the header requires an instance or NULL.
         let instance = unsafe { args::pointer(instance, "instance")? };
         // SAFETY: the header requires NULL or `count` elements.

@@ -46,7 +46,8 @@ pub struct Stats {
     pub struct_size: u32,
     /// Zero.
     pub reserved: u32,
-    /// Calls that began, of any function.
+    /// Calls that began, of any function, refused ones not among them.
+    /// Instantiation and torvyn_instance_reset() are no calls.
     pub calls: u64,
     /// Calls that a budget, a trap or a defect ended.
     pub stopped: u64,

@@ -390,7 +390,7 @@ pub unsafe extern "C" fn torvyn_imports_wasi_name_lookup(
 ///                  Unix epoch. The monotonic clock begins at 0.
 /// @param step_ns   Nanoseconds that a clock moves on each time that it is read;
 ///                  0 for clocks that stand still, on which a component may wait
-///                  for ever.
+///                  for ever. At UINT64_MAX a clock stands still, too.
 /// @param err       Where detail goes on a negative status, owned by the caller
 ///                  (torvyn_error_free()); NULL to do without.
 ///

@@ -216,7 +216,9 @@ impl Steps {
     }
 
     fn read(&self) -> u64 {
-        self.next.fetch_add(self.step, Relaxed)
+        // It never runs backwards: at the end of what it can say it stands still.
+        let on = |now: u64| Some(now.saturating_add(self.step));
+        self.next.fetch_update(Relaxed, Relaxed, on).unwrap_or(u64::MAX)
     }
 }
 
@@ -243,6 +245,14 @@ impl HostMonotonicClock for Steps {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_never_runs_backwards() {
+        let clock = |start, step_ns| Steps::new(start, FixedClock { start_ns: 0, step_ns });
+        let (near, far) = (clock(u64::MAX - 1, 1), clock(0, u64::MAX));
+        assert_eq!([near.read(), near.read(), near.read()], [u64::MAX - 1, u64::MAX, u64::MAX]);
+        assert_eq!([far.read(), far.read(), far.read()], [0, u64::MAX, u64::MAX]);
+    }
 
     #[test]
     fn a_table_has_room_for_so_many() {

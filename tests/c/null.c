@@ -276,7 +276,10 @@ static void null_calls(void) {
   done = 7;
   NULL_IS("outputs", torvyn_process_batch(p, &e, 1, NULL, &done, &err));
   CHECK(done == 0);
+  outs[0] = stale_output();
   NULL_IS("done", torvyn_process_batch(p, &e, 1, outs, NULL, &err));
+  CHECK(is_clear(&outs[0]) && !is_clear(&outs[1]));
+  outs[0] = stale_output();
   NULL_IS("instance", torvyn_push(NULL, &e, &signal, &err));
   CHECK(signal == TORVYN_SIGNAL_READY);
   signal = TORVYN_SIGNAL_PAUSE;
