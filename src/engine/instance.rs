@@ -172,7 +172,7 @@ impl ComponentInstance {
         };
         let mut instance = Self {
             running: Running::Gone,
-            room: Room::ANY,
+            room: linked.room(),
             control,
             id,
             roles: linked.component().roles(),
@@ -184,6 +184,7 @@ impl ComponentInstance {
             ticket,
             linked: linked.clone(),
         };
+        instance.room.check().map_err(|e| e.at(id, None))?;
         let began = instance.control.begin();
         debug_assert!(began);
         let made = instance.make();
@@ -213,8 +214,9 @@ impl ComponentInstance {
     }
 
     /// A fresh store under the same handle, id and options. The caller has begun a call. On failure
-    /// the instance stays poisoned.
+    /// the instance stays poisoned, but on a thread that has too little stack: nothing is done there.
     pub fn reset(&mut self) -> Result<()> {
+        self.room.check().map_err(|e| e.at(self.id, None))?;
         // One that waits is for what comes after this: it does not stop a start function.
         let cancel_waits = self.control.spend_cancel();
         let was = self.control.state();
@@ -243,20 +245,10 @@ impl ComponentInstance {
     }
 
     fn make(&mut self) -> Result<()> {
-        let config = self.linked.engine().config();
         let made = match self.linked.code() {
-            Code::Direct(linked) => {
-                self.room = Room::new(config.guest_stack);
-                self.room.check().map_err(|e| e.at(self.id, None))?;
-                linked.instantiate(self.store(linked.glue())?).map(Running::Direct)
-            }
+            Code::Direct(linked) => linked.instantiate(self.store(linked.glue())?).map(Running::Direct),
             Code::General(linked) => {
                 let (store, waiter) = (self.store(0)?, self.linked.waiter()?);
-                // What may wait has a stack of its own.
-                if waiter.is_none() {
-                    self.room = Room::new(config.guest_stack);
-                    self.room.check().map_err(|e| e.at(self.id, None))?;
-                }
                 linked.instantiate(store, waiter).map(|running| Running::General(Box::new(running)))
             }
             Code::Native(component) => Ok(self.native(component.clone())?),

@@ -10,6 +10,7 @@ use super::Engine;
 use super::compile::CompiledComponent;
 use super::config::PathChoice;
 use super::grants::Grants;
+use super::stack::Room;
 use crate::contract::host::Host;
 use crate::contract::names;
 use crate::direct::plan::ImportItem;
@@ -209,10 +210,27 @@ impl LinkedComponent {
         Ok(Cow::Borrowed(engine.general_linker()))
     }
 
+    /// Whether its instances may wait in their imports, on a stack of their own.
+    fn waits(&self) -> bool {
+        #[cfg(feature = "wasi")]
+        return matches!(self.code(), Code::General(_)) && crate::wasi::waits(&self.component().analysis().imports);
+        #[cfg(not(feature = "wasi"))]
+        false
+    }
+
+    /// What a thread needs that calls its instances.
+    pub(super) fn room(&self) -> Room {
+        match self.code() {
+            Code::Direct(_) => Room::new(self.engine().config().guest_stack),
+            Code::General(_) if !self.waits() => Room::new(self.engine().config().guest_stack),
+            Code::General(_) | Code::Native(_) => Room::ANY,
+        }
+    }
+
     /// What runs the calls of an instance that may wait in its imports.
     pub(super) fn waiter(&self) -> Result<Option<general::run::Waiter>> {
         #[cfg(feature = "wasi")]
-        if crate::wasi::waits(&self.component().analysis().imports) {
+        if self.waits() {
             let engine = self.engine();
             let runtime = engine.wasi().runtime.get(engine.config().wasi_threads)?;
             return Ok(Some(general::run::Waiter::new(runtime)));

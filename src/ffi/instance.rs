@@ -206,9 +206,9 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed in it; POISONED,
 ///                                     and may be reset again.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
-///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); POISONED, and may
-///                                     be reset again.
+///                                     clock; POISONED, and may be reset again.
+///                                     Or the calling thread has too little
+///                                     stack (`guest_stack`); nothing changed.
 /// @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///

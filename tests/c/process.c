@@ -320,6 +320,7 @@ static void *shallow_thread(void *instance) {
   torvyn_instance_t *new = STALE;
   EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "guest_stack", torvyn_process(instance, &e, &out, &err));
   EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "guest_stack", torvyn_instance_new(shallow, 1, NULL, &new, &err));
+  EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "guest_stack", torvyn_instance_reset(instance, &err));
   CHECK(new == NULL && torvyn_instance_state(instance) == TORVYN_STATE_READY);
   return NULL;
 }
@@ -344,6 +345,7 @@ static void shallow_stacks(void) {
     CHECK(pthread_join(thread, NULL) == 0);
     pthread_attr_destroy(&attributes);
     CHECK(stats_of(instance).calls == before.calls && stats_of(instance).refused == before.refused + 1);
+    CHECK(stats_of(instance).resets == before.resets);
     emits(instance, "echo:x", "x");
     torvyn_instance_free(instance);
     torvyn_linked_free(shallow);
