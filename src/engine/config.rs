@@ -168,7 +168,7 @@ impl EngineConfig {
             .consume_fuel(self.fuel)
             .epoch_interruption(true)
             .max_wasm_stack(self.guest_stack)
-            .async_stack_size(self.guest_stack + (1 << 20))
+            .async_stack_size(super::stack::fiber(self.guest_stack))
             .wasm_simd(self.simd)
             .wasm_relaxed_simd(self.relaxed_simd)
             .wasm_multi_memory(self.multi_memory)

@@ -233,7 +233,7 @@ impl LinkedComponent {
         if self.waits() {
             let engine = self.engine();
             let runtime = engine.wasi().runtime.get(engine.config().wasi_threads)?;
-            return Ok(Some(general::run::Waiter::new(runtime)));
+            return Ok(Some(general::run::Waiter::new(runtime, engine.config().guest_stack)));
         }
         Ok(None)
     }

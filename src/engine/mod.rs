@@ -19,7 +19,7 @@ pub mod link;
 pub mod log;
 pub mod other;
 pub mod signature;
-mod stack;
+pub mod stack;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod surface;
 pub mod term;

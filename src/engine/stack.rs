@@ -9,15 +9,100 @@ use crate::error::{Error, ErrorKind, Result};
 /// 256 KiB, of which their program uses a part.
 const HOST: usize = 192 << 10;
 
+/// What a stack of a component that may wait has beyond twice `guest_stack`.
+const SPARE: usize = 1 << 20;
+
+/// Of such a stack, what host functions take: those that began the call and, below the component,
+/// those that lead to a callback. It is a few KiB; frames of builds that are not optimised are larger.
+const FRAMES: usize = 128 << 10;
+
+/// Bytes of stack for a call of a component that may wait. On a stack of its own Wasmtime counts
+/// `guest_stack` anew where it enters the component again, and it does so once: for the `realloc` that
+/// takes what an import gave, from which no import can be called.
+pub fn fiber(guest_stack: usize) -> usize {
+    2 * guest_stack + SPARE
+}
+
 thread_local! {
+    /// The `guest_stack` of the component that may wait and runs on this thread, in none of the
+    /// program's callbacks; 0 where there is none.
+    static WAITING: Cell<usize> = const { Cell::new(0) };
+
+    /// The stack on which the innermost callback of such a component runs.
+    static LENT: Cell<Option<Lent>> = const { Cell::new(None) };
+
     /// The lowest address of this thread's stack and the one behind it; none where the system does
     /// not say.
     static BOUNDS: Cell<Option<Option<(usize, usize)>>> = const { Cell::new(None) };
 }
 
+/// A stack that a component which may wait has to itself, as one of the program's callbacks finds it.
+#[derive(Clone, Copy, Debug)]
+struct Lent {
+    /// Where the callback began.
+    at: usize,
+    /// What is left below that at the least: the component may have used all of its own.
+    left: usize,
+    /// The stack's size: where more is left, it ends no lower.
+    size: usize,
+}
+
+impl Lent {
+    fn new(at: usize, guest_stack: usize) -> Self {
+        let size = fiber(guest_stack);
+        Self { at, left: size - guest_stack - FRAMES, size }
+    }
+
+    /// What is left below `here`; nothing is known of an address that is elsewhere.
+    fn left(&self, here: usize) -> Option<usize> {
+        let used = self.at.checked_sub(here).filter(|used| *used < self.size)?;
+        Some(self.left.saturating_sub(used))
+    }
+}
+
+/// Sets what a thread is known to run until it is dropped.
+#[derive(Debug)]
+pub struct During {
+    waiting: usize,
+    lent: Option<Lent>,
+}
+
+impl During {
+    fn set(waiting: usize, lent: Option<Lent>) -> Self {
+        Self { waiting: WAITING.replace(waiting), lent: LENT.replace(lent) }
+    }
+}
+
+impl Drop for During {
+    fn drop(&mut self) {
+        WAITING.set(self.waiting);
+        LENT.set(self.lent);
+    }
+}
+
+/// A call of a component that may wait, on this thread.
+#[cfg(any(feature = "wasi", test))]
+pub fn waiting(guest_stack: usize) -> During {
+    During::set(guest_stack, LENT.get())
+}
+
+/// One of the program's callbacks that may call instances. Where a component that may wait runs, the
+/// callback is on that one's stack.
+#[inline(always)]
+pub fn callback() -> Option<During> {
+    match WAITING.get() {
+        0 => None,
+        guest_stack => {
+            let mark = 0u8;
+            Some(During::set(0, Some(Lent::new((&raw const mark).addr(), guest_stack))))
+        }
+    }
+}
+
 /// Addresses from which a thread's stack has room for a component. It is kept with the instance, so
 /// that a call asks for the thread only where another made the call before. (Where a smaller stack
-/// came to lie in a larger one's place since, that is not noticed.)
+/// came to lie in a larger one's place since, that is not noticed; to ask each time would cost each
+/// call a thread-local.)
 #[derive(Debug)]
 pub struct Room {
     need: usize,
@@ -51,21 +136,30 @@ impl Room {
         });
         match bounds {
             Some((low, high)) if (low..high).contains(&here) => {
-                let left = here - low;
-                if left < self.need {
-                    let message = format!(
-                        "the calling thread has {left} bytes of stack left, of which the component may need {} \
-                         (`guest_stack`) and the host {HOST}; make the thread's stack larger or `guest_stack` smaller",
-                        self.need - HOST
-                    );
-                    return Err(Error::new(ErrorKind::Internal, message));
-                }
+                self.suffices(here - low, "the calling thread")?;
                 (self.from, self.len) = (low + self.need, high - low - self.need);
                 Ok(())
             }
-            // A stack of the program's own, of which nothing is known.
-            _ => Ok(()),
+            // A component's that waits in a callback of the program's (not kept: stacks like that come
+            // and go); or one of the program's own, of which nothing is known.
+            _ => match LENT.get().and_then(|lent| lent.left(here)) {
+                Some(left) => self.suffices(left, "the component whose callback makes this call"),
+                None => Ok(()),
+            },
         }
+    }
+
+    fn suffices(&self, left: usize, whose: &str) -> Result<()> {
+        if left >= self.need {
+            return Ok(());
+        }
+        let advice = "make the thread's stack larger or `guest_stack` smaller, or call on another thread";
+        let message = format!(
+            "{whose} has {left} bytes of stack left, of which the component may need {} (`guest_stack`) and the host \
+             {HOST}; {advice}",
+            self.need - HOST
+        );
+        Err(Error::new(ErrorKind::Internal, message))
     }
 }
 
@@ -122,5 +216,39 @@ mod tests {
         let mut any = Room::ANY;
         any.check().unwrap();
         assert_eq!(any.from, 0);
+    }
+
+    #[test]
+    fn a_callback_of_what_may_wait_has_what_that_one_left() {
+        assert!(callback().is_none(), "no component that may wait runs");
+        let guest = 1 << 20;
+        let left = |here| LENT.get().and_then(|lent| lent.left(here));
+        let outer = waiting(guest);
+        {
+            let _within = callback().unwrap();
+            let Lent { at, left: most, size } = LENT.get().unwrap();
+            assert_eq!((most, size), (guest + SPARE - FRAMES, fiber(guest)));
+            assert_eq!(left(at - 100), Some(most - 100));
+            assert_eq!((left(at - most - 1), left(at - size + 1)), (Some(0), Some(0)));
+            assert_eq!((left(at - size), left(at + 1)), (None, None), "elsewhere");
+            assert!(callback().is_none(), "what is called from there has no stack of its own");
+            {
+                let _inner = waiting(guest / 2);
+                let _within = callback().unwrap();
+                assert_eq!(LENT.get().unwrap().size, fiber(guest / 2));
+            }
+            assert_eq!(LENT.get().unwrap().at, at);
+            // As if this thread's stack were elsewhere: what suffices is not kept, what does not is refused.
+            let bounds = BOUNDS.replace(Some(None));
+            let mut room = Room::new(guest);
+            room.check().unwrap();
+            assert_eq!(room.len, 0);
+            let message = Room::new(2 * guest).check().unwrap_err().message;
+            assert!(message.contains("2097152 (`guest_stack`)") && message.contains("callback"), "{message}");
+            BOUNDS.set(bounds);
+        }
+        assert!(LENT.get().is_none() && callback().is_some());
+        drop(outer);
+        assert!(callback().is_none());
     }
 }

@@ -12,6 +12,7 @@ use super::plain::Str;
 use super::status::Status;
 use super::value::{Value, Views};
 use crate::contract::ComponentId;
+use crate::engine::stack;
 
 /// One call of a host function: where it gets memory for its result and says
 /// what went wrong. It ends when the function returns.
@@ -132,8 +133,10 @@ pub unsafe extern "C" fn torvyn_imports_define(
             let mut scope = Scope { component, failure: None, memory: Vec::new() };
             let mut result = <Value as args::Clear>::CLEAR;
             let at = (&raw mut scope).cast::<ScopeHandle>();
+            let on = stack::callback();
             // SAFETY: the header requires a function that may be called so until `user` ends.
             let succeeded = unsafe { function(user.get(), at, shown.data, shown.len, &raw mut result) };
+            drop(on);
             if !succeeded {
                 return Err(scope.failure.take().unwrap_or_else(|| "it does not say why".into()));
             }
@@ -193,6 +196,7 @@ pub unsafe extern "C" fn torvyn_imports_define_resource(
         let (interface, name) = unsafe { (interface.text("interface")?, name.text("name")?) };
         let end: crate::engine::define::Destructor = Arc::new(move |resource| {
             if let Some(destructor) = destructor {
+                let _on = stack::callback();
                 // SAFETY: the header requires a function that may be called so until `user` ends.
                 unsafe { destructor(user.get(), resource) }
             }

@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use super::callback::User;
 use super::plain::Str;
 use crate::engine::log::{Level, Line, Sink};
+use crate::engine::stack;
 
 /// How much a line of the log matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,7 @@ impl Sink for Callback {
             function: line.function.map_or(Str::EMPTY, |function| Str::of(function.name())),
             message: Str::of(line.message),
         };
+        let _on = stack::callback();
         // SAFETY: the header requires a function that takes these; `line` lives until it returns.
         unsafe { (self.function)(self.user.get(), &raw const line) }
     }

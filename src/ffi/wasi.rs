@@ -11,6 +11,7 @@ use super::imports::ImportsHandle;
 use super::plain::{Bytes, Str, number};
 use super::status::Status;
 use crate::engine::grants::{self, FixedClock, Output, SocketRule};
+use crate::engine::stack;
 use crate::error::Result;
 
 /// What a component may do in a directory.
@@ -209,6 +210,7 @@ pub unsafe extern "C" fn torvyn_imports_wasi_output(
         let output = stream_of(&mut grants, stream)?;
         // What it replaces ends after the lock: a finalizer runs with it.
         let before = std::mem::replace(output, Output::Program(Arc::new(move |id, bytes: &[u8]| {
+            let _on = stack::callback();
             // SAFETY: the header requires a function that may be called so until `user` ends.
             unsafe { write(user.get(), id.0, Bytes::of(bytes)) }
         })));

@@ -16,6 +16,7 @@ use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::fault::Stop;
 use crate::engine::fork;
+use crate::engine::stack;
 use crate::engine::term::Term;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -123,6 +124,7 @@ fn waker() -> Waker {
 #[derive(Clone, Debug)]
 pub struct Waiter {
     runtime: Handle,
+    guest_stack: usize,
     generation: u64,
 }
 
@@ -149,9 +151,9 @@ impl Limit {
 }
 
 impl Waiter {
-    /// Waits with `runtime`.
-    pub fn new(runtime: Handle) -> Self {
-        Self { runtime, generation: fork::generation() }
+    /// Waits with `runtime`; components have `guest_stack`.
+    pub fn new(runtime: Handle, guest_stack: usize) -> Self {
+        Self { runtime, guest_stack, generation: fork::generation() }
     }
 
     /// Whether its threads are those of a process that forked this one.
@@ -166,6 +168,7 @@ impl Waiter {
             return Err(Stop::Forked.into());
         }
         let _entered = self.runtime.enter();
+        let _on = stack::waiting(self.guest_stack);
         let tick = Duration::from_nanos(limit.clock.tick_ns());
         let waker = waker();
         let mut context = Context::from_waker(&waker);
