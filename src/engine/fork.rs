@@ -50,5 +50,6 @@ pub extern "C" fn parent() {
 /// After a fork, in the child.
 pub extern "C" fn child() {
     GENERATION.fetch_add(1, Relaxed);
+    super::stack::forget();
     let _ = HELD.try_with(|held| held.borrow_mut().drain(..).for_each(Held::start_anew));
 }

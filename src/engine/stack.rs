@@ -1,7 +1,8 @@
 //! Whether the calling thread has the stack that a component may need: it runs on that, and beyond
 //! its end there is nothing but the end of the process.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -31,9 +32,24 @@ thread_local! {
     /// The stack on which the innermost callback of such a component runs.
     static LENT: Cell<Option<Lent>> = const { Cell::new(None) };
 
-    /// The lowest address of this thread's stack and the one behind it; none where the system does
-    /// not say.
-    static BOUNDS: Cell<Option<Option<(usize, usize)>>> = const { Cell::new(None) };
+    static BOUNDS: OnceCell<Bounds> = const { OnceCell::new() };
+}
+
+/// The lowest address of a thread's stack and the one behind it; none where the system does not say.
+struct Bounds(Option<(usize, usize)>);
+
+impl Drop for Bounds {
+    fn drop(&mut self) {
+        forget();
+    }
+}
+
+/// How many threads ended whose bounds were known. Another stack may lie in such a one's place.
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+/// Where threads have ended: no instance takes an address for one that it knows.
+pub fn forget() {
+    ENDED.fetch_add(1, Relaxed);
 }
 
 /// A stack that a component which may wait has to itself, as one of the program's callbacks finds it.
@@ -100,23 +116,23 @@ pub fn callback() -> Option<During> {
 }
 
 /// Addresses from which a thread's stack has room for a component. It is kept with the instance, so
-/// that a call asks for the thread only where another made the call before. (Where a smaller stack
-/// came to lie in a larger one's place since, that is not noticed; to ask each time would cost each
-/// call a thread-local.)
+/// that a call asks for the thread only where another made the call before, or one ended since.
 #[derive(Debug)]
 pub struct Room {
     need: usize,
     from: usize,
     len: usize,
+    /// [`ENDED`] when that was so.
+    ended: usize,
 }
 
 impl Room {
     /// Enough anywhere: nothing runs on the caller's stack.
-    pub const ANY: Room = Room { need: 0, from: 0, len: usize::MAX };
+    pub const ANY: Room = Room { need: 0, from: 0, len: usize::MAX, ended: 0 };
 
     /// For components of `guest_stack` bytes of stack.
     pub fn new(guest_stack: usize) -> Self {
-        Self { need: guest_stack + HOST, from: 0, len: 0 }
+        Self { need: guest_stack + HOST, from: 0, len: 0, ended: 0 }
     }
 
     /// Whether a call that begins here has room.
@@ -124,28 +140,39 @@ impl Room {
     pub fn check(&mut self) -> Result<()> {
         let mark = 0u8;
         let here = (&raw const mark).addr();
-        if here.wrapping_sub(self.from) < self.len { Ok(()) } else { self.look(here) }
+        let known = here.wrapping_sub(self.from) < self.len && self.ended == ENDED.load(Relaxed);
+        if known { Ok(()) } else { self.look(here) }
     }
 
     #[cold]
     fn look(&mut self, here: usize) -> Result<()> {
-        let bounds = BOUNDS.get().unwrap_or_else(|| {
-            let bounds = bounds();
-            BOUNDS.set(Some(bounds));
-            bounds
-        });
+        let ended = ENDED.load(Relaxed);
+        if self.need == 0 {
+            self.ended = ended;
+            return Ok(());
+        }
+        // A thread that is ending says so no more: what is found then is not kept.
+        let known = BOUNDS.try_with(|known| known.get_or_init(|| Bounds(bounds())).0);
+        let keep = known.is_ok();
+        let bounds = known.unwrap_or_else(|_| bounds());
         match bounds {
             Some((low, high)) if (low..high).contains(&here) => {
                 self.suffices(here - low, "the calling thread")?;
-                (self.from, self.len) = (low + self.need, high - low - self.need);
+                if keep {
+                    (self.from, self.len, self.ended) = (low + self.need, high - low - self.need, ended);
+                }
                 Ok(())
             }
-            // A component's that waits in a callback of the program's (not kept: stacks like that come
-            // and go); or one of the program's own, of which nothing is known.
-            _ => match LENT.get().and_then(|lent| lent.left(here)) {
-                Some(left) => self.suffices(left, "the component whose callback makes this call"),
-                None => Ok(()),
-            },
+            _ => self.elsewhere(here),
+        }
+    }
+
+    /// On the stack of a component that waits for a callback of the program's (not kept: such stacks
+    /// come and go); or on one of the program's own, of which nothing is known.
+    fn elsewhere(&self, here: usize) -> Result<()> {
+        match LENT.get().and_then(|lent| lent.left(here)) {
+            Some(left) => self.suffices(left, "the component whose callback makes this call"),
+            None => Ok(()),
         }
     }
 
@@ -219,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_thread_had_is_not_believed_once_it_has_ended() {
+        let mut room = Room::new(16 << 10);
+        let mut room = std::thread::spawn(move || room.check().map(|()| room)).join().unwrap().unwrap();
+        // As if this thread's stack had come to lie there, too small.
+        (room.need, room.from, room.len) = (1 << 30, 0, usize::MAX);
+        room.check().unwrap_err();
+    }
+
+    #[test]
     fn a_callback_of_what_may_wait_has_what_that_one_left() {
         assert!(callback().is_none(), "no component that may wait runs");
         let guest = 1 << 20;
@@ -238,14 +274,12 @@ mod tests {
                 assert_eq!(LENT.get().unwrap().size, fiber(guest / 2));
             }
             assert_eq!(LENT.get().unwrap().at, at);
-            // As if this thread's stack were elsewhere: what suffices is not kept, what does not is refused.
-            let bounds = BOUNDS.replace(Some(None));
-            let mut room = Room::new(guest);
-            room.check().unwrap();
+            // What does not suffice is refused, what does is not kept: `here` is not on the thread's stack.
+            let room = Room::new(guest);
+            room.elsewhere(at - 100).unwrap();
             assert_eq!(room.len, 0);
-            let message = Room::new(2 * guest).check().unwrap_err().message;
+            let message = Room::new(2 * guest).elsewhere(at - 100).unwrap_err().message;
             assert!(message.contains("2097152 (`guest_stack`)") && message.contains("callback"), "{message}");
-            BOUNDS.set(bounds);
         }
         assert!(LENT.get().is_none() && callback().is_some());
         drop(outer);

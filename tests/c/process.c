@@ -353,6 +353,42 @@ static void shallow_stacks(void) {
   }
 }
 
+static void *roomy_thread(void *instance) {
+  OK(torvyn_instance_reset(instance, &err));
+  OK(torvyn_init(instance, str(""), &err));
+  emits(instance, "echo:x", "x");
+  return NULL;
+}
+
+static void on_stack(void *at, size_t size, void *(*run)(void *), void *instance) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  CHECK(pthread_attr_init(&attributes) == 0);
+  CHECK(pthread_attr_setstack(&attributes, at, size) == 0);
+  CHECK(pthread_create(&thread, &attributes, run, instance) == 0);
+  CHECK(pthread_join(thread, NULL) == 0);
+  pthread_attr_destroy(&attributes);
+}
+
+/* A small stack in the place of a larger one is no larger for it. */
+static void replaced_stack(void) {
+  enum { LARGE = 8 << 20, SMALL = 1 << 20 };
+  torvyn_engine_config_t config = {.struct_size = sizeof config, .guest_stack = 4 << 20};
+  torvyn_engine_t *engine = engine_with(&config);
+  torvyn_instance_t *instance;
+  char *at = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(at != MAP_FAILED);
+  shallow = linked_of(engine, "misbehave");
+  instance = instance_of(shallow, 1, NULL);
+  on_stack(at, LARGE, roomy_thread, instance);
+  on_stack(at + LARGE - SMALL, SMALL, shallow_thread, instance);
+  on_stack(at, LARGE, roomy_thread, instance);
+  CHECK(munmap(at, LARGE) == 0);
+  torvyn_instance_free(instance);
+  torvyn_linked_free(shallow);
+  torvyn_engine_free(engine);
+}
+
 static void stacks(void) {
   torvyn_engine_config_t config = {.struct_size = sizeof config};
   for (int i = 0; i < 2; i++) {
@@ -452,6 +488,7 @@ int main(int argc, char **argv) {
   in_child("signals: none where traps are explicit", actions_explicit);
   in_child("stacks: a small thread", stacks);
   in_child("stacks: one that is too small", shallow_stacks);
+  in_child("stacks: one in the place of a larger one", replaced_stack);
   in_child("nothing is written", silent);
   in_child("environment: not read", environment_unread);
   in_child("environment: makes no difference", environment_ignored);
