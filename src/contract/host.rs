@@ -493,7 +493,7 @@ impl Host {
 
     /// `[method]flow-context.deadline-ns`: what is left now, at least 1 while the call runs; 0
     /// where there is no deadline. As fine as the engine's ticks.
-    pub fn deadline_left(&self) -> u64 {
+    pub fn deadline_left(&mut self) -> u64 {
         let given = self.loan.deadline_ns();
         if given == 0 {
             return 0;

@@ -12,55 +12,76 @@ use std::sync::atomic::{
 
 use super::clock::Clock;
 
-/// Of so many ticks that were followed late it is known how late. A call looks at the first chance;
-/// only one that is within the program's own functions for long comes after others have taken the
-/// place of its tick.
+/// How many slots a ring has, and how many rings there are: they hold what came of the last 2³⁴ ticks.
 const SLOTS: u64 = 256;
+const RINGS: usize = 14;
+
+/// By how much the slots of each ring are wider than those of the one before, as a power of two.
+const WIDER: usize = 2;
+
+/// For so many slots of ticks, by their remainder: the upper half is how often the slots went round,
+/// the lower the most that was counted late.
+type Ring = [AtomicU64; SLOTS as usize];
 
 /// How late the clock was in counting on from a tick.
+///
+/// A call looks at the first chance, and finds its tick in the first ring, where each has a slot.
+/// One that is within the program's own functions for long comes after others have taken the place,
+/// and finds the worst of a few ticks around its own in the first ring that goes back as far. That
+/// errs little: whatever comes after a stall in the same slot was stalled for less than a slot is
+/// wide, which is a 64th of the time that the call has taken by then, and what came before it stood
+/// still with it.
 #[derive(Debug)]
 pub struct Lateness {
-    /// For each tick, by its remainder: the upper half is how often the ticks went round, the lower
-    /// how many were counted late.
-    slots: [AtomicU64; SLOTS as usize],
-    /// The most that any slot had and has no more.
-    worst: AtomicU64,
+    rings: Box<[Ring]>,
 }
 
 impl Default for Lateness {
     fn default() -> Self {
-        Self { slots: [const { AtomicU64::new(0) }; SLOTS as usize], worst: AtomicU64::new(0) }
+        Self { rings: (0..RINGS).map(|_| [const { AtomicU64::new(0) }; SLOTS as usize]).collect() }
     }
 }
 
 impl Lateness {
+    /// Each ring's slot for `tick`, and the round that it is in, which may wrap.
+    fn slots(&self, tick: u64) -> impl Iterator<Item = (&AtomicU64, u32)> {
+        self.rings.iter().enumerate().map(move |(ring, slots)| {
+            let slot = tick >> (ring * WIDER);
+            (&slots[(slot % SLOTS) as usize], (slot / SLOTS) as u32)
+        })
+    }
+
     /// Whoever saw `tick` as the latest may have done so up to `late` ticks after the next was due. By
     /// one thread, and before it counts on where calls look.
     pub fn note(&self, tick: u64, late: u64) {
         if late == 0 {
             return;
         }
-        let slot = &self.slots[(tick % SLOTS) as usize];
-        let before = u64::from(slot.load(Relaxed) as u32);
-        self.worst.fetch_max(before, Relaxed);
-        slot.store((tick / SLOTS) << 32 | late.min(u64::from(u32::MAX)), Release);
+        let late = late.min(u64::from(u32::MAX));
+        for (slot, round) in self.slots(tick) {
+            let before = slot.load(Relaxed);
+            let worst = if (before >> 32) as u32 == round { late.max(u64::from(before as u32)) } else { late };
+            slot.store(u64::from(round) << 32 | worst, Release);
+        }
     }
 
-    /// How late that may have been, `now` that others are counted; where it is not known any more, no
-    /// less than it was.
-    fn of(&self, tick: u64, now: u64) -> u64 {
-        let slot = self.slots[(tick % SLOTS) as usize].load(Acquire);
-        let (round, late) = (slot >> 32, u64::from(slot as u32));
-        match round.cmp(&(tick / SLOTS)) {
-            std::cmp::Ordering::Equal => late,
-            std::cmp::Ordering::Less => 0,
-            std::cmp::Ordering::Greater => self.worst.load(Relaxed).min(now - tick - 1),
+    /// How late that may have been; of what was so long ago that no ring goes back there, nothing is
+    /// known.
+    fn of(&self, tick: u64) -> u64 {
+        for (slot, round) in self.slots(tick) {
+            let slot = slot.load(Acquire);
+            match ((slot >> 32) as u32).wrapping_sub(round) as i32 {
+                0 => return u64::from(slot as u32),
+                ..0 => return 0,
+                1.. => {} // lost: a later tick has the place
+            }
         }
+        0
     }
 }
 
 /// The time of one call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Term {
     /// The tick by which it began, and that at which it ends.
     began: u64,
@@ -86,7 +107,7 @@ impl Term {
     #[cold]
     fn look(&mut self, clock: &Clock, now: u64) -> bool {
         if !self.exact {
-            let late = clock.lateness.of(self.began, now);
+            let late = clock.lateness.of(self.began);
             self.began += late;
             self.ends = self.ends.saturating_add(late);
             self.exact = true;
@@ -95,13 +116,12 @@ impl Term {
     }
 
     /// Ticks since the call began.
-    pub fn gone(&self, clock: &Clock) -> u64 {
+    pub fn gone(&mut self, clock: &Clock) -> u64 {
         let now = clock.now();
-        if now <= self.began {
-            return 0;
+        if now > self.began {
+            self.look(clock, now);
         }
-        let late = if self.exact { 0 } else { clock.lateness.of(self.began, now) };
-        now.saturating_sub(self.began + late)
+        now.saturating_sub(self.began)
     }
 }
 
@@ -126,11 +146,11 @@ mod tests {
     fn ticks_that_were_counted_late_are_not_the_calls() {
         let clock = clock();
         count(&clock, 7, 0);
-        let (mut term, unseen) = (Term::new(7, 20), Term::new(7, 20));
+        let (mut term, mut unseen) = (Term::new(7, 20), Term::new(7, 20));
         assert!(!term.is_over(&clock));
         count(&clock, 60, 59); // the process stood still before the call
         assert!(!term.is_over(&clock));
-        assert_eq!((term.gone(&clock), unseen.gone(&clock)), (1, 1));
+        assert_eq!((term.gone(&clock), unseen.clone().gone(&clock)), (1, 1));
         count(&clock, 18, 17); // and again: the call's own time
         assert!(!term.is_over(&clock) && !unseen.clone().is_over(&clock));
         count(&clock, 1, 0);
@@ -143,25 +163,41 @@ mod tests {
         let clock = clock();
         let mut term = Term::new(0, 400);
         (0..399).for_each(|_| count(&clock, 1, 0));
-        assert!(!term.clone().is_over(&clock) && term.gone(&clock) == 399);
+        assert!(!term.clone().is_over(&clock) && term.clone().gone(&clock) == 399);
         count(&clock, 1, 0);
         assert!(term.is_over(&clock));
     }
 
     #[test]
-    fn a_tick_that_lost_its_place_was_no_later_than_the_worst() {
+    fn a_call_that_looks_late_finds_how_late_it_began_and_no_stall_of_others() {
         let clock = clock();
+        count(&clock, 9, 0);
+        for age in [1, SLOTS - 1, 3 * SLOTS, 50 * SLOTS] {
+            for stall in [20, 700] {
+                let mut before = Term::new(clock.now(), u64::MAX);
+                clock.lateness.note(clock.now(), stall);
+                count(&clock, stall + 1, 0);
+                let mut after = Term::new(clock.now(), u64::MAX);
+                for _ in 0..age {
+                    clock.lateness.note(clock.now(), 1); // each takes a place
+                    count(&clock, 1, 0);
+                }
+                assert_eq!(before.gone(&clock), age + 1);
+                let gone = after.gone(&clock);
+                assert!(gone < age && gone + 1 + age / 64 >= age, "{gone} of {age}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_look_is_kept() {
+        let clock = clock();
+        let mut term = Term::new(0, 10);
         count(&clock, 5, 4);
-        let began = Term::new(0, 2 * SLOTS);
-        count(&clock, SLOTS - 5, 0);
-        assert_eq!(began.gone(&clock), SLOTS - 4);
-        count(&clock, 3, 2); // takes the place of the tick 0
-        assert_eq!(began.gone(&clock), SLOTS + 3 - 4);
-        let mut other = Term::new(SLOTS, 4);
-        assert_eq!(other.gone(&clock), 1);
-        count(&clock, 1, 0);
-        count(&clock, SLOTS * 2, 0);
-        assert!(other.is_over(&clock));
+        assert_eq!(term.gone(&clock), 1);
+        count(&clock, 1 << 36, 0);
+        clock.lateness.note(1 << 36, 7); // takes the place in every ring
+        assert_eq!(term.gone(&clock), 1 + (1 << 36));
     }
 
     #[test]

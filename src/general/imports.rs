@@ -148,10 +148,13 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
             Ok((lent(cx.data().flow(h.rep())?.flow_id()),))
         },
     )?;
-    l.func_wrap("[method]flow-context.deadline-ns", |cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(u64,)> {
-        cx.data().flow(h.rep())?;
-        Ok((cx.data().deadline_left(),))
-    })
+    l.func_wrap(
+        "[method]flow-context.deadline-ns",
+        |mut cx: Cx<'_>, (h,): (Resource<FlowContext>,)| -> Trapped<(u64,)> {
+            cx.data().flow(h.rep())?;
+            Ok((cx.data_mut().deadline_left(),))
+        },
+    )
 }
 
 fn allocator(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {

@@ -1,6 +1,7 @@
 //! What a native function has of the library while it runs: where its outputs go, the text of its
 //! verdict, and whether it should stop.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Answer;
@@ -18,8 +19,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Call {
     control: Arc<Control>,
     clock: Arc<Clock>,
-    /// The time that the call has.
-    term: Term,
+    /// The time that the call has; what a look at it finds out is kept, for it may be lost later.
+    term: Cell<Term>,
     /// None between calls.
     function: Option<Function>,
     /// The output under way, and how much of its end is room that was not committed.
@@ -54,7 +55,7 @@ impl Call {
         Self {
             control,
             clock,
-            term: Term::new(0, 0),
+            term: Cell::new(Term::new(0, 0)),
             function: None,
             output: None,
             room: 0,
@@ -72,7 +73,7 @@ impl Call {
     #[inline]
     pub fn arm(&mut self, ticks: u64, flow_ns: u64) -> Result<()> {
         let flow = if flow_ns == 0 { ticks } else { self.clock.ticks_for(flow_ns) };
-        self.term = Term::new(self.clock.begin()?, ticks.min(flow));
+        self.term = Cell::new(Term::new(self.clock.begin()?, ticks.min(flow)));
         Ok(())
     }
 
@@ -162,12 +163,12 @@ impl Call {
     #[inline]
     fn stop(&self) -> Option<Stop> {
         if self.control.is_cancelled() {
-            Some(Stop::Cancelled)
-        } else if self.term.clone().is_over(&self.clock) {
-            Some(Stop::Deadline)
-        } else {
-            None
+            return Some(Stop::Cancelled);
         }
+        let mut term = self.term.get();
+        let over = term.is_over(&self.clock);
+        self.term.set(term);
+        over.then_some(Stop::Deadline)
     }
 
     /// Whether what the function still does is in vain: it was cancelled, its time is up, or it has

@@ -189,10 +189,28 @@ static void fuel(void) {
 /* What a component never ends. */
 static const char *endless = "loop";
 
-/* The same for a native one: it goes on until it is told to stop. */
+/* Stops the whole process for that long. */
+static void stand_still(unsigned ms) {
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    sleep_ms(ms);
+    kill(getppid(), SIGCONT);
+    _Exit(0);
+  }
+  CHECK(raise(SIGSTOP) == 0);
+  CHECK(waitpid(child, NULL, 0) == child);
+}
+
+/* The same for a native one: it goes on until it is told to stop, or naps and does not ask. */
 static torvyn_status_t obey(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e) {
   (void)user, (void)state;
-  while (bytes_are(e->payload, "loop") && !torvyn_native_should_stop(call)) {
+  if (bytes_are(e->payload, "stall")) stand_still(800);
+  if (bytes_are(e->payload, "nap")) {
+    sleep_ms(300);
+    return TORVYN_NOTHING_EMITTED;
+  }
+  while (!torvyn_native_should_stop(call)) {
   }
   return TORVYN_NOTHING_EMITTED;
 }
@@ -265,25 +283,32 @@ static void deadlines(void) {
   torvyn_linked_t *linked[3] = {linked_of(engine, "misbehave"), c.path == TORVYN_PATH_DIRECT ? NULL : linked_of(engine, "wasi-stdio"),
                                 obedient(engine)};
   for (int i = 0; i < 30; i++) {
-    pid_t child;
     if (!linked[i % 3]) continue;
     instance = instance_of(linked[i % 3], 1, &o);
     OK(torvyn_init(instance, str(""), &err));
     endless = i % 3 == 1 ? "sleep:10000" : "loop";
-    child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-      sleep_ms(60);
-      kill(getppid(), SIGCONT);
-      _Exit(0);
-    }
-    CHECK(raise(SIGSTOP) == 0);
+    stand_still(60);
     ends(instance, NULL, 20 * MS, UINT64_MAX);
-    CHECK(waitpid(child, NULL, 0) == child);
     torvyn_instance_free(instance);
   }
-  endless = "loop";
   for (int i = 0; i < 3; i++) torvyn_linked_free(linked[i]);
+  torvyn_engine_free(engine);
+
+  part("deadline: nor do the calls gain any that come after");
+  c.tick_ns = MS / 100;
+  o.timeout_ns = 100 * MS;
+  engine = engine_with(&c);
+  linked[2] = obedient(engine);
+  instance = instance_of(linked[2], 1, &o);
+  endless = "stall";
+  ends(instance, NULL, 100 * MS, UINT64_MAX);
+  for (int i = 0; i < 6; i++) {
+    endless = i % 2 ? "nap" : "loop";
+    ends(instance, NULL, 100 * MS, (i % 2 ? 300 : 100) * MS + MS / 50 + slack);
+  }
+  endless = "loop";
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked[2]);
   torvyn_engine_free(engine);
 
   part("deadline: coarse and fine ticks");
