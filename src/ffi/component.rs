@@ -93,11 +93,13 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 /// @retval TORVYN_ERROR_TYPE_MISMATCH  It exports one with other types.
 /// @retval TORVYN_ERROR_UNSUPPORTED    It uses what the library lacks or the
 ///                                     engine's configuration forbids, holds
-///                                     more than 1000 components, or comes to
-///                                     more than a million items (imports,
-///                                     functions, instances, exports), each as
-///                                     often as it is instantiated; or the
-///                                     library has no compiler.
+///                                     more than 1000 components, nests types
+///                                     more than 100 deep, or comes to more
+///                                     than 262144 items (imports, functions,
+///                                     instances, exports), each as often as
+///                                     it is instantiated, an instance with
+///                                     all that it holds wherever it is named;
+///                                     or the library has no compiler.
 /// @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
 /// @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
 ///                                     where `len` is not 0.

@@ -182,6 +182,30 @@ static void nested_binary(const torvyn_engine_t *engine, int levels, int status)
   free(bytes);
 }
 
+/* Types in each other, in binary: no text's nesting ends them before. */
+static void nested_types(const torvyn_engine_t *engine, size_t levels, int status) {
+  static const uint8_t head[] = {0, 'a', 's', 'm', 13, 0, 1, 0, 7};
+  for (uint8_t kind = 0x41; kind <= 0x42; kind++) {
+    size_t len = 3 * levels + 3, at = sizeof head;
+    uint8_t *bytes = malloc(sizeof head + 5 + len);
+    torvyn_component_t *component = STALE;
+    CHECK(bytes != NULL);
+    memcpy(bytes, head, sizeof head);
+    at += leb(bytes + at, len);
+    bytes[at++] = 1;
+    for (size_t i = 0; i < levels; i++) {
+      bytes[at++] = kind; /* one declaration in it, of a type */
+      bytes[at++] = 1;
+      bytes[at++] = 1;
+    }
+    bytes[at++] = kind;
+    bytes[at++] = 0;
+    EXPECT(status, torvyn_component_compile(engine, bytes, at, &component, &err));
+    CHECK(component == NULL);
+    free(bytes);
+  }
+}
+
 /* Each level instantiates the one within it twice. */
 static void bombs(const torvyn_engine_t *engine) {
   text_t text = {0};
@@ -191,6 +215,9 @@ static void bombs(const torvyn_engine_t *engine) {
   nested_binary(engine, 1000, TORVYN_ERROR_NO_ROLE);
   nested_binary(engine, 1001, TORVYN_ERROR_UNSUPPORTED);
   nested_binary(engine, 30000, TORVYN_ERROR_UNSUPPORTED);
+  nested_types(engine, 99, TORVYN_ERROR_NO_ROLE);
+  nested_types(engine, 1000, TORVYN_ERROR_UNSUPPORTED);
+  nested_types(engine, 1000000, TORVYN_ERROR_UNSUPPORTED);
   for (int levels = 10; levels <= 40; levels += 30) {
     for (int i = levels; i > 0; i--) add(&text, "(component $c%d ", i);
     add(&text, "(core module $m) (core instance (instantiate $m)))");
@@ -202,6 +229,40 @@ static void bombs(const torvyn_engine_t *engine) {
     CHECK(now_ns() - began < 1000 * MS * check_slow());
     text.len = 0;
   }
+  free(text.at);
+}
+
+/* Each instance holds the one before it twice, and each type. */
+static void doubled(const torvyn_engine_t *engine) {
+  static const struct {
+    int levels, status;
+  } cases[] = {{8, TORVYN_OK}, {18, TORVYN_ERROR_UNSUPPORTED}, {40, TORVYN_ERROR_UNSUPPORTED}};
+  text_t text = {0};
+  torvyn_component_t *component = STALE;
+  uint64_t began;
+  part("instances: more than memory holds");
+  for (int imported = 0; imported < 2; imported++)
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+      int levels = cases[n].levels;
+      add_sound(&text, "");
+      add(&text, imported ? "(type $d0 (instance (export \"a\" (func))))\n"
+                          : "(instance $d0 (export \"a\" (func $teardown)))\n");
+      for (int i = 1; i <= levels; i++) {
+        add(&text, imported ? "(type $d%d (instance (export \"a\" " : "(instance $d%d (export \"a\" ", i);
+        for (int twice = 0; twice < 2; twice++) {
+          if (twice) add(&text, ") (export \"b\" ");
+          add(&text, imported ? "(instance (type $d%d))" : "(instance $d%d)", i - 1);
+        }
+        add(&text, imported ? ")))\n" : "))\n");
+      }
+      add(&text, imported ? "(import \"acme:a/b@1.0.0\" (instance (type $d%d))))"
+                          : "(export \"d\" (instance $d%d)))", levels);
+      began = now_ns();
+      EXPECT(cases[n].status, torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, &err));
+      CHECK(now_ns() - began < 1000 * MS * check_slow());
+      torvyn_component_free(component);
+      text.len = 0;
+    }
   free(text.at);
 }
 
@@ -294,6 +355,7 @@ int main(int argc, char **argv) {
   type_texts(engine);
   nested(engine);
   bombs(engine);
+  doubled(engine);
   torvyn_engine_free(engine);
   features();
   return check_end();
