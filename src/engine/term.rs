@@ -150,11 +150,11 @@ mod tests {
         assert!(!term.is_over(&clock));
         count(&clock, 60, 59); // the process stood still before the call
         assert!(!term.is_over(&clock));
-        assert_eq!((term.gone(&clock), unseen.clone().gone(&clock)), (1, 1));
+        assert_eq!((term.gone(&clock), { unseen }.gone(&clock)), (1, 1));
         count(&clock, 18, 17); // and again: the call's own time
-        assert!(!term.is_over(&clock) && !unseen.clone().is_over(&clock));
+        assert!(!term.is_over(&clock) && !{ unseen }.is_over(&clock));
         count(&clock, 1, 0);
-        assert!(term.is_over(&clock) && unseen.clone().is_over(&clock));
+        assert!(term.is_over(&clock) && { unseen }.is_over(&clock));
         assert_eq!((term.gone(&clock), unseen.gone(&clock)), (20, 20));
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let clock = clock();
         let mut term = Term::new(0, 400);
         (0..399).for_each(|_| count(&clock, 1, 0));
-        assert!(!term.clone().is_over(&clock) && term.clone().gone(&clock) == 399);
+        assert!(!{ term }.is_over(&clock) && { term }.gone(&clock) == 399);
         count(&clock, 1, 0);
         assert!(term.is_over(&clock));
     }

@@ -138,7 +138,7 @@ pub struct Limit {
 impl Limit {
     /// What ends the call that was armed in `host`.
     pub fn of(host: &Host) -> Self {
-        Self { control: host.control.clone(), clock: host.clock.clone(), term: host.term.clone() }
+        Self { control: host.control.clone(), clock: host.clock.clone(), term: host.term }
     }
 
     fn reached(&mut self) -> Option<Stop> {
