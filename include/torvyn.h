@@ -1367,9 +1367,9 @@ typedef struct torvyn_component torvyn_component_t;
  *
  * Thread: any; several may compile at once.
  * Blocks: for milliseconds to seconds, by the component's size. One that means
- *         harm can make it minutes and gigabytes (thousands of loops within each
- *         other are enough), and no budget ends them: compile what a stranger
- *         sends in a process that may be ended, and load the artifact.
+ *         harm can make it minutes and gigabytes (thousands of loops within
+ *         each other are enough), and no budget ends them: compile what a
+ *         stranger sends in a process that may be ended, and load the artifact.
  * Since:  0.1
  */
 torvyn_status_t torvyn_component_compile(const torvyn_engine_t *engine,

@@ -108,9 +108,9 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 ///
 /// Thread: any; several may compile at once.
 /// Blocks: for milliseconds to seconds, by the component's size. One that means
-///         harm can make it minutes and gigabytes (thousands of loops within each
-///         other are enough), and no budget ends them: compile what a stranger
-///         sends in a process that may be ended, and load the artifact.
+///         harm can make it minutes and gigabytes (thousands of loops within
+///         each other are enough), and no budget ends them: compile what a
+///         stranger sends in a process that may be ended, and load the artifact.
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_component_compile(
