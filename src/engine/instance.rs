@@ -164,6 +164,9 @@ impl ComponentInstance {
         options.check(engine.config()).map_err(|(name, reason)| {
             Error::new(ErrorKind::Argument, format!("`options.{name}`: {reason}")).at(id, None)
         })?;
+        // Before anything that takes stack itself.
+        let mut room = linked.room();
+        room.check().map_err(|e| e.at(id, None))?;
         let control = Arc::new(Control::new(State::New));
         let ticket = engine.clock().register(control.clone());
         let timeout_ticks = match options.timeout_ns {
@@ -172,7 +175,7 @@ impl ComponentInstance {
         };
         let mut instance = Self {
             running: Running::Gone,
-            room: linked.room(),
+            room,
             control,
             id,
             roles: linked.component().roles(),
@@ -184,7 +187,6 @@ impl ComponentInstance {
             ticket,
             linked: linked.clone(),
         };
-        instance.room.check().map_err(|e| e.at(id, None))?;
         let began = instance.control.begin();
         debug_assert!(began);
         let made = instance.make();
