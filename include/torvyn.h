@@ -1180,17 +1180,18 @@ typedef struct torvyn_engine_config {
    */
   torvyn_switch_t unwind_info;
   /**
-   * Bytes of a component's stack, within the stack of the thread that calls it.
-   * A thread that makes, resets or calls an instance needs these and 256 KiB;
-   * more where a callback of the program's, which runs on the same stack, needs
-   * more or calls other instances. With too little left such a call is
-   * TORVYN_ERROR_INTERNAL and nothing runs; to say that takes 24 KiB. On a stack
-   * that the program made itself (of a coroutine) it is not noticed: what goes
-   * beyond its end ends the process. Components that may wait in WASI have stacks of their own, of
-   * twice these bytes and 1 MiB. Their callbacks run there, too, and begin with
-   * these and 896 KiB; the calls that they make of other instances are held to
-   * that. Native components have the thread's. To compile, link, load or free
-   * takes 256 KiB (1 MiB: see `parallel_compilation`). From 16 KiB to 64 MiB.
+   * Bytes of a component's stack, within the stack of the thread that calls
+   * it. A thread that makes, resets or calls an instance needs these and 256
+   * KiB; more where a callback of the program's, which runs on the same stack,
+   * needs more or calls other instances. With too little left such a call is
+   * TORVYN_ERROR_INTERNAL and nothing runs; to say that takes 24 KiB. On a
+   * stack that the program made itself (of a coroutine) it is not noticed:
+   * what goes beyond its end ends the process. Components that may wait in
+   * WASI have stacks of their own, of twice these bytes and 1 MiB. Their
+   * callbacks run there, too, and begin with these and 896 KiB; the calls that
+   * they make of other instances are held to that. Native components have the
+   * thread's. To compile, link, load or free takes 256 KiB (1 MiB: see
+   * `parallel_compilation`). From 16 KiB to 64 MiB.
    * Default: 512 KiB.
    */
   uint64_t guest_stack;
