@@ -191,14 +191,14 @@ static const char *endless = "loop";
 
 /* Stops the whole process for that long. */
 static void stand_still(unsigned ms) {
-  pid_t child = fork();
+  pid_t parent = getpid(), child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    sleep_ms(ms);
-    kill(getppid(), SIGCONT);
+    /* Once might be before the process has stopped. */
+    for (sleep_ms(ms); getppid() == parent; sleep_ms(20)) kill(parent, SIGCONT);
     _Exit(0);
   }
-  CHECK(raise(SIGSTOP) == 0);
+  CHECK(raise(SIGSTOP) == 0 && kill(child, SIGKILL) == 0);
   CHECK(waitpid(child, NULL, 0) == child);
 }
 
