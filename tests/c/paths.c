@@ -312,7 +312,8 @@ static void randomness(void) {
       IMPORTS("wasi:random/random@0.2.0", BYTES, STARTS("get-random-bytes")),
       IMPORTS("wasi:random/insecure@0.2.0", INSECURE, STARTS("get-insecure-random-bytes")),
   };
-  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 10 * MS * check_slow()};
+  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 10 * MS};
+  if (check_slow() >= 20) return; /* under valgrind threads take turns, the clock's among them */
   part("WASI: much randomness, and little time");
   for (int path = TORVYN_PATH_DIRECT; path <= TORVYN_PATH_GENERAL; path++) {
     torvyn_engine_config_t config = {.struct_size = sizeof config, .path = (torvyn_path_t)path};
@@ -330,7 +331,7 @@ static void randomness(void) {
         took = now_ns() - took;
         least = took < least ? took : least;
       }
-      printf("             asked for %u ms, took %.2f\n", 10 * check_slow(), (double)least / 1e6);
+      printf("             asked for 10 ms, took %.2f\n", (double)least / 1e6);
       CHECK(least < 40 * MS * check_slow());
       torvyn_linked_free(linked);
       torvyn_component_free(component);
