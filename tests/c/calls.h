@@ -458,8 +458,11 @@ static inline void step(input_t *in) {
     break;
   case 15: if (m->handle) odd_results(in, m, asked); break;
   case 16:
-    torvyn_cancel_free(calls.cancel[slot]);
-    calls.cancel[slot] = which & 64 ? torvyn_cancel_clone(calls.cancel[from]) : torvyn_instance_cancel_handle(m->handle);
+    { /* first, since it may be the one that is cloned */
+      torvyn_cancel_t *old = calls.cancel[slot];
+      calls.cancel[slot] = which & 64 ? torvyn_cancel_clone(calls.cancel[from]) : torvyn_instance_cancel_handle(m->handle);
+      torvyn_cancel_free(old);
+    }
     break;
   case 17: /* of which instance is not known here: any may be the one */
     torvyn_cancel(calls.cancel[slot]);
