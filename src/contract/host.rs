@@ -480,10 +480,7 @@ impl Host {
 
     /// What ends the running call, where that is due: for host functions that take long.
     pub fn check_time(&mut self) -> Result<(), Stop> {
-        if self.control.is_cancelled() {
-            return Err(Stop::Cancelled);
-        }
-        if self.term.is_over(&self.clock) { Err(Stop::Deadline) } else { Ok(()) }
+        self.term.stop(&self.clock, &self.control).map_or(Ok(()), Err)
     }
 
     /// `capability-query.has-capability`: what was granted when linking.

@@ -20,7 +20,7 @@ pub const MAX_BUFFER: usize = 16 << 20;
 pub const MAX_CONTENT_TYPE: usize = 4 << 10;
 
 /// The longest text of a `process-error`, in bytes.
-pub const MAX_ERROR_TEXT: usize = 64 << 10;
+const MAX_ERROR_TEXT: usize = 64 << 10;
 
 /// The most that the names of ports which one call gives may take up, in bytes of host memory.
 pub const MAX_PORT_NAMES: usize = 1 << 20;
@@ -238,4 +238,12 @@ pub struct ProcessError {
     pub kind: ProcessErrorKind,
     /// The guest's text; empty for `deadline-exceeded`.
     pub text: String,
+}
+
+impl ProcessError {
+    /// Checks the length of a guest's text.
+    #[inline]
+    pub fn check_text(len: usize) -> Result<(), host::Breach> {
+        if len > MAX_ERROR_TEXT { Err(host::Breach::ErrorText(len, MAX_ERROR_TEXT)) } else { Ok(()) }
+    }
 }

@@ -10,7 +10,7 @@ use crate::contract::buffer::Buffer;
 use crate::contract::host::{Breach, Handles, Host, Resource};
 use crate::contract::lent::Loan;
 use crate::contract::ports::Ports;
-use crate::contract::{BackpressureSignal, Function, MAX_ERROR_TEXT, OutputElement, ProcessError, ProcessErrorKind};
+use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};
 
 /// Bytes that a string or list on its way into the guest is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +120,12 @@ pub fn slice_mut(memory: &mut [u8], at: u32, len: u32) -> Checked<&mut [u8]> {
 /// A string of the guest's ("load_string").
 #[inline]
 pub fn string(memory: &[u8], at: u32, len: u32) -> Checked<&str> {
-    std::str::from_utf8(slice(memory, at, len)?).map_err(|_| Breach::BadUtf8)
+    utf8(slice(memory, at, len)?)
+}
+
+#[inline]
+fn utf8(bytes: &[u8]) -> Checked<&str> {
+    std::str::from_utf8(bytes).map_err(|_| Breach::BadUtf8)
 }
 
 /// A record of fixed size and alignment in guest memory, checked as a whole.
@@ -168,7 +173,7 @@ fn output(
         loan.content_type()
     } else {
         loan.check_content_type(content_type.len())?;
-        std::str::from_utf8(content_type).map_err(|_| Breach::BadUtf8)?
+        utf8(content_type)?
     };
     let mut payload = handles.take_buffer(record.u32(base + 24))?;
     payload.meta_type.push_str(content_type);
@@ -187,10 +192,8 @@ fn process_error(memory: &[u8], record: &Record<'_>, base: usize) -> Checked<Pro
         _ => return Err(Breach::BadDiscriminant),
     };
     let text = slice(memory, record.u32(base + 4), record.u32(base + 8))?;
-    if text.len() > MAX_ERROR_TEXT {
-        return Err(Breach::ErrorText(text.len(), MAX_ERROR_TEXT));
-    }
-    Ok(ProcessError { kind, text: std::str::from_utf8(text).map_err(|_| Breach::BadUtf8)?.into() })
+    ProcessError::check_text(text.len())?;
+    Ok(ProcessError { kind, text: utf8(text)?.into() })
 }
 
 /// Ends the running call's borrow scope and lifts its result from `at` ("canon_lift"). `lent` is
@@ -255,7 +258,7 @@ fn ports(memory: &[u8], ports: &mut Ports, record: &Record<'_>) -> Checked<Lifte
     for i in 0..count as usize {
         let name = slice(memory, list.u32(i * 8), list.u32(i * 8 + 4))?;
         ports.check(1, name.len())?;
-        ports.push(std::str::from_utf8(name).map_err(|_| Breach::BadUtf8)?);
+        ports.push(utf8(name)?);
     }
     Ok(Lifted::Ports)
 }

@@ -93,6 +93,10 @@ fn is_wasi(_: &str) -> bool {
     false
 }
 
+fn any_wasi(imports: &[ImportItem]) -> bool {
+    imports.iter().any(|import| is_wasi(&import.name))
+}
+
 /// Whether the library itself provides the interface.
 pub(super) fn provides(interface: &str) -> bool {
     contract(interface) || is_wasi(interface)
@@ -166,7 +170,7 @@ impl LinkedComponent {
         if let Some(mismatch) = analysis.imports.iter().find_map(|import| import.mismatch.as_deref()) {
             return Err(Error::new(ErrorKind::TypeMismatch, format!("the component imports {mismatch}")));
         }
-        let wasi = analysis.imports.iter().any(|import| is_wasi(&import.name));
+        let wasi = any_wasi(&analysis.imports);
         // What decides the path: the engine's wish, the component's shape, then the link's needs.
         let reason = match () {
             () if defined => "imports functions that the host defines",
@@ -221,9 +225,9 @@ impl LinkedComponent {
     /// What a thread needs that calls its instances.
     pub(super) fn room(&self) -> Room {
         match self.code() {
-            Code::Direct(_) => Room::new(self.engine().config().guest_stack),
-            Code::General(_) if !self.waits() => Room::new(self.engine().config().guest_stack),
-            Code::General(_) | Code::Native(_) => Room::ANY,
+            Code::Native(_) => Room::ANY,
+            _ if self.waits() => Room::ANY,
+            _ => Room::new(self.engine().config().guest_stack),
         }
     }
 
@@ -245,9 +249,7 @@ impl LinkedComponent {
         id: crate::contract::ComponentId,
         max_handles: u32,
     ) -> Result<Option<Box<crate::wasi::State>>> {
-        if self.path() == Path::Direct
-            || !self.component().analysis().imports.iter().any(|import| is_wasi(&import.name))
-        {
+        if self.path() == Path::Direct || !any_wasi(&self.component().analysis().imports) {
             return Ok(None);
         }
         crate::wasi::State::new(self.engine(), &self.0.grants, id, max_handles).map(|state| Some(Box::new(state)))

@@ -11,6 +11,8 @@ use std::sync::atomic::{
 };
 
 use super::clock::Clock;
+use super::control::Control;
+use super::fault::Stop;
 
 /// How many slots a ring has, and how many rings there are: they hold what came of the last 2³⁴ ticks.
 const SLOTS: u64 = 256;
@@ -102,6 +104,12 @@ impl Term {
     pub fn is_over(&mut self, clock: &Clock) -> bool {
         let now = clock.now();
         now > self.began && self.look(clock, now)
+    }
+
+    /// What ends the call now, where anything does.
+    #[inline]
+    pub fn stop(&mut self, clock: &Clock, control: &Control) -> Option<Stop> {
+        if control.is_cancelled() { Some(Stop::Cancelled) } else { self.is_over(clock).then_some(Stop::Deadline) }
     }
 
     #[cold]

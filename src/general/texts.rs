@@ -10,7 +10,7 @@ use wasmtime::component::{ComponentType, Lift};
 use wasmtime_environ::component::StringEncoding;
 
 use crate::contract::host::Breach;
-use crate::contract::{MAX_ERROR_TEXT, MAX_PORT_NAMES, lent, ports};
+use crate::contract::{MAX_PORT_NAMES, ProcessError, lent, ports};
 
 /// What the running call may still give.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ pub enum ErrorText {}
 
 impl Rule for ErrorText {
     fn check(len: usize) -> std::result::Result<(), Breach> {
-        if len > MAX_ERROR_TEXT { Err(Breach::ErrorText(len, MAX_ERROR_TEXT)) } else { Ok(()) }
+        ProcessError::check_text(len)
     }
 }
 

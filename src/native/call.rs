@@ -162,13 +162,10 @@ impl Call {
     /// Why the running call should end: the caller gave up on it.
     #[inline]
     fn stop(&self) -> Option<Stop> {
-        if self.control.is_cancelled() {
-            return Some(Stop::Cancelled);
-        }
         let mut term = self.term.get();
-        let over = term.is_over(&self.clock);
+        let stop = term.stop(&self.clock, &self.control);
         self.term.set(term);
-        over.then_some(Stop::Deadline)
+        stop
     }
 
     /// Whether what the function still does is in vain: it was cancelled, its time is up, or it has

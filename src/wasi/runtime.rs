@@ -142,11 +142,7 @@ impl Limit {
     }
 
     fn reached(&mut self) -> Option<Stop> {
-        if self.control.is_cancelled() {
-            Some(Stop::Cancelled)
-        } else {
-            self.term.is_over(&self.clock).then_some(Stop::Deadline)
-        }
+        self.term.stop(&self.clock, &self.control)
     }
 }
 

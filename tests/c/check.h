@@ -219,6 +219,14 @@ static inline torvyn_component_t *component_of(const torvyn_engine_t *engine, co
   return component;
 }
 
+/* One in text. */
+static inline torvyn_component_t *component_from(const torvyn_engine_t *engine, const char *text) {
+  torvyn_component_t *component = STALE;
+  OK(torvyn_component_compile(engine, (const uint8_t *)text, strlen(text), &component, &err));
+  CHECK(component != NULL && component != STALE);
+  return component;
+}
+
 static inline torvyn_linked_t *linked_of(const torvyn_engine_t *engine, const char *guest) {
   torvyn_component_t *component = component_of(engine, guest);
   torvyn_linked_t *linked = STALE;

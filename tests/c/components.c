@@ -2,6 +2,7 @@
  * what a component says of itself. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include "wat.h"
 
 #include <sys/stat.h>
 
@@ -101,22 +102,10 @@ static void runs(torvyn_component_t *component, const char *config, const char *
 /* A component in text, with lifecycle alone: its init succeeds. */
 static const char TEXT[] =
     "(component $c\n"
-    "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
-    "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
-    "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
-    "    (export \"process-error\" (type (eq $e)))))\n"
-    "  (alias export $types \"process-error\" (type $error))\n"
-    "  (core module $m (memory (export \"memory\") 1)\n"
-    "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n"
-    "    (func (export \"init\") (param i32 i32) (result i32) i32.const 0)\n"
-    "    (func (export \"teardown\")))\n"
+    TYPES
+    "  (core module $m " CORE ")\n"
     "  (core instance $i (instantiate $m))\n"
-    "  (alias core export $i \"memory\" (core memory $memory))\n"
-    "  (func $init (param \"config\" string) (result (result (error $error)))\n"
-    "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
-    "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
-    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
-    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))\n";
+    LIFE ")\n";
 
 static void compiles(const torvyn_engine_t *engine) {
   static const char *const good[] = {"upper-case", "upper-case-0.1.7", "upper-case-noversion"};
@@ -147,7 +136,7 @@ static void compiles(const torvyn_engine_t *engine) {
     torvyn_component_free(component);
   }
 
-  OK(torvyn_component_compile(engine, (const uint8_t *)TEXT, sizeof TEXT - 1, &component, &err));
+  component = component_from(engine, TEXT);
   CHECK(torvyn_component_roles(component) == TORVYN_ROLE_LIFECYCLE);
   CHECK(torvyn_component_content_id(component).len == 32);
   {

@@ -2,6 +2,7 @@
  * runs in a child of its own, so that it sees the library for the first time. */
 #define _GNU_SOURCE
 #include "check.h"
+#include "wat.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -252,34 +253,22 @@ static void fork_in_wasi(void) {
 static const char WAITS[] =
     "(component"
     "  (import \"wasi:io/poll@0.2.0\" (instance (export \"pollable\" (type (sub resource)))))"
-    "  (import \"torvyn:streaming/types@0.1.0\" (instance $types"
-    "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)"
-    "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))"
-    "    (export \"process-error\" (type (eq $e)))))"
-    "  (alias export $types \"process-error\" (type $error))"
-    "  (core module $m (memory (export \"memory\") 1)"
-    "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)"
-    "    (func (export \"init\") (param i32 i32) (result i32) i32.const 0)"
-    "    (func (export \"nothing\")))"
+    TYPES
+    "  (core module $m " CORE ")"
     "  (core instance $i (instantiate $m))"
-    "  (alias core export $i \"memory\" (core memory $memory))"
-    "  (func $init (param \"config\" string) (result (result (error $error)))"
-    "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))"
-    "  (func $nothing (canon lift (core func $i \"nothing\")))"
-    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $nothing)))"
-    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))"
-    "  (export \"work\" (func $nothing)))";
+    LIFE
+    "  (export \"work\" (func $teardown)))";
 
 /* Each first call in the child ends so, but for a teardown. */
 static void fork_in_any_call(void) {
   torvyn_engine_t *engine = engine_with(NULL);
-  torvyn_component_t *component = NULL;
+  torvyn_component_t *component;
   torvyn_linked_t *linked = NULL;
   torvyn_instance_t *made, *called, *ended;
   torvyn_values_t *values = STALE;
   int status;
   pid_t child;
-  OK(torvyn_component_compile(engine, (const uint8_t *)WAITS, sizeof WAITS - 1, &component, &err));
+  component = component_from(engine, WAITS);
   OK(torvyn_linked_new(component, NULL, &linked, &err));
   made = instance_of(linked, 1, NULL), called = instance_of(linked, 2, NULL), ended = instance_of(linked, 3, NULL);
   OK(torvyn_init(called, str(""), &err));

@@ -2,6 +2,7 @@
  * exports outside of the contract. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include "wat.h"
 
 static torvyn_engine_t *engine;
 
@@ -190,25 +191,6 @@ static void definitions(void) {
 
 /* A lifecycle, which makes a component of what has functions of its own: the imports, what is in the
  * core module $m, and the exports of its instance $i. */
-#define TYPES \
-  "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n" \
-  "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n" \
-  "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n" \
-  "    (export \"process-error\" (type (eq $e)))))\n" \
-  "  (alias export $types \"process-error\" (type $error))\n"
-#define CORE \
-  "(memory (export \"memory\") 1)\n" \
-  "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n" \
-  "    (func (export \"init\") (param i32 i32) (result i32) i32.const 0)\n" \
-  "    (func (export \"teardown\"))\n"
-#define LIFE \
-  "  (alias core export $i \"memory\" (core memory $memory))\n" \
-  "  (func $init (param \"config\" string) (result (result (error $error)))\n" \
-  "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n" \
-  "  (func $teardown (canon lift (core func $i \"teardown\")))\n" \
-  "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n" \
-  "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))\n"
-
 /* A component with functions of its own besides a role. */
 static const char TEXT[] =
     "(component\n"
@@ -234,7 +216,7 @@ static const char TEXT[] =
 
 static void calls(void) {
   torvyn_engine_t *forced = engine_on(TORVYN_PATH_DIRECT);
-  torvyn_component_t *component = NULL;
+  torvyn_component_t *component;
   torvyn_linked_t *linked = NULL;
   torvyn_instance_t *instance;
   torvyn_values_t *values = STALE;
@@ -242,7 +224,7 @@ static void calls(void) {
   torvyn_str_t math = str("acme:tools/math@1.0.0");
 
   part("calls outside of the contract");
-  OK(torvyn_component_compile(engine, (const uint8_t *)TEXT, sizeof TEXT - 1, &component, &err));
+  component = component_from(engine, TEXT);
   OK(torvyn_linked_new(component, NULL, &linked, &err));
   CHECK(torvyn_component_path(component) == TORVYN_PATH_GENERAL && torvyn_linked_path(linked) == TORVYN_PATH_GENERAL);
   CHECK(strstr(torvyn_linked_path_reason(linked).data, "none of the contract's") != NULL);
@@ -350,7 +332,7 @@ static void calls(void) {
   torvyn_linked_free(linked);
   torvyn_component_free(component);
 
-  OK(torvyn_component_compile(forced, (const uint8_t *)TEXT, sizeof TEXT - 1, &component, &err));
+  component = component_from(forced, TEXT);
   OK(torvyn_linked_new(component, NULL, &linked, &err));
   instance = instance_of(linked, 7, NULL);
   EXPECT(TORVYN_ERROR_UNSUPPORTED, torvyn_call(instance, math, str("add"), args, 2, &values, &err));
@@ -379,7 +361,7 @@ static void others(void) {
                                       "acme:h/sha-256@1.0.0"};
   part("host functions: of any interface that the library does not provide");
   for (size_t i = 0; i < sizeof faces / sizeof *faces; i++) {
-    torvyn_component_t *component = NULL;
+    torvyn_component_t *component;
     torvyn_imports_t *imports = NULL;
     torvyn_linked_t *linked = STALE;
     torvyn_values_t *values = NULL;
@@ -394,7 +376,7 @@ static void others(void) {
              "(core instance $i (instantiate $m (with \"\" (instance (export \"f\" (func $f))))))" LIFE
              "(func (export \"work\") (canon lift (core func $i \"work\"))))",
              faces[i]);
-    OK(torvyn_component_compile(engine, (const uint8_t *)text, strlen(text), &component, &err));
+    component = component_from(engine, text);
     EXPECT_TEXT(TORVYN_ERROR_UNRESOLVED_IMPORT, faces[i], torvyn_linked_new(component, NULL, &linked, &err));
     OK(torvyn_imports_new(engine, &imports, &err));
     OK(torvyn_imports_define(imports, str(faces[i]), str("f"), str("func()"), count_call, &called, NULL, &err));
@@ -441,7 +423,7 @@ static void end_file(void *user, uint32_t file) {
 }
 
 static void resources(void) {
-  torvyn_component_t *component = NULL;
+  torvyn_component_t *component;
   torvyn_imports_t *imports = NULL;
   torvyn_linked_t *linked = NULL;
   torvyn_values_t *values = NULL;
@@ -449,7 +431,7 @@ static void resources(void) {
   torvyn_instance_t *instance;
 
   part("resources: what a result holds that C cannot have is ended, not lost");
-  OK(torvyn_component_compile(engine, (const uint8_t *)OWNS, sizeof OWNS - 1, &component, &err));
+  component = component_from(engine, OWNS);
   OK(torvyn_imports_new(engine, &imports, &err));
   OK(torvyn_imports_define_resource(imports, str("acme:db/files@1.0.0"), str("file"), end_file, NULL, NULL, &err));
   OK(torvyn_linked_new(component, imports, &linked, &err));
@@ -496,7 +478,7 @@ static bool wait_a_while(void *user, torvyn_scope_t *scope, const torvyn_value_t
 
 static void times(void) {
   torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 200 * MS};
-  torvyn_component_t *component = NULL;
+  torvyn_component_t *component;
   torvyn_imports_t *imports = NULL;
   torvyn_linked_t *linked = NULL;
   torvyn_values_t *values = NULL;
@@ -504,7 +486,7 @@ static void times(void) {
   uint64_t least = UINT64_MAX;
 
   part("host functions: what they take is the call's time");
-  OK(torvyn_component_compile(engine, (const uint8_t *)WAITS, sizeof WAITS - 1, &component, &err));
+  component = component_from(engine, WAITS);
   OK(torvyn_imports_new(engine, &imports, &err));
   OK(torvyn_imports_define(imports, str("acme:tools/time@1.0.0"), str("wait"), str("func()"), wait_a_while, NULL, NULL,
                            &err));
@@ -541,13 +523,13 @@ static const char STARTS[] =
     ")\n";
 
 static void starts(void) {
-  torvyn_component_t *component = NULL;
+  torvyn_component_t *component;
   torvyn_linked_t *linked = NULL;
   torvyn_instance_t *instance;
   torvyn_cancel_t *cancel;
 
   part("start functions: a cancel that waits for the next call does not stop one");
-  OK(torvyn_component_compile(engine, (const uint8_t *)STARTS, sizeof STARTS - 1, &component, &err));
+  component = component_from(engine, STARTS);
   OK(torvyn_linked_new(component, NULL, &linked, &err));
   instance = instance_of(linked, 1, NULL);
   cancel = torvyn_instance_cancel_handle(instance);

@@ -2,6 +2,7 @@
  * as anything else ends as an error, or costs no more than the header says. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include "wat.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -36,28 +37,15 @@ __attribute__((format(printf, 2, 3))) static void add(text_t *text, const char *
 static void add_sound(text_t *text, const char *body) {
   add(text,
       "(component\n"
-      "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
-      "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
-      "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
-      "    (export \"process-error\" (type (eq $e)))))\n"
-      "  (alias export $types \"process-error\" (type $error))\n"
-      "  (core module $m (memory (export \"memory\") 1)\n"
-      "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n"
-      "    (func (export \"init\") (param i32 i32) (result i32) i32.const 0)\n"
-      "    (func (export \"teardown\")) %s)\n"
+      TYPES
+      "  (core module $m " CORE " %s)\n"
       "  (core instance $i (instantiate $m))\n"
-      "  (alias core export $i \"memory\" (core memory $memory))\n"
-      "  (func $init (param \"config\" string) (result (result (error $error)))\n"
-      "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
-      "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
-      "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
-      "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))\n",
+      LIFE,
       body);
 }
 
 static torvyn_component_t *compiled(const torvyn_engine_t *engine, text_t *text) {
-  torvyn_component_t *component = STALE;
-  OK(torvyn_component_compile(engine, (const uint8_t *)text->at, text->len, &component, &err));
+  torvyn_component_t *component = component_from(engine, text->at);
   text->len = 0;
   return component;
 }

@@ -2,6 +2,7 @@
  * instance uses is told to the page. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include "wat.h"
 
 static torvyn_path_t path; /* under test */
 
@@ -258,30 +259,20 @@ static void texts(void) {
 static torvyn_linked_t *grower(const torvyn_engine_t *engine, const char *modules, const char *pages) {
   static const char text[] =
       "(component\n"
-      "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
-      "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
-      "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
-      "    (export \"process-error\" (type (eq $e)))))\n"
-      "  (alias export $types \"process-error\" (type $error))\n"
+      TYPES
       "  %s\n"
       "  (core module $m (memory (export \"memory\") %s)\n"
-      "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n"
+      REALLOC TEARDOWN
       "    (func (export \"init\") (param i32 i32) (result i32)\n"
-      "      (drop (memory.grow (i32.const 16384))) i32.const 0)\n"
-      "    (func (export \"teardown\")))\n"
+      "      (drop (memory.grow (i32.const 16384))) i32.const 0))\n"
       "  (core instance $i (instantiate $m))\n"
-      "  (alias core export $i \"memory\" (core memory $memory))\n"
-      "  (func $init (param \"config\" string) (result (result (error $error)))\n"
-      "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
-      "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
-      "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
-      "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))\n";
+      LIFE ")\n";
   static char full[4096];
-  torvyn_component_t *component = STALE;
+  torvyn_component_t *component;
   torvyn_linked_t *linked = STALE;
   int len = snprintf(full, sizeof full, text, modules, pages);
   CHECK(len > 0 && (size_t)len < sizeof full);
-  OK(torvyn_component_compile(engine, (const uint8_t *)full, (size_t)len, &component, &err));
+  component = component_from(engine, full);
   OK(torvyn_linked_new(component, NULL, &linked, &err));
   torvyn_component_free(component);
   return linked;

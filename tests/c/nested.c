@@ -2,6 +2,7 @@
  * has: each call runs or is refused, and recursion without end is a trap. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include "wat.h"
 
 #include <pthread.h>
 
@@ -14,11 +15,7 @@
  * realloc for 7 bytes does not end. */
 static const char TEXT[] =
     "(component\n"
-    "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
-    "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
-    "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
-    "    (export \"process-error\" (type (eq $e)))))\n"
-    "  (alias export $types \"process-error\" (type $error))\n"
+    TYPES
     "  (core module $lib (memory (export \"memory\") 1)\n"
     "    (func $end (export \"end\") (call $end) (drop (i32.load (i32.const 0))))\n"
     "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32)\n"
@@ -36,12 +33,7 @@ static const char TEXT[] =
     "    (func (export \"init\") (param i32 i32) (result i32) (call $deep (local.get 1)) i32.const 0)\n"
     "    (func (export \"teardown\")))\n"
     "  (core instance $i (instantiate $m (with \"l\" (instance $l)) %s))\n"
-    "  (alias core export $i \"init\" (core func $init'))\n"
-    "  (func $init (param \"config\" string) (result (result (error $error)))\n"
-    "    (canon lift (core func $init') (memory $memory) (realloc $realloc)))\n"
-    "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
-    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
-    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))\n";
+    LIFE_WITH("(core func $l \"realloc\")") ")\n";
 
 /* Calls `go`, which gives text. */
 #define GO \
@@ -76,11 +68,9 @@ static torvyn_component_t *compiled(const torvyn_engine_t *engine, kind_t kind) 
                                          {POLL THING, CALLS_THING, DROPS, WITH_THING}};
   const char *const *with = parts[kind];
   static char text[8192];
-  torvyn_component_t *component = STALE;
   int len = snprintf(text, sizeof text, TEXT, with[0], with[1], with[2], with[3]);
   CHECK(len > 0 && (size_t)len < sizeof text);
-  OK(torvyn_component_compile(engine, (const uint8_t *)text, (size_t)len, &component, &err));
-  return component;
+  return component_from(engine, text);
 }
 
 /* ---- what a callback calls ------------------------------------------------------ */

@@ -2,6 +2,7 @@
  * of sound steps and broken here and there. `paths.h` says what is compared. */
 #define _POSIX_C_SOURCE 200809L
 #include "paths.h"
+#include "wat.h"
 
 /* ---- a generator: the same numbers in every run -------------------------------- */
 
@@ -187,26 +188,15 @@ static void wasi_answers(pair_t *pair) {
 
 /* A component that imports an interface and uses, or does not use, a function of it. */
 #define IMPORTS(name, body, uses)                                                                 \
-  "(component (import \"torvyn:streaming/types@0.1.0\" (instance $types"                        \
-  "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)"       \
-  "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))" \
-  "    (export \"process-error\" (type (eq $e)))))"                                             \
-  "  (alias export $types \"process-error\" (type $error))"                                     \
+  "(component " TYPES                                                                             \
   "  (import \"wasi:io/error@0.2.0\" (instance $io (export \"error\" (type (sub resource))))) " \
   "  (alias export $io \"error\" (type $io-error))"                                             \
   "  (import \"" name "\" (instance $wasi " body "))"                                           \
-  "  (core module $libc (memory (export \"memory\") 800)"                                       \
-  "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024))"        \
+  "  (core module $libc (memory (export \"memory\") 800)" REALLOC ")"                            \
   "  (core instance $libc (instantiate $libc))"                                                   \
-  "  (alias core export $libc \"memory\" (core memory $memory))" uses                                              \
-  "  (core module $m (func (export \"init\") (param i32 i32) (result i32) i32.const 0)"         \
-  "    (func (export \"teardown\")))"                                                           \
-  "  (core instance $i (instantiate $m))"                                                         \
-  "  (func $init (param \"config\" string) (result (result (error $error))) (canon lift"        \
-  "    (core func $i \"init\") (memory $memory) (realloc (core func $libc \"realloc\"))))" \
-  "  (func $teardown (canon lift (core func $i \"teardown\")))"                                 \
-  "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))"  \
-  "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))"
+  "  (alias core export $libc \"memory\" (core memory $memory))" uses                           \
+  "  (core module $m " INIT TEARDOWN ")"                                                          \
+  "  (core instance $i (instantiate $m))" LIFE_WITH("(core func $libc \"realloc\")") ")"
 #define USES(function, params)                                                                    \
   "(core func $f (canon lower (func $wasi \"" function "\") (memory $memory)))"      \
   "(core module $u (import \"\" \"f\" (func " params ")))"                                    \
@@ -319,10 +309,10 @@ static void randomness(void) {
     torvyn_engine_config_t config = {.struct_size = sizeof config, .path = (torvyn_path_t)path};
     torvyn_engine_t *engine = engine_with(&config);
     for (size_t i = 0; i < 2; i++) {
-      torvyn_component_t *component = STALE;
+      torvyn_component_t *component;
       torvyn_linked_t *linked = STALE;
       uint64_t least = UINT64_MAX;
-      OK(torvyn_component_compile(engine, (const uint8_t *)texts[i], strlen(texts[i]), &component, &err));
+      component = component_from(engine, texts[i]);
       OK(torvyn_linked_new(component, NULL, &linked, &err));
       for (int k = 0; k < 3; k++) { /* the least, since others may want the processor */
         torvyn_instance_t *instance = STALE;

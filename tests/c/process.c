@@ -3,6 +3,7 @@
  * the library for the first time. */
 #define _GNU_SOURCE /* alternate stacks, anonymous mappings */
 #include "check.h"
+#include "wat.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -15,28 +16,18 @@
  * or does what is unreachable (u), by the configuration's first letter. */
 static const char FAULTS[] =
     "(component\n"
-    "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
-    "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
-    "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
-    "    (export \"process-error\" (type (eq $e)))))\n"
-    "  (alias export $types \"process-error\" (type $error))\n"
+    TYPES
     "  (core module $m (memory (export \"memory\") 1)\n"
-    "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n"
+    REALLOC TEARDOWN
     "    (func (export \"init\") (param i32 i32) (result i32) (local $c i32)\n"
     "      (if (i32.eqz (local.get 1)) (then (return (i32.const 0))))\n"
     "      (local.set $c (i32.load8_u (local.get 0)))\n"
     "      (if (i32.eq (local.get $c) (i32.const 109)) (then (drop (i32.load (i32.const -16)))))\n"
     "      (if (i32.eq (local.get $c) (i32.const 100))\n"
     "        (then (drop (i32.div_u (i32.const 1) (i32.load (i32.const 512))))))\n"
-    "      unreachable)\n"
-    "    (func (export \"teardown\")))\n"
+    "      unreachable))\n"
     "  (core instance $i (instantiate $m))\n"
-    "  (alias core export $i \"memory\" (core memory $memory))\n"
-    "  (func $init (param \"config\" string) (result (result (error $error)))\n"
-    "    (canon lift (core func $i \"init\") (memory $memory) (realloc (core func $i \"realloc\"))))\n"
-    "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
-    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
-    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))\n";
+    LIFE ")\n";
 
 /* ---- the environment is listened to -------------------------------------------- */
 
@@ -69,9 +60,9 @@ char *getenv(const char *name) {
 /* ---- helpers --------------------------------------------------------------------- */
 
 static torvyn_linked_t *faulty(const torvyn_engine_t *engine) {
-  torvyn_component_t *component = NULL;
+  torvyn_component_t *component;
   torvyn_linked_t *linked = NULL;
-  OK(torvyn_component_compile(engine, (const uint8_t *)FAULTS, sizeof FAULTS - 1, &component, &err));
+  component = component_from(engine, FAULTS);
   OK(torvyn_linked_new(component, NULL, &linked, &err));
   torvyn_component_free(component);
   return linked;
