@@ -1969,10 +1969,18 @@ torvyn_status_t torvyn_imports_wasi_inherit_output(torvyn_imports_t *imports,
  * by symbolic links that lead elsewhere. Named pipes and sockets in it are not
  * opened, since that would wait beyond any deadline.
  *
+ * What is granted is the directory that is there now, not its path: the library
+ * holds it open (one file descriptor, close-on-exec) until the imports and all
+ * that was linked with them and made of that are freed. Where it is renamed or
+ * removed, or something else is put or mounted in its place, instances still see
+ * the directory itself, those that are made or reset later, too. What is mounted
+ * below it later is seen. Of two directories of which one lies in the other each
+ * is granted for itself, with its own `access`.
+ *
  * @param imports     Changed for what is linked with it from now on.
  * @param host_path   A directory, NUL-terminated, in the system's encoding;
- *                    borrowed for the call. A relative one is made absolute
- *                    now. It is opened anew for each instance.
+ *                    borrowed for the call. It is opened now; to read it is not
+ *                    needed for that, to search it is.
  * @param guest_path  What the component knows it as, e.g. "/data"; UTF-8;
  *                    borrowed for the call.
  * @param access      What may be done in it.
@@ -1980,14 +1988,14 @@ torvyn_status_t torvyn_imports_wasi_inherit_output(torvyn_imports_t *imports,
  *                    caller (torvyn_error_free()); NULL to do without.
  *
  * @retval TORVYN_OK              It is granted.
- * @retval TORVYN_ERROR_WASI      There is no such directory, or `guest_path` is
- *                                empty or taken.
+ * @retval TORVYN_ERROR_WASI      There is no such directory, it does not open, or
+ *                                `guest_path` is empty or taken.
  * @retval TORVYN_ERROR_ARGUMENT  `access` is no access.
  * @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC     A defect of the library.
  *
  * Thread: any.
- * Blocks: for the look at the directory.
+ * Blocks: for opening the directory.
  * Since:  0.1
  */
 torvyn_status_t torvyn_imports_wasi_preopen(torvyn_imports_t *imports,
@@ -2875,7 +2883,6 @@ typedef struct torvyn_instance_options {
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`).
- * @retval TORVYN_ERROR_WASI           A granted directory does not open.
  * @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
  *                            component's start function was stopped; _MEMORY
  *                            also where it starts with more than `memory_limit`
@@ -2910,8 +2917,6 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  * @retval TORVYN_OK                   The instance is as new.
  * @retval TORVYN_ERROR_INSTANTIATION  It could not be made; POISONED, and may
  *                                     be reset again.
- * @retval TORVYN_ERROR_WASI           A granted directory does not open;
- *                                     POISONED, and may be reset again.
  * @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
  *                            component's start function was stopped; POISONED,
  *                            and may be reset again.

@@ -2,8 +2,12 @@
 //! turned into a WASI context for each instance (`crate::wasi`), and what the program defines.
 
 use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::define::Definitions;
@@ -35,11 +39,13 @@ impl fmt::Debug for Output {
     }
 }
 
-/// A directory of the host that a component sees.
+/// A directory of the host that a component sees: that which was granted, whatever comes to be at
+/// its path afterwards. A component that may write beside it could put another there.
 #[derive(Clone, Debug)]
 pub struct Preopen {
-    /// Where it is.
-    pub host: PathBuf,
+    /// Held open from the moment that it is granted.
+    #[cfg(feature = "wasi")]
+    pub dir: crate::wasi::preopens::Granted,
     /// What the component knows it as.
     pub guest: String,
     /// Whether anything in it may be changed.
@@ -142,6 +148,13 @@ pub struct Grants {
     pub defined: Definitions,
 }
 
+/// Opens a directory to look things up from, which needs no permission to read it. Never one of the
+/// first three descriptors, which are the program's standard streams also where it closed them.
+fn open_directory(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_PATH).open(path)?;
+    if file.as_raw_fd() > 2 { Ok(file) } else { file.try_clone() }
+}
+
 fn wasi(message: String) -> Box<Error> {
     Error::new(ErrorKind::Wasi, message)
 }
@@ -171,7 +184,7 @@ impl Grants {
     }
 
     /// Grants a directory, which must be there already.
-    pub fn preopen(&mut self, host: PathBuf, guest: &str, write: bool) -> Result<()> {
+    pub fn preopen(&mut self, host: &Path, guest: &str, write: bool) -> Result<()> {
         let refuse = |reason: String| Err(wasi(format!("{} cannot be granted: {reason}", host.display())));
         if guest.is_empty() || guest.contains('\0') {
             return refuse("its path for the component is empty or holds a NUL".into());
@@ -179,14 +192,19 @@ impl Grants {
         if self.preopens.iter().any(|known| known.guest == guest) {
             return refuse(format!("the component has a directory `{guest}` already"));
         }
-        match std::fs::metadata(&host) {
-            Ok(found) if !found.is_dir() => return refuse("it is no directory".into()),
-            Ok(_) => {}
+        let dir = match open_directory(host) {
+            Ok(dir) => dir,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return refuse("it is no directory".into()),
             Err(error) => return refuse(error.to_string()),
-        }
-        // Whatever the program does with its own working directory.
-        let host = std::path::absolute(&host).unwrap_or(host);
-        self.preopens.push(Preopen { host, guest: guest.into(), write });
+        };
+        self.preopens.push(Preopen {
+            #[cfg(feature = "wasi")]
+            dir: crate::wasi::preopens::Granted::new(dir, write),
+            guest: guest.into(),
+            write,
+        });
+        #[cfg(not(feature = "wasi"))]
+        drop(dir);
         Ok(())
     }
 
@@ -262,13 +280,13 @@ mod tests {
         for wrong in ["", "A=B", "A\0"] {
             assert_eq!(grants.set_env(wrong, "").unwrap_err().kind, ErrorKind::Wasi);
         }
-        grants.preopen(std::env::temp_dir(), "/data", false).unwrap();
+        grants.preopen(&std::env::temp_dir(), "/data", false).unwrap();
         assert!(grants.has("filesystem") && grants.has("filesystem:/data") && !grants.has("filesystem-write:/data"));
-        let again = grants.preopen(std::env::temp_dir(), "/data", true).unwrap_err();
+        let again = grants.preopen(&std::env::temp_dir(), "/data", true).unwrap_err();
         assert!(again.message.contains("/data"), "{again}");
         grants.defined.define("", "rootf", "func()", Arc::new(|_, _| Ok(None))).unwrap();
         assert!(grants.has("rootf") && !grants.has("") && !grants.has("#rootf"));
-        assert!(grants.preopen("/nowhere/at/all".into(), "/x", true).unwrap_err().message.contains("No such file"));
-        assert!(grants.preopen("/dev/null".into(), "/x", true).unwrap_err().message.contains("no directory"));
+        assert!(grants.preopen("/nowhere/at/all".as_ref(), "/x", true).unwrap_err().message.contains("No such file"));
+        assert!(grants.preopen("/dev/null".as_ref(), "/x", true).unwrap_err().message.contains("no directory"));
     }
 }

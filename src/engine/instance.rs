@@ -300,7 +300,7 @@ impl ComponentInstance {
             given: Given::new(o.max_handles, self.linked.grants().clone()),
             grants: self.linked.grants().clone(),
             #[cfg(feature = "wasi")]
-            wasi: self.linked.wasi_state(self.id, o.max_handles)?,
+            wasi: self.linked.wasi_state(self.id, o.max_handles),
         };
         Ok(store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel }))
     }

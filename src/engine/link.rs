@@ -248,11 +248,11 @@ impl LinkedComponent {
         &self,
         id: crate::contract::ComponentId,
         max_handles: u32,
-    ) -> Result<Option<Box<crate::wasi::State>>> {
+    ) -> Option<Box<crate::wasi::State>> {
         if self.path() == Path::Direct || !any_wasi(&self.component().analysis().imports) {
-            return Ok(None);
+            return None;
         }
-        crate::wasi::State::new(self.engine(), &self.0.grants, id, max_handles).map(|state| Some(Box::new(state)))
+        Some(Box::new(crate::wasi::State::new(self.engine(), &self.0.grants, id, max_handles)))
     }
 
     /// The resource types that the program defined, each with its number.

@@ -154,7 +154,6 @@ impl Handle for InstanceHandle {
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
 ///                                     stack (`guest_stack`).
-/// @retval TORVYN_ERROR_WASI           A granted directory does not open.
 /// @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
 ///                            component's start function was stopped; _MEMORY
 ///                            also where it starts with more than `memory_limit`
@@ -198,8 +197,6 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// @retval TORVYN_OK                   The instance is as new.
 /// @retval TORVYN_ERROR_INSTANTIATION  It could not be made; POISONED, and may
 ///                                     be reset again.
-/// @retval TORVYN_ERROR_WASI           A granted directory does not open;
-///                                     POISONED, and may be reset again.
 /// @retval TORVYN_ERROR_TRAP, _FUEL, _DEADLINE, _CANCELLED, _MEMORY The
 ///                            component's start function was stopped; POISONED,
 ///                            and may be reset again.

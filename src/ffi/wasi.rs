@@ -259,10 +259,18 @@ pub unsafe extern "C" fn torvyn_imports_wasi_inherit_output(
 /// by symbolic links that lead elsewhere. Named pipes and sockets in it are not
 /// opened, since that would wait beyond any deadline.
 ///
+/// What is granted is the directory that is there now, not its path: the library
+/// holds it open (one file descriptor, close-on-exec) until the imports and all
+/// that was linked with them and made of that are freed. Where it is renamed or
+/// removed, or something else is put or mounted in its place, instances still see
+/// the directory itself, those that are made or reset later, too. What is mounted
+/// below it later is seen. Of two directories of which one lies in the other each
+/// is granted for itself, with its own `access`.
+///
 /// @param imports     Changed for what is linked with it from now on.
 /// @param host_path   A directory, NUL-terminated, in the system's encoding;
-///                    borrowed for the call. A relative one is made absolute
-///                    now. It is opened anew for each instance.
+///                    borrowed for the call. It is opened now; to read it is not
+///                    needed for that, to search it is.
 /// @param guest_path  What the component knows it as, e.g. "/data"; UTF-8;
 ///                    borrowed for the call.
 /// @param access      What may be done in it.
@@ -270,14 +278,14 @@ pub unsafe extern "C" fn torvyn_imports_wasi_inherit_output(
 ///                    caller (torvyn_error_free()); NULL to do without.
 ///
 /// @retval TORVYN_OK              It is granted.
-/// @retval TORVYN_ERROR_WASI      There is no such directory, or `guest_path` is
-///                                empty or taken.
+/// @retval TORVYN_ERROR_WASI      There is no such directory, it does not open, or
+///                                `guest_path` is empty or taken.
 /// @retval TORVYN_ERROR_ARGUMENT  `access` is no access.
 /// @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library.
 ///
 /// Thread: any.
-/// Blocks: for the look at the directory.
+/// Blocks: for opening the directory.
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_imports_wasi_preopen(
@@ -295,7 +303,7 @@ pub unsafe extern "C" fn torvyn_imports_wasi_preopen(
             2 => true,
             other => return Err(bad("access", format_args!("{other} is no torvyn_access_t"))),
         };
-        imports.grants().preopen(host_path.to_owned(), guest, write)?;
+        imports.grants().preopen(host_path, guest, write)?;
         Ok(Status::TORVYN_OK)
     })
 }

@@ -6,6 +6,7 @@
 
 pub mod files;
 pub mod http;
+pub mod preopens;
 pub mod random;
 pub mod runtime;
 pub mod sockets;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings;
-use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use crate::contract::host::{Host, MOST_STREAMS};
 use crate::contract::{ComponentId, names};
@@ -26,7 +27,6 @@ use crate::direct::plan::ImportItem;
 use crate::engine::grants::{FixedClock, Grants};
 use crate::engine::log::Level;
 use crate::engine::{Engine, WeakEngine};
-use crate::error::{Error, ErrorKind, Result};
 
 /// What an engine has for its components that use WASI.
 #[derive(Default)]
@@ -94,6 +94,7 @@ impl Shared {
         linker.allow_shadowing(true);
         bindings::random::random::add_to_linker::<_, random::Has>(&mut linker, random::view)?;
         bindings::random::insecure::add_to_linker::<_, random::Has>(&mut linker, random::view)?;
+        bindings::filesystem::preopens::add_to_linker::<_, preopens::Has>(&mut linker, preopens::view)?;
         bindings::filesystem::types::add_to_linker::<_, files::Has>(&mut linker, files::view)?;
         bindings::sockets::tcp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
         bindings::sockets::udp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
@@ -160,8 +161,8 @@ impl State {
         Self { ctx: WasiCtx::default(), table: ResourceTable::new(), watch }
     }
 
-    /// What `grants` give to instance `id`. Fails with `Wasi` where a directory is gone.
-    pub fn new(engine: &Engine, grants: &Grants, id: ComponentId, max_handles: u32) -> Result<Self> {
+    /// What `grants` give to instance `id`.
+    pub fn new(engine: &Engine, grants: &Grants, id: ComponentId, max_handles: u32) -> Self {
         let watch = Watch { engine: engine.downgrade(), id };
         let mut builder = WasiCtx::builder();
         builder.args(&grants.args).envs(&grants.env);
@@ -170,13 +171,6 @@ impl State {
         }
         builder.stdout(stdio::Stream::new(&grants.stdout, &watch, Level::Info));
         builder.stderr(stdio::Stream::new(&grants.stderr, &watch, Level::Warn));
-        for dir in &grants.preopens {
-            let perms = if dir.write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-            builder.preopened_dir(&dir.host, &dir.guest, perms).map_err(|e| {
-                let message = format!("the granted directory {} does not open: {e:#}", dir.host.display());
-                Error::new(ErrorKind::Wasi, message).at(id, None)
-            })?;
-        }
         builder.allow_tcp(grants.has("tcp")).allow_udp(grants.has("udp"));
         if !grants.sockets.is_empty() {
             let (rules, watch) = (grants.sockets.clone(), watch.clone());
@@ -200,7 +194,7 @@ impl State {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(max_handles.min(MOST_STREAMS) as usize);
-        Ok(Self { ctx: builder.build(), table, watch })
+        Self { ctx: builder.build(), table, watch }
     }
 }
 
@@ -258,7 +252,7 @@ mod tests {
     fn a_table_has_room_for_so_many() {
         let engine = Engine::new(Default::default()).unwrap();
         for (max_handles, room) in [(100_000, MOST_STREAMS), (5, 5)] {
-            let mut state = State::new(&engine, &Grants::default(), ComponentId(1), max_handles).unwrap();
+            let mut state = State::new(&engine, &Grants::default(), ComponentId(1), max_handles);
             assert!((0..room).all(|_| state.table.push(()).is_ok()));
             assert!(state.table.push(()).is_err());
         }
