@@ -56,6 +56,8 @@ pub enum Breach {
     ErrorText(usize, usize),
     #[error("names of ports that take up more than {0} bytes")]
     PortNames(usize),
+    #[error("the system has no memory for {0} bytes that the host would hold for the component")]
+    NoMemory(usize),
 }
 
 /// The most files, sockets and streams of WASI that an instance has, whatever its limit of handles: a
@@ -368,12 +370,12 @@ impl Printed {
         Self { engine: engine.clone(), id, out: Lines::default(), err: Lines::default() }
     }
 
-    fn take(&mut self, stdio: Stdio, bytes: &[u8]) {
+    fn take(&mut self, stdio: Stdio, bytes: &[u8], goes_on: impl FnMut() -> bool) {
         let (lines, level) = match stdio {
             Stdio::Err => (&mut self.err, Level::Warn),
             Stdio::In | Stdio::Out => (&mut self.out, Level::Info),
         };
-        lines.take(bytes, |line| self.engine.log(level, Some(self.id), None, line));
+        lines.take(bytes, |line| self.engine.log(level, Some(self.id), None, line), goes_on);
     }
 }
 
@@ -399,6 +401,9 @@ pub struct Host {
     pub clock: Arc<Clock>,
     /// The time that the running call has.
     pub term: Term,
+    /// What [`Host::check_time`] found to end the running call: however the call ends then, this is
+    /// why.
+    pub stopped: Option<Stop>,
     /// Whether calls use fuel.
     pub fuel: bool,
     /// What the guest prints on the direct path.
@@ -473,14 +478,24 @@ impl Host {
         Ok(&self.loan)
     }
 
-    /// Takes what a guest prints on the direct path: a line of the log for each line.
-    pub fn print(&mut self, stdio: Stdio, bytes: &[u8]) {
-        self.printed.take(stdio, bytes);
+    /// Takes what a guest prints on the direct path: a line of the log for each line, each of which
+    /// may take the program some time.
+    pub fn print(&mut self, stdio: Stdio, bytes: &[u8]) -> Result<(), Stop> {
+        let Self { printed, term, clock, control, .. } = self;
+        printed.take(stdio, bytes, || term.stop(clock, control).is_none());
+        self.check_time()
     }
 
-    /// What ends the running call, where that is due: for host functions that take long.
+    /// What ends the running call, where that is due: for host functions, between which nothing else
+    /// may look.
     pub fn check_time(&mut self) -> Result<(), Stop> {
-        self.term.stop(&self.clock, &self.control).map_or(Ok(()), Err)
+        match self.term.stop(&self.clock, &self.control) {
+            None => Ok(()),
+            Some(stop) => {
+                self.stopped = Some(stop);
+                Err(stop)
+            }
+        }
     }
 
     /// `capability-query.has-capability`: what was granted when linking.

@@ -262,7 +262,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     if len > PERMIT {
                         return refuse("more was written than `check-write` allows");
                     }
-                    host.print(stdio, bytes);
+                    host.print(stdio, bytes)?;
                     place(memory, ret, 4, 12)?[0] = 0;
                     Ok(())
                 };

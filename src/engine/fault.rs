@@ -125,6 +125,17 @@ fn too_many_values(error: &wasmtime::Error) -> bool {
     format!("{:?}", error.root_cause()) == "HostcallFuelExhausted"
 }
 
+/// Why a call ended with `error`: what was found to end it, where it ended some other way since.
+pub fn why(error: wasmtime::Error, found: Option<Stop>) -> wasmtime::Error {
+    match found {
+        Some(stop) if !error.is::<Stop>() => match error.downcast::<WasmBacktrace>() {
+            Ok(frames) => wasmtime::Error::from(stop).context(frames),
+            Err(_) => stop.into(),
+        },
+        _ => error,
+    }
+}
+
 /// Whether [`stopped`] knows the error apart from the words of it.
 pub fn is_known(error: &wasmtime::Error) -> bool {
     error.is::<Stop>()
@@ -158,7 +169,8 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             | Breach::TooManyStreams
             | Breach::ContentType(..)
             | Breach::ErrorText(..)
-            | Breach::PortNames(_) => (ErrorKind::Memory, None, cause),
+            | Breach::PortNames(_)
+            | Breach::NoMemory(_) => (ErrorKind::Memory, None, cause),
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }

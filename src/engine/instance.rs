@@ -291,6 +291,7 @@ impl ComponentInstance {
             control: self.control.clone(),
             clock: engine.clock().clone(),
             term: Term::new(began, self.timeout_ticks),
+            stopped: None,
             fuel: engine.config().fuel,
             printed: Printed::new(engine, self.id),
             born: std::time::Instant::now(),

@@ -77,12 +77,16 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes a piece; `say` gets each line that it ends.
-    pub fn take(&mut self, mut bytes: &[u8], mut say: impl FnMut(&str)) {
+    /// Takes a piece; `say` gets each line that it ends, and takes its time: what follows is dropped
+    /// where `goes_on` says no after one.
+    pub fn take(&mut self, mut bytes: &[u8], mut say: impl FnMut(&str), mut goes_on: impl FnMut() -> bool) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.rest.extend_from_slice(&bytes[..end]);
             self.give(true, &mut say);
             bytes = &bytes[end + 1..];
+            if !goes_on() {
+                return;
+            }
         }
         self.rest.extend_from_slice(bytes);
         if self.rest.len() >= LINE {
@@ -136,16 +140,25 @@ mod tests {
     #[test]
     fn pieces_become_lines() {
         let (mut lines, mut said) = (Lines::default(), Vec::new());
-        lines.take(b"one\r\ntw", |line| said.push(line.to_owned()));
-        lines.take(b"o\n\nrest", |line| said.push(line.to_owned()));
+        lines.take(b"one\r\ntw", |line| said.push(line.to_owned()), || true);
+        lines.take(b"o\n\nrest", |line| said.push(line.to_owned()), || true);
         lines.end(|line| said.push(line.to_owned()));
         lines.end(|line| said.push(line.to_owned()));
         assert_eq!(said, ["one", "two", "", "rest"]);
         let long = "\u{e4}".repeat(10_000);
         said.clear();
-        lines.take(long.as_bytes(), |line| said.push(line.to_owned()));
+        lines.take(long.as_bytes(), |line| said.push(line.to_owned()), || true);
         lines.end(|line| said.push(line.to_owned()));
         assert!(said.len() == 3 && said.concat() == long);
+        said.clear();
+        let mut left = 2;
+        let two = || {
+            left -= 1;
+            left > 0
+        };
+        lines.take(b"one\ntwo\nthree\nfour", |line| said.push(line.to_owned()), two);
+        lines.end(|line| said.push(line.to_owned()));
+        assert_eq!(said, ["one", "two"]);
     }
 
     #[test]

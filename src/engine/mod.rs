@@ -18,6 +18,8 @@ pub mod limits;
 pub mod link;
 pub mod log;
 pub mod other;
+#[cfg_attr(not(feature = "wasi"), allow(dead_code))]
+pub mod signals;
 pub mod signature;
 pub mod stack;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]

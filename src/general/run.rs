@@ -15,7 +15,7 @@ use crate::contract::host::{CONTEXT, Host, PAYLOAD};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
-use crate::engine::fault::{Fault, Outcome};
+use crate::engine::fault::{self, Fault, Outcome};
 use crate::engine::other::NoCall;
 use crate::engine::value::Value;
 use crate::error::{Error, ErrorKind, Result};
@@ -81,9 +81,10 @@ impl Linked {
     /// Instantiates in `store`. A component that may wait in its imports needs a waiter.
     pub fn instantiate(&self, mut store: Store<Host>, waiter: Option<Waiter>) -> wasmtime::Result<Running> {
         let instance = match &waiter {
-            None => self.pre.instantiate(&mut store)?,
-            Some(waiter) => waiter.run(Limit::of(store.data()), self.pre.instantiate_async(&mut store))?,
+            None => self.pre.instantiate(&mut store),
+            Some(waiter) => waiter.run(Limit::of(store.data()), self.pre.instantiate_async(&mut store)),
         };
+        let instance = instance.map_err(|error| fault::why(error, store.data().stopped))?;
         let mut functions = Functions::default();
         for (function, index) in &self.functions {
             functions.set(*function, &instance, index, &mut store)?;
@@ -173,11 +174,12 @@ where
     let absent = || Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"));
     let func = func.ok_or_else(absent)?;
     let _running = texts::Running::new(store.data().loan.content_type().len());
+    store.data_mut().stopped = None;
     let result = match waiter {
-        None => func.call(store, params),
-        Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(store, params)),
+        None => func.call(&mut *store, params),
+        Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(&mut *store, params)),
     };
-    result.map_err(Fault::Stopped)
+    result.map_err(|error| Fault::Stopped(fault::why(error, store.data().stopped)))
 }
 
 fn answer<T>((result,): Answer<T>) -> Outcome<T> {
@@ -285,11 +287,12 @@ impl Running {
         let Prepared { func, params, lent } = call;
         let ty = func.ty(&*store);
         let mut results = vec![Val::Bool(false); ty.results().len()];
+        store.data_mut().stopped = None;
         let called = match waiter {
             None => func.call(&mut *store, &params, &mut results),
             Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(&mut *store, &params, &mut results)),
         };
-        called.map_err(Fault::Stopped)?;
+        called.map_err(|error| Fault::Stopped(fault::why(error, store.data().stopped)))?;
         lent.end(store.as_context_mut());
         let mut cx = store.as_context_mut();
         let result = results.pop().zip(ty.results().next());

@@ -2,7 +2,7 @@
 //! context that each instance gets.
 //!
 //! [`runtime`] waits, [`stdio`] is the standard streams, [`files`] and [`sockets`] say in the log
-//! what was refused, [`random`] heeds the deadline, [`http`] refuses all.
+//! what was refused, [`timed`] and [`random`] heed the deadline, [`http`] refuses all.
 
 pub mod files;
 pub mod http;
@@ -11,6 +11,7 @@ pub mod random;
 pub mod runtime;
 pub mod sockets;
 pub mod stdio;
+mod timed;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,7 +22,7 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use crate::contract::host::{Host, MOST_STREAMS};
+use crate::contract::host::{Breach, Host, MOST_STREAMS};
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::ImportItem;
 use crate::engine::grants::{FixedClock, Grants};
@@ -92,6 +93,7 @@ impl Shared {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         // What may be refused, again, with the refusal logged; and what takes long, in pieces.
         linker.allow_shadowing(true);
+        timed::add(&mut linker)?;
         bindings::random::random::add_to_linker::<_, random::Has>(&mut linker, random::view)?;
         bindings::random::insecure::add_to_linker::<_, random::Has>(&mut linker, random::view)?;
         bindings::filesystem::preopens::add_to_linker::<_, preopens::Has>(&mut linker, preopens::view)?;
@@ -133,7 +135,23 @@ impl Watch {
 pub struct State {
     ctx: WasiCtx,
     table: ResourceTable,
+    /// Holds nothing, ever.
+    none: ResourceTable,
     watch: Watch,
+}
+
+/// Room for so many bytes that a component asks for.
+fn reserve(len: usize) -> std::result::Result<Vec<u8>, Breach> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
+    Ok(bytes)
+}
+
+/// A table for `max` handles.
+fn table(max: u32) -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(max as usize);
+    table
 }
 
 impl std::fmt::Debug for State {
@@ -143,9 +161,12 @@ impl std::fmt::Debug for State {
 }
 
 impl WasiView for Host {
+    /// Each of `wasmtime-wasi`'s functions begins here. Where the call is to stop, no handle is one
+    /// any more and there is room for none, and the function traps; `Host::stopped` says why.
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let State { ctx, table, .. } = &mut **self.wasi.get_or_insert_with(|| Box::new(State::denied()));
-        WasiCtxView { ctx, table }
+        let stop = self.check_time().is_err();
+        let State { ctx, table, none, .. } = &mut **self.wasi.get_or_insert_with(|| Box::new(State::denied()));
+        WasiCtxView { ctx, table: if stop { none } else { table } }
     }
 }
 
@@ -158,7 +179,7 @@ impl State {
     /// Nothing at all: for a store that no WASI is linked with, so never seen.
     fn denied() -> Self {
         let watch = Watch { engine: WeakEngine::default(), id: ComponentId(0) };
-        Self { ctx: WasiCtx::default(), table: ResourceTable::new(), watch }
+        Self { ctx: WasiCtx::default(), table: table(0), none: table(0), watch }
     }
 
     /// What `grants` give to instance `id`.
@@ -192,9 +213,7 @@ impl State {
                 .insecure_random(rand::rngs::StdRng::seed_from_u64(!seed))
                 .insecure_random_seed(u128::from(seed));
         }
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(max_handles.min(MOST_STREAMS) as usize);
-        Self { ctx: builder.build(), table, watch }
+        Self { ctx: builder.build(), table: table(max_handles.min(MOST_STREAMS)), none: table(0), watch }
     }
 }
 

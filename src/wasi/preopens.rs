@@ -49,6 +49,7 @@ pub fn view(host: &mut Host) -> Preopens<'_> {
 impl preopens::Host for Preopens<'_> {
     /// `wasmtime-wasi` would open them anew, by path, for each instance.
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        self.0.check_time()?;
         let grants = self.0.grants.clone();
         let table = self.0.filesystem().table;
         let give = |dir: &crate::engine::grants::Preopen| {

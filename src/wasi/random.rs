@@ -6,6 +6,7 @@ use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::p2::bindings::random::{insecure, random};
 use wasmtime_wasi::random::{DEFAULT_MAX_SIZE, WasiRandomCtx};
 
+use super::reserve;
 use crate::contract::host::{Host, RANDOM_PIECE};
 
 /// For Wasmtime: what the functions here work on.
@@ -33,10 +34,11 @@ impl Random<'_> {
         len: u64,
         get: fn(&mut WasiRandomCtx, u64) -> wasmtime::Result<Vec<u8>>,
     ) -> wasmtime::Result<Vec<u8>> {
+        self.0.check_time()?;
         if len > DEFAULT_MAX_SIZE {
             return get(self.ctx(), len); // an error
         }
-        let mut bytes = Vec::with_capacity(len as usize);
+        let mut bytes = reserve(len as usize)?;
         while let left @ 1.. = len - bytes.len() as u64 {
             self.0.check_time()?;
             bytes.extend(get(self.ctx(), left.min(RANDOM_PIECE as u64))?);
@@ -51,6 +53,7 @@ impl random::Host for Random<'_> {
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.0.check_time()?;
         random::Host::get_random_u64(self.ctx())
     }
 }
@@ -61,6 +64,7 @@ impl insecure::Host for Random<'_> {
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.0.check_time()?;
         insecure::Host::get_insecure_random_u64(self.ctx())
     }
 }

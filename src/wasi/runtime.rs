@@ -1,6 +1,6 @@
 //! Waiting: the engine's runtime, and a call that ends at its deadline also while it waits.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::engine::clock::Clock;
 use crate::engine::control::Control;
 use crate::engine::fault::Stop;
 use crate::engine::fork;
+use crate::engine::signals;
 use crate::engine::stack;
 use crate::engine::term::Term;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,7 +41,7 @@ fn can_start(threads: usize) -> std::io::Result<()> {
     let mut started = Vec::new();
     let all = (0..threads).try_for_each(|_| {
         let (builder, gate) = (thread::Builder::new().name(NAME.into()).stack_size(STACK), gate.clone());
-        started.push(builder.spawn(move || drop(gate.lock()))?);
+        started.push(signals::starting(|| builder.spawn(move || drop(gate.lock())))?);
         Ok(())
     });
     drop(closed);
@@ -70,7 +71,10 @@ impl Lazy {
         let build = || {
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(threads).max_blocking_threads(BLOCKING);
-            builder.thread_name(NAME).thread_stack_size(STACK).enable_all().build()
+            // What writes a file that grows too large is one of them; and those that come later are
+            // started by whoever needs one.
+            builder.thread_name(NAME).thread_stack_size(STACK).on_thread_start(signals::block).enable_all();
+            signals::starting(|| builder.build())
         };
         let lacking = |e: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Instantiation, format!("no thread for WASI could be started: {e}"))
@@ -129,6 +133,7 @@ pub struct Waiter {
 }
 
 /// What ends a call, apart from the store, which the call has to itself.
+#[derive(Clone)]
 pub struct Limit {
     control: Arc<Control>,
     clock: Arc<Clock>,
@@ -144,6 +149,32 @@ impl Limit {
     fn reached(&mut self) -> Option<Stop> {
         self.term.stop(&self.clock, &self.control)
     }
+}
+
+thread_local! {
+    /// What ends the call that runs on this thread.
+    static LIMIT: RefCell<Option<Limit>> = const { RefCell::new(None) };
+}
+
+/// A call runs on this thread; it may make another, of another instance, in a callback.
+struct Running(Option<Limit>);
+
+impl Running {
+    fn new(limit: &Limit) -> Self {
+        Self(LIMIT.try_with(|running| running.replace(Some(limit.clone()))).unwrap_or(None))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = LIMIT.try_with(|running| running.replace(self.0.take()));
+    }
+}
+
+/// Whether the call that runs on this thread is to stop: for work in pieces that has no store.
+pub fn is_to_stop() -> bool {
+    let reached = |running: &RefCell<Option<Limit>>| running.borrow_mut().as_mut().and_then(Limit::reached);
+    LIMIT.try_with(reached).is_ok_and(|stop| stop.is_some())
 }
 
 impl Waiter {
@@ -165,6 +196,7 @@ impl Waiter {
         }
         let _entered = self.runtime.enter();
         let _on = stack::waiting(self.guest_stack);
+        let _running = Running::new(&limit);
         let tick = Duration::from_nanos(limit.clock.tick_ns());
         let waker = waker();
         let mut context = Context::from_waker(&waker);

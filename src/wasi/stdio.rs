@@ -14,7 +14,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use super::Watch;
+use super::{Watch, runtime};
 use crate::contract::ComponentId;
 use crate::engine::fork;
 use crate::engine::grants::{Output, Writer};
@@ -76,7 +76,7 @@ impl Stream {
         match &self.0 {
             Kind::Log(logged) => {
                 let Logged { watch, level, lines } = &mut *logged.lock();
-                lines.take(bytes, |line| watch.say(*level, line));
+                lines.take(bytes, |line| watch.say(*level, line), || !runtime::is_to_stop());
             }
             Kind::Program(writer, id) => writer(*id, bytes),
             Kind::Inherited(stream) => {
