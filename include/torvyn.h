@@ -1133,9 +1133,8 @@ typedef struct torvyn_engine_config {
   /**
    * Handles that an instance's component may hold at once: of buffers, of the
    * program's resources, and of what WASI gives it, each kind for itself; of
-   * the last, which may take file descriptors, never more than 1024. The call
-   * that would exceed it ends with TORVYN_ERROR_MEMORY. At least 4.
-   * Default: 65536.
+   * the last never more than 1024. The call that would exceed it ends with
+   * TORVYN_ERROR_MEMORY. At least 4. Default: 65536.
    */
   uint32_t max_handles;
   /**
@@ -1228,6 +1227,16 @@ typedef struct torvyn_engine_config {
    * threads, which come as they are needed, up to 64, and end when they idle.
    */
   uint32_t wasi_threads;
+  /**
+   * File descriptors of the process that an instance's component may hold at
+   * once by WASI: open files and directories that it reads, until the last
+   * stream of each is dropped, and sockets, of which one that listens counts
+   * twice. Granted directories do not count. Past it the component is told
+   * `insufficient-memory` of a file, since WASI has no error for too many, and
+   * `new-socket-limit` of a socket; the log says so (TORVYN_LOG_WARN). From 1
+   * to 1024. Default: 64.
+   */
+  uint32_t max_files;
   /**
    * With `log`: lines that matter less than this are left out.
    * Default: TORVYN_LOG_INFO.
@@ -2857,8 +2866,11 @@ typedef struct torvyn_instance_options {
    * of the clock for each call. Default: off.
    */
   torvyn_switch_t timing;
-  /** Must be zero. */
-  uint32_t reserved;
+  /**
+   * File descriptors that the component may hold at once by WASI. Default: the
+   * engine's.
+   */
+  uint32_t max_files;
 } torvyn_instance_options_t;
 
 /**

@@ -132,7 +132,7 @@ pub struct Exit(pub u32);
 pub const PERMIT: u32 = 64 << 10;
 
 /// Those that it may write without asking (`streams.wit`, `blocking-write-and-flush`).
-const MOST_FLUSHED: u32 = 4096;
+pub const MOST_FLUSHED: u32 = 4096;
 
 /// Random bytes that it may ask for at once, as `wasmtime-wasi` has it.
 const MOST_RANDOM: u64 = 64 << 20;
@@ -158,19 +158,26 @@ fn random<const N: usize>() -> Trapped<[u8; N]> {
     Ok(bytes)
 }
 
+/// The host, where the call goes on: code in a straight line is looked at nowhere else.
+fn timed<'c>(caller: &'c mut Guest<'_>) -> Trapped<&'c mut Host> {
+    let host = caller.data_mut();
+    host.check_time()?;
+    Ok(host)
+}
+
 /// Adds the answers to the direct path's host functions.
 pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
     for Answer(interface, item, core, joined) in ANSWERS {
         let name = format!("{interface}#{item}");
         match (core, joined) {
             ("(param i32)", true) => l.func_wrap(MODULE, &name, |mut c: Guest<'_>, _: u64| -> Trapped<u32> {
-                Ok(begin(c.data_mut(), Source::Empty, 0))
+                Ok(begin(timed(&mut c)?, Source::Empty, 0))
             })?,
             (_, true) => l.func_wrap(MODULE, &name, |mut c: Guest<'_>, len: u64| -> Trapped<u32> {
                 if len > MOST_RANDOM {
                     return refuse(&format!("requested len {len} exceeds limit {MOST_RANDOM}"));
                 }
-                Ok(begin(c.data_mut(), Source::Random(len as usize), len as usize))
+                Ok(begin(timed(&mut c)?, Source::Random(len as usize), len as usize))
             })?,
             ("(result i32)", _) => {
                 let stdio = match item {
@@ -179,11 +186,11 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     _ => Stdio::Err,
                 };
                 l.func_wrap(MODULE, &name, move |mut c: Guest<'_>| -> Trapped<u32> {
-                    Ok(c.data_mut().handles.open_stdio(stdio)?)
+                    Ok(timed(&mut c)?.handles.open_stdio(stdio)?)
                 })?
             }
             ("(result i64)", _) => l.func_wrap(MODULE, &name, move |mut c: Guest<'_>| -> Trapped<u64> {
-                let host = c.data_mut();
+                let host = timed(&mut c)?;
                 Ok(match item {
                     "now" => host.born.elapsed().as_nanos() as u64,
                     "resolution" => 1,
@@ -201,6 +208,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                 })?
             }
             ("(param i32)", _) => l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, ret: u32| -> Trapped<()> {
+                timed(&mut c)?;
                 let (memory, host) = both(&mut c)?;
                 match item {
                     "now" | "resolution" => {
@@ -223,6 +231,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
             })?,
             ("(param i32 i64 i32)", _) => {
                 l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, h: u32, _: u64, ret: u32| -> Trapped<()> {
+                    timed(&mut c)?;
                     let (memory, host) = both(&mut c)?;
                     host.handles.stdio(h, WasiResource::Input)?;
                     // result<T, stream-error>, `err(closed)`: the error lies where the alignment of
@@ -235,6 +244,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
             }
             ("(param i32 i32)", _) => {
                 l.func_wrap(MODULE, &name, move |mut c: Guest<'_>, h: u32, ret: u32| -> Trapped<()> {
+                    timed(&mut c)?;
                     let (memory, host) = both(&mut c)?;
                     host.handles.stdio(h, WasiResource::Output)?;
                     if item.ends_with("check-write") {
@@ -272,7 +282,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
     }
     for resource in [WasiResource::Input, WasiResource::Output] {
         l.func_wrap(MODULE, resource.drop_function(), move |mut c: Guest<'_>, h: u32| -> Trapped<()> {
-            Ok(c.data_mut().handles.drop_stdio(h, resource)?)
+            Ok(timed(&mut c)?.handles.drop_stdio(h, resource)?)
         })?;
     }
     Ok(())

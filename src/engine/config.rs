@@ -56,6 +56,7 @@ pub struct EngineConfig {
     pub instance_limit: u32,
     pub buffer_limit: u64,
     pub max_handles: u32,
+    pub max_files: u32,
     pub refuse_growth: bool,
     pub guest_stack: usize,
     pub simd: bool,
@@ -94,6 +95,7 @@ impl Default for EngineConfig {
             instance_limit: 64,
             buffer_limit: 64 << 20,
             max_handles: 65_536,
+            max_files: 64,
             refuse_growth: false,
             guest_stack: 512 << 10,
             simd: true,
@@ -261,12 +263,13 @@ mod tests {
     #[test]
     fn an_error_names_the_field() {
         type Set = fn(&mut EngineConfig);
-        let cases: [(Set, &str); 6] = [
+        let cases: [(Set, &str); 7] = [
             (|c| c.tick_ns = 1, "tick_ns"),
             (|c| c.timeout_ns = 5, "timeout_ns"),
             (|c| c.guest_stack = 1, "guest_stack"),
             (|c| c.memory_limit = 1, "memory_limit"),
             (|c| c.max_handles = 1, "max_handles"),
+            (|c| c.max_files = 1025, "max_files"),
             (|c| (c.relaxed_simd, c.simd) = (true, false), "relaxed_simd"),
         ];
         for (set, field) in cases {

@@ -16,7 +16,7 @@ use super::log::Level;
 use super::stack::Room;
 use super::term::Term;
 use super::traits::MemoryUsage;
-use crate::contract::host::{Handles, Host, Printed};
+use crate::contract::host::{Handles, Host, MOST_STREAMS, Printed};
 use crate::contract::lent::Loan;
 use crate::contract::ports::Ports;
 use crate::contract::{ComponentId, Role, Roles};
@@ -40,6 +40,7 @@ pub struct InstanceOptions {
     pub instance_limit: u32,
     pub buffer_limit: u64,
     pub max_handles: u32,
+    pub max_files: u32,
     pub refuse_growth: bool,
     pub timing: bool,
 }
@@ -55,6 +56,7 @@ impl InstanceOptions {
             instance_limit: config.instance_limit,
             buffer_limit: config.buffer_limit,
             max_handles: config.max_handles,
+            max_files: config.max_files,
             refuse_growth: config.refuse_growth,
             timing: false,
         }
@@ -63,7 +65,7 @@ impl InstanceOptions {
     /// Checks each limit on its own: the name of the first that is out of its range in an engine of
     /// `config`, and what that is.
     pub fn check(&self, config: &EngineConfig) -> std::result::Result<(), (&'static str, String)> {
-        let Self { timeout_ns, memory_limit, max_handles, buffer_limit, instance_limit, .. } = *self;
+        let Self { timeout_ns, memory_limit, max_handles, max_files, buffer_limit, instance_limit, .. } = *self;
         if timeout_ns < config.tick_ns {
             return Err(("timeout_ns", format!("{timeout_ns} is less than one tick ({})", config.tick_ns)));
         }
@@ -77,6 +79,9 @@ impl InstanceOptions {
         }
         if max_handles < 4 {
             return Err(("max_handles", format!("{max_handles} is less than 4")));
+        }
+        if !(1..=MOST_STREAMS).contains(&max_files) {
+            return Err(("max_files", format!("{max_files} is not within 1 and {MOST_STREAMS}")));
         }
         if buffer_limit < 4 << 10 {
             return Err(("buffer_limit", format!("{buffer_limit} is less than 4 KiB")));
@@ -301,7 +306,7 @@ impl ComponentInstance {
             given: Given::new(o.max_handles, self.linked.grants().clone()),
             grants: self.linked.grants().clone(),
             #[cfg(feature = "wasi")]
-            wasi: self.linked.wasi_state(self.id, o.max_handles),
+            wasi: self.linked.wasi_state(self.id, o.max_handles, o.max_files),
         };
         Ok(store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel }))
     }

@@ -426,10 +426,11 @@ mod tests {
     #[test]
     fn an_option_out_of_its_range_is_named() {
         type Case = (fn(&mut InstanceOptions), &'static str);
-        let cases: [Case; 5] = [
+        let cases: [Case; 6] = [
             (|o| o.timeout_ns = 5, "timeout_ns"),
             (|o| o.memory_limit = 1, "memory_limit"),
             (|o| o.max_handles = 1, "max_handles"),
+            (|o| o.max_files = 0, "max_files"),
             (|o| o.buffer_limit = 1, "buffer_limit"),
             (|o| o.instance_limit = 10_001, "instance_limit"),
         ];

@@ -248,11 +248,12 @@ impl LinkedComponent {
         &self,
         id: crate::contract::ComponentId,
         max_handles: u32,
+        max_files: u32,
     ) -> Option<Box<crate::wasi::State>> {
         if self.path() == Path::Direct || !any_wasi(&self.component().analysis().imports) {
             return None;
         }
-        Some(Box::new(crate::wasi::State::new(self.engine(), &self.0.grants, id, max_handles)))
+        Some(Box::new(crate::wasi::State::new(self.engine(), &self.0.grants, id, max_handles, max_files)))
     }
 
     /// The resource types that the program defined, each with its number.

@@ -83,9 +83,8 @@ pub struct EngineConfig {
     pub buffer_limit: u64,
     /// Handles that an instance's component may hold at once: of buffers, of the
     /// program's resources, and of what WASI gives it, each kind for itself; of
-    /// the last, which may take file descriptors, never more than 1024. The call
-    /// that would exceed it ends with TORVYN_ERROR_MEMORY. At least 4.
-    /// Default: 65536.
+    /// the last never more than 1024. The call that would exceed it ends with
+    /// TORVYN_ERROR_MEMORY. At least 4. Default: 65536.
     pub max_handles: u32,
     /// Core instances, memories and tables (each) of which an instance may be made
     /// up. From 1 to 10000. Default: 64.
@@ -155,6 +154,14 @@ pub struct EngineConfig {
     /// Default: 1. System calls on files, and look-ups of names, run on further
     /// threads, which come as they are needed, up to 64, and end when they idle.
     pub wasi_threads: u32,
+    /// File descriptors of the process that an instance's component may hold at
+    /// once by WASI: open files and directories that it reads, until the last
+    /// stream of each is dropped, and sockets, of which one that listens counts
+    /// twice. Granted directories do not count. Past it the component is told
+    /// `insufficient-memory` of a file, since WASI has no error for too many, and
+    /// `new-socket-limit` of a socket; the log says so (TORVYN_LOG_WARN). From 1
+    /// to 1024. Default: 64.
+    pub max_files: u32,
     /// With `log`: lines that matter less than this are left out.
     /// Default: TORVYN_LOG_INFO.
     pub log_level: MaybeUninit<LogLevel>,
@@ -193,6 +200,7 @@ impl EngineConfig {
             instance_limit: if self.instance_limit == 0 { default.instance_limit } else { self.instance_limit },
             buffer_limit: or(self.buffer_limit, default.buffer_limit),
             max_handles: if self.max_handles == 0 { default.max_handles } else { self.max_handles },
+            max_files: if self.max_files == 0 { default.max_files } else { self.max_files },
             refuse_growth: on(self.refuse_growth, "refuse_growth", default.refuse_growth)?,
             guest_stack: match self.guest_stack {
                 0 => default.guest_stack,
@@ -395,6 +403,7 @@ mod tests {
             memory_reservation: 9,
             pool_instances: 10,
             wasi_threads: 12,
+            max_files: 13,
             log_level: MaybeUninit::new(LogLevel::TORVYN_LOG_DEFAULT),
             pool_keep_resident: 11,
             log: None,
@@ -411,6 +420,7 @@ mod tests {
             instance_limit: 7,
             buffer_limit: 5,
             max_handles: 6,
+            max_files: 13,
             refuse_growth: true,
             guest_stack: 8,
             simd: false,

@@ -56,8 +56,9 @@ pub struct InstanceOptions {
     /// Whether `time_ns` of torvyn_stats_t is counted, at the cost of two readings
     /// of the clock for each call. Default: off.
     pub timing: MaybeUninit<Switch>,
-    /// Must be zero.
-    pub reserved: u32,
+    /// File descriptors that the component may hold at once by WASI. Default: the
+    /// engine's.
+    pub max_files: u32,
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, ends with two u32 at a multiple of 8, all fields may be
@@ -69,9 +70,6 @@ impl InstanceOptions {
         let default = crate::engine::instance::InstanceOptions::of(engine);
         let or = |given, default| if given == 0 { default } else { given };
         let on = |given, name, default| switch(given, default, |reason| bad(name, reason));
-        if self.reserved != 0 {
-            return Err(bad("options.reserved", "must be zero"));
-        }
         Ok(crate::engine::instance::InstanceOptions {
             timeout_ns: or(self.timeout_ns, default.timeout_ns),
             fuel: or(self.fuel, default.fuel),
@@ -80,6 +78,7 @@ impl InstanceOptions {
             instance_limit: if self.instance_limit == 0 { default.instance_limit } else { self.instance_limit },
             buffer_limit: or(self.buffer_limit, default.buffer_limit),
             max_handles: if self.max_handles == 0 { default.max_handles } else { self.max_handles },
+            max_files: if self.max_files == 0 { default.max_files } else { self.max_files },
             refuse_growth: on(self.refuse_growth, "options.refuse_growth", default.refuse_growth)?,
             timing: on(self.timing, "options.timing", default.timing)?,
         })

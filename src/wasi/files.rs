@@ -1,7 +1,7 @@
 //! Files: `wasmtime-wasi`'s functions, each with a line in the log where it was refused.
 
 use wasmtime::component::{HasData, Resource};
-use wasmtime_wasi::filesystem::{WasiFilesystemCtxView, WasiFilesystemView as _};
+use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream,
     ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags,
@@ -9,7 +9,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use super::Watch;
+use super::directory::Reading;
+use super::open::Open;
+use super::{Parts, Watch};
 use crate::contract::host::Host;
 
 /// For Wasmtime: what the functions here work on.
@@ -22,13 +24,14 @@ impl HasData for Has {
 /// `wasmtime-wasi`'s view, watched.
 pub struct Files<'a> {
     inner: WasiFilesystemCtxView<'a>,
-    watch: Watch,
+    open: &'a mut Open,
+    watch: &'a Watch,
 }
 
 /// The view of a store.
 pub fn view(host: &mut Host) -> Files<'_> {
-    let watch = super::watch(host);
-    Files { watch, inner: host.filesystem() }
+    let Parts { ctx, table, open, watch } = super::parts(host);
+    Files { inner: WasiFilesystemCtxView { ctx: ctx.filesystem(), table }, open, watch }
 }
 
 impl Files<'_> {
@@ -42,6 +45,16 @@ impl Files<'_> {
             self.watch.refused(&format!("the file operation {function}{path}: {}", code.name()));
         }
         result
+    }
+
+    /// Whether one more descriptor of the process's may be taken. WASI has no error of its own for
+    /// too many open files.
+    fn room(&mut self, function: &str, path: Option<&str>) -> FsResult<()> {
+        self.open.room(self.inner.table).map_err(|full| {
+            let path = path.map_or_else(String::new, |path| format!(" `{path}`"));
+            self.watch.refused(&format!("the file operation {function}{path}: {full}"));
+            ErrorCode::InsufficientMemory.into()
+        })
     }
 }
 
@@ -79,7 +92,6 @@ impl HostDescriptor for Files<'_> {
         "set-times": fn set_times(fd: Fd, access: NewTimestamp, modification: NewTimestamp) -> ();
         "read": fn read(fd: Fd, len: Filesize, offset: Filesize) -> (Vec<u8>, bool);
         "write": fn write(fd: Fd, bytes: Vec<u8>, offset: Filesize) -> Filesize;
-        "read-directory": fn read_directory(fd: Fd) -> Resource<DirectoryEntryStream>;
         "sync": fn sync(fd: Fd) -> ();
         "create-directory-at": fn create_directory_at(fd: Fd, path: String) -> (), at path;
         "stat": fn stat(fd: Fd) -> DescriptorStat;
@@ -114,8 +126,25 @@ impl HostDescriptor for Files<'_> {
             self.watch.refused(&format!("the file operation open-at `{path}`: a pipe or socket"));
             return Err(ErrorCode::NotPermitted.into());
         }
+        self.room("open-at", Some(&path))?;
         let result = self.inner.open_at(fd, flags, path.clone(), open, descriptor).await;
-        self.pass(result, "open-at", Some(&path))
+        let fd = self.pass(result, "open-at", Some(&path))?;
+        match self.inner.table.get(&fd)? {
+            Descriptor::File(file) => self.open.file(&file.file),
+            Descriptor::Dir(dir) => self.open.file(&dir.dir),
+        }
+        Ok(fd)
+    }
+
+    async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        let Descriptor::Dir(dir) = self.inner.table.get(&fd)? else { return Err(ErrorCode::NotDirectory.into()) };
+        let dir = dir.dir.clone();
+        self.room("read-directory", None)?;
+        let result = Reading::new(dir).await;
+        let reading = self.pass(result, "read-directory", None)?;
+        self.open.file(reading.open());
+        // The same handle to the component, whatever it stands for here.
+        Ok(Resource::new_own(self.inner.table.push(reading)?.rep()))
     }
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
@@ -142,15 +171,21 @@ impl HostDescriptor for Files<'_> {
     }
 }
 
+/// What a handle of a directory stream stands for.
+fn reading(stream: &Resource<DirectoryEntryStream>) -> Resource<Reading> {
+    Resource::new_own(stream.rep())
+}
+
 impl HostDirectoryEntryStream for Files<'_> {
     async fn read_directory_entry(
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        self.inner.read_directory_entry(stream).await
+        self.inner.table.get_mut(&reading(&stream))?.next().await
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        HostDirectoryEntryStream::drop(&mut self.inner, stream)
+        self.inner.table.delete(reading(&stream))?;
+        Ok(())
     }
 }

@@ -1,15 +1,21 @@
 //! WASI 0.2 by grant, through `wasmtime-wasi`: what a component's imports are linked with, and the
 //! context that each instance gets.
 //!
-//! [`runtime`] waits, [`stdio`] is the standard streams, [`files`] and [`sockets`] say in the log
+//! [`runtime`] waits, [`stdio`] is the standard streams and [`inherited`] the
+//! process's own, [`files`] and [`sockets`] say in the log
 //! what was refused, [`timed`] and [`random`] heed the deadline, [`http`] refuses all.
 
+pub mod bytes;
+mod directory;
 pub mod files;
 pub mod http;
+mod inherited;
+mod open;
 pub mod preopens;
 pub mod random;
 pub mod runtime;
 pub mod sockets;
+mod stdin;
 pub mod stdio;
 mod timed;
 
@@ -100,6 +106,8 @@ impl Shared {
         bindings::filesystem::types::add_to_linker::<_, files::Has>(&mut linker, files::view)?;
         bindings::sockets::tcp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
         bindings::sockets::udp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
+        sockets::add(&mut linker)?;
+        bytes::add(&mut linker)?;
         bindings::sockets::ip_name_lookup::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
         linker.allow_shadowing(false);
         Ok(self.linker.get_or_init(|| linker))
@@ -137,6 +145,7 @@ pub struct State {
     table: ResourceTable,
     /// Holds nothing, ever.
     none: ResourceTable,
+    open: open::Open,
     watch: Watch,
 }
 
@@ -161,12 +170,10 @@ impl std::fmt::Debug for State {
 }
 
 impl WasiView for Host {
-    /// Each of `wasmtime-wasi`'s functions begins here. Where the call is to stop, no handle is one
-    /// any more and there is room for none, and the function traps; `Host::stopped` says why.
+    /// Each of `wasmtime-wasi`'s functions begins here.
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let stop = self.check_time().is_err();
-        let State { ctx, table, none, .. } = &mut **self.wasi.get_or_insert_with(|| Box::new(State::denied()));
-        WasiCtxView { ctx, table: if stop { none } else { table } }
+        let Parts { ctx, table, .. } = parts(self);
+        WasiCtxView { ctx, table }
     }
 }
 
@@ -175,20 +182,36 @@ fn watch(host: &mut Host) -> Watch {
     host.wasi.get_or_insert_with(|| Box::new(State::denied())).watch.clone()
 }
 
+/// A state in parts.
+struct Parts<'a> {
+    ctx: &'a mut WasiCtx,
+    table: &'a mut ResourceTable,
+    open: &'a mut open::Open,
+    watch: &'a Watch,
+}
+
+/// What a function of WASI works on. Where the call is to stop, no handle is one any more and there
+/// is room for none, and the function traps; `Host::stopped` says why.
+fn parts(host: &mut Host) -> Parts<'_> {
+    let stop = host.check_time().is_err();
+    let State { ctx, table, none, open, watch } = &mut **host.wasi.get_or_insert_with(|| Box::new(State::denied()));
+    Parts { ctx, table: if stop { none } else { table }, open, watch }
+}
+
 impl State {
     /// Nothing at all: for a store that no WASI is linked with, so never seen.
     fn denied() -> Self {
         let watch = Watch { engine: WeakEngine::default(), id: ComponentId(0) };
-        Self { ctx: WasiCtx::default(), table: table(0), none: table(0), watch }
+        Self { ctx: WasiCtx::default(), table: table(0), none: table(0), open: open::Open::new(0), watch }
     }
 
     /// What `grants` give to instance `id`.
-    pub fn new(engine: &Engine, grants: &Grants, id: ComponentId, max_handles: u32) -> Self {
+    pub fn new(engine: &Engine, grants: &Grants, id: ComponentId, max_handles: u32, max_files: u32) -> Self {
         let watch = Watch { engine: engine.downgrade(), id };
         let mut builder = WasiCtx::builder();
         builder.args(&grants.args).envs(&grants.env);
         if let Some(bytes) = &grants.stdin {
-            builder.stdin(wasmtime_wasi::p2::pipe::MemoryInputPipe::new(bytes.to_vec()));
+            builder.stdin(stdin::Stdin::new(bytes.clone()));
         }
         builder.stdout(stdio::Stream::new(&grants.stdout, &watch, Level::Info));
         builder.stderr(stdio::Stream::new(&grants.stderr, &watch, Level::Warn));
@@ -213,7 +236,13 @@ impl State {
                 .insecure_random(rand::rngs::StdRng::seed_from_u64(!seed))
                 .insecure_random_seed(u128::from(seed));
         }
-        Self { ctx: builder.build(), table: table(max_handles.min(MOST_STREAMS)), none: table(0), watch }
+        Self {
+            ctx: builder.build(),
+            table: table(max_handles.min(MOST_STREAMS)),
+            none: table(0),
+            open: open::Open::new(max_files),
+            watch,
+        }
     }
 }
 
@@ -271,7 +300,7 @@ mod tests {
     fn a_table_has_room_for_so_many() {
         let engine = Engine::new(Default::default()).unwrap();
         for (max_handles, room) in [(100_000, MOST_STREAMS), (5, 5)] {
-            let mut state = State::new(&engine, &Grants::default(), ComponentId(1), max_handles);
+            let mut state = State::new(&engine, &Grants::default(), ComponentId(1), max_handles, 1);
             assert!((0..room).all(|_| state.table.push(()).is_ok()));
             assert!(state.table.push(()).is_err());
         }

@@ -2,18 +2,27 @@
 
 use std::net::SocketAddr;
 
-use wasmtime::component::{HasData, Resource};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{Host as LookupHost, HostResolveAddressStream};
 use wasmtime_wasi::p2::bindings::sockets::network::{
     self, ErrorCode, HostNetwork, IpAddress, IpAddressFamily, Network,
 };
+use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket as _;
 use wasmtime_wasi::p2::bindings::sockets::{ip_name_lookup, tcp_create_socket, udp_create_socket};
-use wasmtime_wasi::p2::{DynPollable, SocketError, SocketResult, TcpSocket, UdpSocket};
-use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView, WasiSocketsView as _};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, DynPollable, SocketError, SocketResult, TcpSocket, UdpSocket,
+};
+use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
 
-use super::Watch;
+use super::open::Open;
+use super::{Parts, Watch};
 use crate::contract::host::Host;
+use crate::engine::fault::Stop;
 use crate::engine::grants::{SocketRule, SocketUse};
+
+/// No name that can be looked up has more bytes: 253 characters, of up to four.
+const MOST_NAME: usize = 4 * 253;
 
 /// What a use is called in the log.
 pub fn name(usage: SocketAddrUse) -> &'static str {
@@ -57,13 +66,35 @@ impl HasData for Has {
 /// `wasmtime-wasi`'s view, watched.
 pub struct Sockets<'a> {
     inner: WasiSocketsCtxView<'a>,
-    watch: Watch,
+    open: &'a mut Open,
+    watch: &'a Watch,
+    /// What ends the call, for functions that need no handle.
+    stopped: Option<Stop>,
 }
 
 /// The view of a store.
 pub fn view(host: &mut Host) -> Sockets<'_> {
-    let watch = super::watch(host);
-    Sockets { watch, inner: host.sockets() }
+    let stopped = host.check_time().err();
+    let Parts { ctx, table, open, watch } = super::parts(host);
+    Sockets { inner: WasiSocketsCtxView { ctx: ctx.sockets(), table }, open, watch, stopped }
+}
+
+/// The name that `wasmtime-wasi` gives the interface.
+const TCP: &str = "wasi:sockets/tcp@0.2.12";
+
+type Accepted = (Resource<TcpSocket>, Resource<DynInputStream>, Resource<DynOutputStream>);
+
+/// Puts what takes a descriptor and is no interface of its own in place of `wasmtime-wasi`'s.
+pub fn add(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    let accept = |mut cx: StoreContextMut<'_, Host>, (socket,): (Resource<TcpSocket>,)| {
+        let mut sockets = view(cx.data_mut());
+        let accepted: Result<Accepted, ErrorCode> = match sockets.accept(socket) {
+            Ok(accepted) => Ok(accepted),
+            Err(error) => Err(network::Host::convert_error_code(&mut sockets, error)?),
+        };
+        Ok((accepted,))
+    };
+    linker.instance(TCP)?.func_wrap("[method]tcp-socket.accept", accept)
 }
 
 impl network::Host for Sockets<'_> {
@@ -84,21 +115,39 @@ impl HostNetwork for Sockets<'_> {
 
 impl tcp_create_socket::Host for Sockets<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
+        self.room("a TCP socket")?;
         let result = self.inner.create_tcp_socket(family);
         self.denied(&result, "a TCP socket: no rule allows one");
-        result
+        result.inspect(|socket| self.open.tcp(socket))
     }
 }
 
 impl udp_create_socket::Host for Sockets<'_> {
     async fn create_udp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
+        self.room("a UDP socket")?;
         let result = self.inner.create_udp_socket(family).await;
         self.denied(&result, "a UDP socket: no rule allows one");
-        result
+        result.inspect(|socket| self.open.udp(socket))
     }
 }
 
 impl Sockets<'_> {
+    /// Whether one more descriptor of the process's may be taken, in a call that goes on.
+    fn room(&mut self, what: &str) -> SocketResult<()> {
+        if let Some(stop) = self.stopped {
+            return Err(SocketError::trap(stop));
+        }
+        self.open.room(self.inner.table).map_err(|full| {
+            self.watch.refused(&format!("{what}: {full}"));
+            ErrorCode::NewSocketLimit.into()
+        })
+    }
+
+    fn accept(&mut self, socket: Resource<TcpSocket>) -> SocketResult<Accepted> {
+        self.room("a connection")?;
+        self.inner.accept(socket).inspect(|(socket, ..)| self.open.tcp(socket))
+    }
+
     fn denied<T>(&self, result: &SocketResult<T>, what: &str) {
         let refusal = |e: &SocketError| matches!(e.downcast_ref(), Some(ErrorCode::AccessDenied));
         if result.as_ref().err().is_some_and(refusal) {
@@ -113,6 +162,9 @@ impl LookupHost for Sockets<'_> {
         network: Resource<Network>,
         name: String,
     ) -> SocketResult<Resource<ip_name_lookup::ResolveAddressStream>> {
+        if name.len() > MOST_NAME {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
         let asked = name.clone();
         let result = self.inner.resolve_addresses(network, name);
         let refused = |e: &SocketError| matches!(e.downcast_ref(), Some(ErrorCode::PermanentResolverFailure));
@@ -135,7 +187,7 @@ impl HostResolveAddressStream for Sockets<'_> {
         &mut self,
         stream: Resource<ip_name_lookup::ResolveAddressStream>,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        self.inner.subscribe(stream)
+        HostResolveAddressStream::subscribe(&mut self.inner, stream)
     }
 
     fn drop(&mut self, stream: Resource<ip_name_lookup::ResolveAddressStream>) -> wasmtime::Result<()> {

@@ -1,6 +1,5 @@
 //! Standard output and standard error: to the log line by line, to the program, or inherited.
 
-use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,15 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use super::{Watch, runtime};
+use super::{Watch, inherited, runtime};
 use crate::contract::ComponentId;
-use crate::engine::fork;
 use crate::engine::grants::{Output, Writer};
 use crate::engine::log::{Level, Lines};
 
@@ -80,7 +77,10 @@ impl Stream {
             }
             Kind::Program(writer, id) => writer(*id, bytes),
             Kind::Inherited(stream) => {
-                stream.rest.lock().extend_from_slice(bytes);
+                let mut rest = stream.rest.lock();
+                rest.try_reserve(bytes.len()).map_err(|_| Errno::NOMEM)?;
+                rest.extend_from_slice(bytes);
+                drop(rest);
                 stream.pass()?;
             }
         }
@@ -95,7 +95,7 @@ impl Stream {
     /// How much may be written now.
     fn permit(&self) -> Result<usize, Errno> {
         match &self.0 {
-            Kind::Inherited(stream) => Ok(if stream.pass()? && stream.takes()? { PIECE } else { 0 }),
+            Kind::Inherited(stream) => Ok(if stream.pass()? && stream.stream().takes()? { PIECE } else { 0 }),
             _ => Ok(PERMIT),
         }
     }
@@ -109,28 +109,9 @@ struct Inherited {
     rest: Mutex<Vec<u8>>,
 }
 
-/// Whose turn it is to write to standard output and to standard error: that a stream is ready holds
-/// for one of those who asked. More than two, since a process that forks may leave one to its child
-/// that is taken.
-static TURNS: [[Mutex<()>; 2]; 8] = [const { [const { Mutex::new(()) }; 2] }; 8];
-
 impl Inherited {
-    fn fd(&self) -> BorrowedFd<'static> {
-        if self.err { rustix::stdio::stderr() } else { rustix::stdio::stdout() }
-    }
-
-    /// Whether it takes a piece now. Fails where nobody can read it any more; asking first spares the
-    /// program the signal that a write would raise.
-    fn takes(&self) -> Result<bool, Errno> {
-        let mut polled = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
-        if rustix::event::poll(&mut polled, Some(&Default::default()))? == 0 {
-            return Ok(false);
-        }
-        let found = polled[0].revents();
-        if found.intersects(PollFlags::ERR | PollFlags::NVAL) {
-            return Err(Errno::PIPE);
-        }
-        Ok(found.contains(PollFlags::OUT))
+    fn stream(&self) -> &'static inherited::Stream {
+        inherited::stream(self.err)
     }
 
     /// Writes what waits; whether that was all.
@@ -139,19 +120,14 @@ impl Inherited {
         if rest.is_empty() {
             return Ok(true);
         }
-        let turns = &TURNS[fork::generation() as usize % TURNS.len()];
-        let Some(_turn) = turns[usize::from(self.err)].try_lock_for(TURN) else { return Ok(false) };
+        let Some(turn) = self.stream().turn(TURN) else { return Ok(false) };
         let mut written = 0;
         let passed = loop {
             let left = &rest[written..];
             if left.is_empty() {
                 break Ok(true);
             }
-            match self.takes() {
-                Ok(true) => {}
-                not => break not,
-            }
-            match rustix::io::write(self.fd(), &left[..left.len().min(PIECE)]) {
+            match turn.write(&left[..left.len().min(PIECE)]) {
                 Ok(n) => written += n,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break Ok(false),
@@ -182,7 +158,7 @@ fn failed(error: Errno) -> StreamError {
 impl IsTerminal for Stream {
     fn is_terminal(&self) -> bool {
         match &self.0 {
-            Kind::Inherited(stream) => std::io::IsTerminal::is_terminal(&stream.fd()),
+            Kind::Inherited(stream) => std::io::IsTerminal::is_terminal(&stream.stream().fd()),
             _ => false,
         }
     }

@@ -100,7 +100,7 @@ static void numbers(void) {
   BAD_OPTION(buffer_limit, 4095);
   BAD_OPTION(max_handles, 3);
   BAD_OPTION(instance_limit, 10001);
-  BAD_OPTION(reserved, 1);
+  BAD_OPTION(max_files, 1025);
 
   part("numbers: enums, indices, names");
   instance = fresh();

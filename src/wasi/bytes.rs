@@ -1,0 +1,100 @@
+//! What takes bytes of a component's: they are copied once, where there is memory for them, and no
+//! more of them than is taken.
+
+use bytes::Bytes;
+use wasmtime::component::{ComponentType, Linker, Lower, Resource, WasmList};
+use wasmtime::{Result, StoreContextMut};
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host as _, HostDescriptor as _};
+use wasmtime_wasi::p2::{DynOutputStream, IoError, StreamError, StreamResult};
+
+use super::{files, parts, reserve};
+use crate::contract::host::Host;
+use crate::direct::wasi::{MOST_FLUSHED, PERMIT};
+
+/// The names that `wasmtime-wasi` gives the interfaces.
+const STREAMS: &str = "wasi:io/streams@0.2.12";
+const FILES: &str = "wasi:filesystem/types@0.2.12";
+
+/// What a file is given at once. Less may be written than was asked for, so the rest comes next.
+const PIECE: usize = 1 << 20;
+
+/// The `stream-error` of the WIT.
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+enum Failed {
+    #[component(name = "last-operation-failed")]
+    LastOperationFailed(Resource<IoError>),
+    #[component(name = "closed")]
+    Closed,
+}
+
+type Written = (std::result::Result<(), Failed>,);
+
+/// The first `most` of `bytes`.
+fn copy(cx: &StoreContextMut<'_, Host>, bytes: &WasmList<u8>, most: usize) -> Result<Vec<u8>> {
+    let bytes = bytes.as_le_slice(cx);
+    let bytes = &bytes[..bytes.len().min(most)];
+    let mut copied = reserve(bytes.len())?;
+    copied.extend_from_slice(bytes);
+    Ok(copied)
+}
+
+fn answer(host: &mut Host, result: StreamResult<()>) -> Result<Written> {
+    Ok((match result {
+        Ok(()) => Ok(()),
+        Err(StreamError::Closed) => Err(Failed::Closed),
+        Err(StreamError::LastOperationFailed(error)) => {
+            Err(Failed::LastOperationFailed(parts(host).table.push(error)?))
+        }
+        Err(StreamError::Trap(error)) => return Err(error),
+    },))
+}
+
+/// What a component may not write at once, in the words of the direct path.
+fn check(len: usize, flushes: bool) -> Result<()> {
+    if flushes && len > MOST_FLUSHED as usize {
+        let most = format!("expected at most {MOST_FLUSHED}");
+        return Err(wasmtime::Error::msg(format!("Buffer too large for blocking-write-and-flush ({most})")));
+    }
+    if len > PERMIT as usize {
+        return Err(wasmtime::Error::msg("more was written than `check-write` allows"));
+    }
+    Ok(())
+}
+
+/// Puts the functions in place of `wasmtime-wasi`'s.
+pub fn add(linker: &mut Linker<Host>) -> Result<()> {
+    type Output = Resource<DynOutputStream>;
+    let mut streams = linker.instance(STREAMS)?;
+    let write = |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, WasmList<u8>)| {
+        check(bytes.len(), false)?;
+        let bytes = Bytes::from(copy(&cx, &bytes, PERMIT as usize)?);
+        let result = parts(cx.data_mut()).table.get_mut(&stream)?.write(bytes);
+        answer(cx.data_mut(), result)
+    };
+    streams.func_wrap("[method]output-stream.write", write)?;
+    let flush = "[method]output-stream.blocking-write-and-flush";
+    streams.func_wrap_async(flush, |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, WasmList<u8>)| {
+        Box::new(async move {
+            check(bytes.len(), true)?;
+            let bytes = Bytes::from(copy(&cx, &bytes, MOST_FLUSHED as usize)?);
+            let result = parts(cx.data_mut()).table.get_mut(&stream)?.blocking_write_and_flush(bytes).await;
+            answer(cx.data_mut(), result)
+        })
+    })?;
+    type Write = (Resource<Descriptor>, WasmList<u8>, u64);
+    let mut files = linker.instance(FILES)?;
+    let write = "[method]descriptor.write";
+    files.func_wrap_async(write, |mut cx: StoreContextMut<'_, Host>, (fd, bytes, offset): Write| {
+        Box::new(async move {
+            let bytes = copy(&cx, &bytes, PIECE)?;
+            let mut files = files::view(cx.data_mut());
+            let result: std::result::Result<u64, ErrorCode> = match files.write(fd, bytes, offset).await {
+                Ok(written) => Ok(written),
+                Err(error) => Err(files.convert_error_code(error)?),
+            };
+            Ok((result,))
+        })
+    })
+}
