@@ -260,6 +260,8 @@ programs! {
     // Sanitizers' allocators know nothing of fork(): a child may find their locks taken.
     forks: ;
     output: Asan;
+    writes: Asan;
+    sandbox: Asan;
     unload: Asan;
 }
 
