@@ -261,6 +261,7 @@ programs! {
     forks: ;
     output: Asan;
     writes: Asan;
+    stops: Asan;
     sandbox: Asan;
     unload: Asan;
 }
