@@ -2597,9 +2597,9 @@ torvyn_status_t torvyn_component_native(const torvyn_engine_t *engine,
  *
  * @retval TORVYN_OK              They are there.
  * @retval TORVYN_ERROR_MEMORY    The output would be larger than 16 MiB, or the
- *                                call's outputs than `buffer_limit`. Nothing
- *                                changed; what to make of it is the callback's
- *                                affair.
+ *                                call's outputs than `buffer_limit`, or the
+ *                                system has no memory for it. Nothing changed;
+ *                                what to make of it is the callback's affair.
  * @retval TORVYN_ERROR_STATE     The callback has returned.
  * @retval TORVYN_ERROR_NULL      `call` or `bytes` is NULL.
  * @retval TORVYN_ERROR_ARGUMENT  `len` is more than memory holds.
@@ -2691,9 +2691,11 @@ torvyn_status_t torvyn_native_commit(torvyn_native_call_t *call,
  * @retval TORVYN_OK            It is emitted.
  * @retval TORVYN_ERROR_STATE   The function has no output, or has emitted its
  *                              one already, or the callback has returned.
- * @retval TORVYN_ERROR_MEMORY  `flush` has emitted as many as `max_handles`, or
- *                              an empty output needs a buffer past
- *                              `buffer_limit`.
+ * @retval TORVYN_ERROR_MEMORY  `flush` has emitted as many as `max_handles`; or
+ *                              the buffer of an empty output, or the two copies
+ *                              of `content_type` by what each has beyond 64
+ *                              bytes, would pass `buffer_limit`; or the system
+ *                              has no memory for them. Nothing is emitted.
  * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT `call` is NULL, or `content_type`
  *                            is no text.
  * @retval TORVYN_ERROR_PANIC   A defect of the library.
@@ -2722,6 +2724,8 @@ torvyn_status_t torvyn_native_emit(torvyn_native_call_t *call,
  * @retval TORVYN_OK           It is among the ports.
  * @retval TORVYN_ERROR_STATE  The function is not `route`, or the callback has
  *                             returned.
+ * @retval TORVYN_ERROR_MEMORY The system has no memory for it; it is not among
+ *                             them.
  * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
  *                             `call` is NULL, or `name` is no text.
  * @retval TORVYN_ERROR_PANIC  A defect of the library.
@@ -2748,7 +2752,8 @@ torvyn_status_t torvyn_native_port(torvyn_native_call_t *call,
  * @param kind  TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
  *              _DEADLINE_EXCEEDED or _FATAL.
  * @param text  Copied; what of it is not UTF-8 is replaced; at most 16 MiB,
- *              more is cut off. May be empty; NULL for none.
+ *              more is cut off, as is what the system has no memory for. May be
+ *              empty; NULL for none.
  *
  * @return  `kind`; TORVYN_ERROR_ARGUMENT where that is no verdict.
  *

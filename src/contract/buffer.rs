@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 
 use crossbeam_queue::ArrayQueue;
 
+use super::held::{self, TYPE_ROOM};
+use super::host::Breach;
 use super::{MAX_BUFFER, MAX_CONTENT_TYPE};
 
 /// A size class: the capacity of its buffers in bytes, how many idle ones a thread keeps, and how
@@ -38,11 +40,44 @@ pub struct Buffer {
     pub meta_type: String,
 }
 
+/// Why there is no buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It would be larger than [`MAX_BUFFER`].
+    TooLarge,
+    /// The system has no memory for one of so many bytes.
+    NoMemory(usize),
+}
+
 impl Buffer {
     #[cold]
-    fn new(class: usize) -> Box<Self> {
-        let (content_type, meta_type) = (String::new(), String::new());
-        Box::new(Self { bytes: Vec::with_capacity(CLASSES[class].capacity), class, content_type, meta_type })
+    fn new(class: usize) -> Result<Box<Self>, Refused> {
+        let capacity = CLASSES[class].capacity;
+        let (mut bytes, mut content_type, mut meta_type) = (Vec::new(), String::new(), String::new());
+        bytes
+            .try_reserve_exact(capacity)
+            .and_then(|()| content_type.try_reserve_exact(TYPE_ROOM))
+            .and_then(|()| meta_type.try_reserve_exact(TYPE_ROOM))
+            .map_err(|_| Refused::NoMemory(capacity))?;
+        Ok(Box::new(Self { bytes, class, content_type, meta_type }))
+    }
+
+    /// Sets [`Buffer::content_type`].
+    #[inline]
+    pub fn set_content_type(&mut self, text: &str) -> Result<(), Breach> {
+        // A shorter one keeps nothing of the room that a longer one had.
+        if text.len() < self.content_type.len() && self.content_type.capacity() > TYPE_ROOM {
+            self.content_type = String::new();
+        }
+        self.content_type.clear();
+        held::append(&mut self.content_type, text)
+    }
+
+    /// Sets [`Buffer::meta_type`].
+    #[inline]
+    pub fn set_meta_type(&mut self, text: &str) -> Result<(), Breach> {
+        self.meta_type.clear();
+        held::append(&mut self.meta_type, text)
     }
 
     /// The content.
@@ -55,6 +90,12 @@ impl Buffer {
     #[inline]
     pub fn capacity(&self) -> usize {
         CLASSES[self.class].capacity
+    }
+
+    /// What it counts for while a guest has it: its capacity, and what its content type takes.
+    #[inline]
+    pub fn held(&self) -> u64 {
+        self.capacity() as u64 + held::content_type(self.content_type.len())
     }
 
     /// Adds to the end; false where the content would pass [`Buffer::capacity`].
@@ -115,17 +156,17 @@ pub fn capacity_for(hint: u64) -> Option<usize> {
     CLASSES.iter().map(|class| class.capacity).find(|capacity| hint <= *capacity as u64)
 }
 
-/// An empty buffer that can hold `hint` bytes; none above [`MAX_BUFFER`].
+/// An empty buffer that can hold `hint` bytes.
 #[inline]
-pub fn take(hint: u64) -> Option<Box<Buffer>> {
-    let class = CLASSES.iter().position(|class| hint <= class.capacity as u64)?;
+pub fn take(hint: u64) -> Result<Box<Buffer>, Refused> {
+    let class = CLASSES.iter().position(|class| hint <= class.capacity as u64).ok_or(Refused::TooLarge)?;
     let idle = CACHE.try_with(|cache| cache.borrow_mut()[class].pop());
-    Some(idle.ok().flatten().unwrap_or_else(|| refill(class)))
+    idle.ok().flatten().map_or_else(|| refill(class), Ok)
 }
 
 /// One buffer to use, and half a cache full where the reserve has that many.
 #[cold]
-fn refill(class: usize) -> Box<Buffer> {
+fn refill(class: usize) -> Result<Box<Buffer>, Refused> {
     let reserve = reserve(class);
     let Some(first) = reserve.pop() else { return Buffer::new(class) };
     // The thread may be at its end and its cache gone.
@@ -133,7 +174,7 @@ fn refill(class: usize) -> Box<Buffer> {
         let idle = &mut cache.borrow_mut()[class];
         idle.extend(std::iter::from_fn(|| reserve.pop()).take(CLASSES[class].cached / 2));
     });
-    first
+    Ok(first)
 }
 
 /// Gives a buffer back to be used again. Any thread.
@@ -184,18 +225,20 @@ mod tests {
             assert_eq!(again.bytes.as_ptr(), at, "reused");
             assert!(again.bytes().is_empty());
         }
-        assert!(take((1 << 24) + 1).is_none());
+        assert_eq!(take((1 << 24) + 1).unwrap_err(), Refused::TooLarge);
     }
 
     #[test]
     fn idle_buffers_keep_no_long_text() {
         let mut buffer = take(1).unwrap();
-        buffer.content_type = "x".repeat(MAX_CONTENT_TYPE + 1);
-        buffer.meta_type.push_str("text/plain");
+        buffer.set_content_type(&"x".repeat(MAX_CONTENT_TYPE + 1)).unwrap();
+        buffer.set_meta_type(&"x".repeat(MAX_CONTENT_TYPE - 1)).unwrap();
+        buffer.set_meta_type("text/plain").unwrap();
+        assert_eq!(buffer.meta_type, "text/plain");
         release(buffer);
         let again = take(1).unwrap();
         assert_eq!((again.content_type.capacity(), again.meta_type.as_str()), (0, ""));
-        assert!(again.meta_type.capacity() >= "text/plain".len(), "reused");
+        assert!(again.meta_type.capacity() >= MAX_CONTENT_TYPE - 1, "reused");
     }
 
     #[test]

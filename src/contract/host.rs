@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::ComponentId;
-use super::buffer::{self, Buffer};
+use super::buffer::{self, Buffer, Refused};
+use super::held::{self, Held};
 use super::lent::Loan;
 use crate::direct::wasi::{Stdio, WasiResource};
 use crate::engine::Engine;
@@ -37,6 +38,8 @@ pub enum Breach {
     Unaligned,
     #[error("string is not valid UTF-8")]
     BadUtf8,
+    #[error("string is not valid UTF-16")]
+    BadUtf16,
     #[error("invalid variant discriminant")]
     BadDiscriminant,
     #[error("realloc return: beyond end of memory")]
@@ -56,6 +59,8 @@ pub enum Breach {
     ErrorText(usize, usize),
     #[error("names of ports that take up more than {0} bytes")]
     PortNames(usize),
+    #[error("the component would make the host hold {0} bytes for it, its limit is {1} (raise `buffer_limit`)")]
+    HeldTooMuch(u64, u64),
     #[error("the system has no memory for {0} bytes that the host would hold for the component")]
     NoMemory(usize),
 }
@@ -63,6 +68,9 @@ pub enum Breach {
 /// The most files, sockets and streams of WASI that an instance has, whatever its limit of handles: a
 /// file or socket takes one of the process's descriptors.
 pub const MOST_STREAMS: u32 = 1024;
+
+/// The longest name of a capability: it was given in a text of C, with a word before it.
+pub const MAX_NAME: usize = super::MAX_BUFFER + 32;
 
 /// So many random bytes are made at once: they take a fraction of a millisecond.
 pub const RANDOM_PIECE: usize = 64 << 10;
@@ -131,7 +139,7 @@ impl Resource {
 /// The buffers and borrows that one instance holds.
 ///
 /// Indices start at 1 and are reused last in, first out, as Wasmtime's tables do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Handles {
     entries: Vec<Entry>,
     free: u32,
@@ -139,32 +147,28 @@ pub struct Handles {
     max: u32,
     /// Standard streams, which do not count among `live`.
     streams: u32,
-    /// Capacity in bytes of the buffers that the guest holds.
-    held: u64,
-    /// The most that `held` was.
-    peak: u64,
-    max_held: u64,
+    held: Arc<Held>,
+    /// What leaves with the outputs that the running call gave, and is still in `held`.
+    leaving: u64,
+    /// What the content types of their metas count for.
+    metas: u64,
 }
 
 type Checked<T> = std::result::Result<T, Breach>;
 
 impl Handles {
-    /// A table for at most `max` handles and `max_held` bytes of buffers. It holds [`PAYLOAD`] and
+    /// A table for at most `max` handles and `max_held` bytes of the host's memory. It holds [`PAYLOAD`] and
     /// [`CONTEXT`], which do not count.
     pub fn new(max: u32, max_held: u64) -> Self {
         let entry = |kind| Entry { kind, next: 0, buffer: None };
         let entries = [Kind::Free, Kind::Payload, Kind::Context].map(entry).into();
-        Self { entries, free: 0, live: 0, max, streams: 0, held: 0, peak: 0, max_held }
+        Self { entries, free: 0, live: 0, max, streams: 0, held: Arc::new(Held::new(max_held)), leaving: 0, metas: 0 }
     }
 
-    /// Capacity in bytes of the buffers that the guest holds.
-    pub fn held(&self) -> u64 {
-        self.held
-    }
-
-    /// The most that [`Handles::held`] was.
-    pub fn peak(&self) -> u64 {
-        self.peak
+    /// What the host holds for the guest.
+    #[inline]
+    pub fn held(&self) -> &Arc<Held> {
+        &self.held
     }
 
     /// Number of entries in use, but for streams.
@@ -172,15 +176,37 @@ impl Handles {
         self.live
     }
 
+    /// Checks that there may be one more, and makes room for it.
     #[inline]
-    fn insert(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> Checked<u32> {
+    fn ready(&mut self) -> Checked<()> {
         if self.live >= self.max {
             return Err(Breach::TooManyHandles(self.max));
         }
-        self.live += 1;
-        Ok(self.place(kind, buffer))
+        self.held.check(self.held.of_handle(self.live))?;
+        self.room()
     }
 
+    /// Makes room for an entry.
+    #[inline]
+    fn room(&mut self) -> Checked<()> {
+        if self.free == 0 && self.entries.len() == self.entries.capacity() { self.grow() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Checked<()> {
+        let size = self.entries.len() * 2 * size_of::<Entry>();
+        self.entries.try_reserve(1).map_err(|_| Breach::NoMemory(size))
+    }
+
+    /// A handle for which the table is [`ready`](Self::ready).
+    #[inline]
+    fn insert(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
+        self.live += 1;
+        self.held.has_handles(self.live);
+        self.place(kind, buffer)
+    }
+
+    /// An entry for which there is [`room`](Self::room).
     #[inline]
     fn place(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
         let index = self.free;
@@ -193,14 +219,11 @@ impl Handles {
                 }
                 index
             }
-            _ => self.grow(kind, buffer),
+            _ => {
+                self.entries.push(Entry { kind, next: 0, buffer });
+                (self.entries.len() - 1) as u32
+            }
         }
-    }
-
-    #[cold]
-    fn grow(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
-        self.entries.push(Entry { kind, next: 0, buffer });
-        (self.entries.len() - 1) as u32
     }
 
     /// Frees an entry that is in use; gives the buffer that it held.
@@ -245,7 +268,7 @@ impl Handles {
             _ => return Err(Breach::WrongType(index, ty.name())),
         }
         if let Some(buffer) = self.remove(index) {
-            self.held -= buffer.capacity() as u64;
+            self.held.sub(buffer.held());
             buffer::release(buffer);
         }
         Ok(())
@@ -256,6 +279,7 @@ impl Handles {
         if self.streams >= self.max.min(MOST_STREAMS) {
             return Err(Breach::TooManyStreams);
         }
+        self.room()?;
         self.streams += 1;
         Ok(self.place(Kind::Stdio(stdio), None))
     }
@@ -276,15 +300,31 @@ impl Handles {
         Ok(())
     }
 
-    /// Takes an owned buffer out of the table: it is the host's now.
+    /// Checks that there is room for the content type of an output's meta.
     #[inline]
-    pub fn take_buffer(&mut self, index: u32) -> Checked<Box<Buffer>> {
+    pub fn check_meta(&self, len: usize) -> Checked<()> {
+        self.held.check(self.metas + held::content_type(len))
+    }
+
+    /// Takes an output's buffer out of the table: it is the host's now. Its meta's content type was
+    /// checked.
+    #[inline]
+    pub fn take_output(&mut self, index: u32, meta_type: &str) -> Checked<Box<Buffer>> {
         if self.get(index)?.kind != Kind::Frozen {
             return Err(Breach::WrongType(index, "buffer"));
         }
-        let buffer = self.remove(index).ok_or(Breach::UnknownHandle(index))?;
-        self.held -= buffer.capacity() as u64;
+        let mut buffer = self.remove(index).ok_or(Breach::UnknownHandle(index))?;
+        buffer.set_meta_type(meta_type)?;
+        self.leaving += buffer.held();
+        self.metas += held::content_type(meta_type.len());
         Ok(buffer)
+    }
+
+    /// The outputs that were taken leave: they are the caller's.
+    #[inline]
+    pub fn let_go(&mut self) {
+        self.held.reached(self.held.now() + std::mem::take(&mut self.metas));
+        self.held.sub(std::mem::take(&mut self.leaving));
     }
 
     /// `[method]mutable-buffer.size`.
@@ -312,46 +352,58 @@ impl Handles {
         Ok(if buffer.write(offset as usize, bytes) { Ok(()) } else { Err(BufferError::CapacityExceeded) })
     }
 
+    /// Whether a content type of `len` bytes may be set; `loan` says how long it may be.
+    #[inline]
+    pub fn check_content_type(&mut self, index: u32, len: usize, loan: &Loan) -> Checked<()> {
+        let before = held::content_type(self.mutable(index)?.content_type.len());
+        loan.check_content_type(len)?;
+        self.held.check(held::content_type(len).saturating_sub(before))
+    }
+
     /// `[method]mutable-buffer.set-content-type`; `loan` says how long it may be.
     #[inline]
-    pub fn set_content_type(&mut self, index: u32, content_type: &str, loan: &Loan) -> Checked<()> {
-        let own = &mut self.mutable(index)?.content_type;
-        loan.check_content_type(content_type.len())?;
-        own.clear();
-        own.push_str(content_type);
-        Ok(())
+    pub fn set_content_type(&mut self, index: u32, content_type: &[u8], loan: &Loan) -> Checked<()> {
+        self.check_content_type(index, content_type.len(), loan)?;
+        let content_type = std::str::from_utf8(content_type).map_err(|_| Breach::BadUtf8)?;
+        let buffer = self.mutable(index)?;
+        let before = buffer.held();
+        let set = buffer.set_content_type(content_type);
+        let now = buffer.held();
+        self.held.sub(before);
+        self.held.add(now);
+        set
     }
 
     /// `[method]mutable-buffer.freeze`: the content moves into a new handle, uncopied.
     #[inline]
     pub fn freeze(&mut self, index: u32) -> Checked<u32> {
         self.mutable(index)?;
-        if self.live >= self.max {
-            return Err(Breach::TooManyHandles(self.max));
-        }
+        self.ready()?;
         let entry = &mut self.entries[index as usize];
         entry.kind = Kind::Spent;
         let buffer = entry.buffer.take();
-        self.insert(Kind::Frozen, buffer)
+        Ok(self.insert(Kind::Frozen, buffer))
     }
 
     /// `buffer-allocator.allocate`. Refused, never trapped, where a limit is reached.
     #[inline]
     pub fn allocate(&mut self, hint: u64) -> Result<u32, BufferError> {
-        let Some(capacity) = buffer::capacity_for(hint) else {
-            return Err(BufferError::AllocationFailed("a buffer holds 16 MiB at most"));
-        };
-        if self.held + capacity as u64 > self.max_held {
+        const TOO_LARGE: BufferError = BufferError::AllocationFailed("a buffer holds 16 MiB at most");
+        const NO_MEMORY: BufferError = BufferError::AllocationFailed("the host has no memory for it");
+        let capacity = buffer::capacity_for(hint).ok_or(TOO_LARGE)?;
+        if !self.held.has_room(capacity as u64 + self.held.of_handle(self.live)) {
             return Err(BufferError::AllocationFailed("the instance's limit of buffer memory is reached"));
         }
-        if self.live >= self.max {
-            return Err(BufferError::AllocationFailed("the instance's limit of handles is reached"));
-        }
-        let refused = BufferError::AllocationFailed("a buffer holds 16 MiB at most");
-        let buffer = buffer::take(hint).ok_or(refused)?;
-        self.held += capacity as u64;
-        self.peak = self.peak.max(self.held);
-        self.insert(Kind::Mutable, Some(buffer)).map_err(|_| refused)
+        self.ready().map_err(|breach| match breach {
+            Breach::TooManyHandles(_) => BufferError::AllocationFailed("the instance's limit of handles is reached"),
+            _ => NO_MEMORY,
+        })?;
+        let buffer = buffer::take(hint).map_err(|refused| match refused {
+            Refused::TooLarge => TOO_LARGE,
+            Refused::NoMemory(_) => NO_MEMORY,
+        })?;
+        self.held.add(capacity as u64);
+        Ok(self.insert(Kind::Mutable, Some(buffer)))
     }
 }
 
@@ -486,8 +538,9 @@ impl Host {
         self.check_time()
     }
 
-    /// What ends the running call, where that is due: for host functions, between which nothing else
-    /// may look.
+    /// What ends the running call, where that is due: for host functions, of which a guest may call
+    /// many without a look at the time between them, and which may take long.
+    #[inline]
     pub fn check_time(&mut self) -> Result<(), Stop> {
         match self.term.stop(&self.clock, &self.control) {
             None => Ok(()),
@@ -498,9 +551,32 @@ impl Host {
         }
     }
 
-    /// `capability-query.has-capability`: what was granted when linking.
-    pub fn has_capability(&self, name: &str) -> bool {
-        self.grants.has(name)
+    /// The same beside what is lent of the store.
+    pub fn look_at_time(&self) -> Result<(), Stop> {
+        let mut term = self.term;
+        term.stop(&self.clock, &self.control).map_or(Ok(()), Err)
+    }
+
+    /// `capability-query.has-capability`: what was granted when linking. The name may be as long as
+    /// the guest's memory.
+    pub fn has_capability(&self, name: &[u8]) -> wasmtime::Result<bool> {
+        if name.len() <= MAX_NAME {
+            return Ok(self.grants.has(std::str::from_utf8(name).map_err(|_| Breach::BadUtf8)?));
+        }
+        // Nothing is granted that is called so; but it has to be a text.
+        let mut rest = name;
+        while rest.len() > MAX_NAME {
+            self.look_at_time()?;
+            let good = match std::str::from_utf8(&rest[..MAX_NAME]) {
+                Ok(_) => MAX_NAME,
+                // A character that goes on behind the piece.
+                Err(cut) if cut.error_len().is_none() => cut.valid_up_to(),
+                Err(_) => return Err(Breach::BadUtf8.into()),
+            };
+            rest = &rest[good..];
+        }
+        std::str::from_utf8(rest).map_err(|_| Breach::BadUtf8)?;
+        Ok(false)
     }
 
     /// `[method]flow-context.deadline-ns`: what is left now, at least 1 while the call runs; 0
@@ -516,62 +592,4 @@ impl Host {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(max: u32, held: u64) -> Handles {
-        Handles::new(max, held)
-    }
-
-    #[test]
-    fn freeze_moves_and_leaves_a_handle_to_drop() {
-        let mut t = table(10, 1 << 20);
-        let m = t.allocate(10).unwrap();
-        t.append(m, b"abc").unwrap().unwrap();
-        let f = t.freeze(m).unwrap();
-        assert_eq!(t.append(m, b"x"), Err(Breach::Frozen(m)));
-        assert_eq!(t.freeze(m), Err(Breach::Frozen(m)));
-        assert_eq!(t.drop_handle(m, Resource::Buffer), Err(Breach::WrongType(m, "buffer")));
-        t.drop_handle(m, Resource::MutableBuffer).unwrap();
-        assert_eq!(t.drop_handle(m, Resource::MutableBuffer), Err(Breach::UnknownHandle(m)));
-        assert_eq!(t.held(), 4096);
-        assert_eq!(t.take_buffer(f).unwrap().bytes(), b"abc");
-        assert_eq!((t.held(), t.live()), (0, 0));
-    }
-
-    #[test]
-    fn limits_refuse() {
-        let mut t = table(2, 8192);
-        let first = t.allocate(1).unwrap();
-        assert!(matches!(t.allocate(5000), Err(BufferError::AllocationFailed(_))));
-        t.allocate(1).unwrap();
-        assert!(matches!(t.allocate(1), Err(BufferError::AllocationFailed(_))));
-        assert_eq!(t.freeze(first), Err(Breach::TooManyHandles(2)));
-        assert!(matches!(table(9, u64::MAX).allocate(1 << 25), Err(BufferError::AllocationFailed(_))));
-    }
-
-    #[test]
-    fn what_is_lent_is_no_ones_own() {
-        let mut t = table(10, 8192);
-        assert_eq!(t.take_buffer(PAYLOAD).unwrap_err(), Breach::WrongType(PAYLOAD, "buffer"));
-        assert_eq!(t.drop_handle(PAYLOAD, Resource::Buffer), Err(Breach::UnknownHandle(PAYLOAD)));
-        assert_eq!(t.drop_handle(CONTEXT, Resource::Buffer), Err(Breach::WrongType(CONTEXT, "buffer")));
-        assert_eq!(t.append(PAYLOAD, b"x"), Err(Breach::WrongType(PAYLOAD, "mutable-buffer")));
-        assert_eq!(t.drop_handle(0, Resource::Buffer), Err(Breach::UnknownHandle(0)));
-        let (a, b) = (t.allocate(1).unwrap(), t.allocate(1).unwrap());
-        t.drop_handle(a, Resource::MutableBuffer).unwrap();
-        t.drop_handle(b, Resource::MutableBuffer).unwrap();
-        assert_eq!((t.allocate(1), t.allocate(1)), (Ok(b), Ok(a)), "last in, first out");
-    }
-
-    #[test]
-    fn writes_follow_the_wit() {
-        let mut t = table(10, 1 << 30);
-        let m = t.allocate(16).unwrap();
-        assert_eq!(t.write(m, 1, b"x").unwrap(), Err(BufferError::OutOfBounds));
-        t.write(m, 0, b"hello").unwrap().unwrap();
-        assert_eq!(t.write(m, 5, &[0; 4092]).unwrap(), Err(BufferError::CapacityExceeded));
-        assert_eq!(t.append(m, &[0; 4092]).unwrap(), Err(BufferError::CapacityExceeded));
-        assert_eq!((t.mutable_size(m), t.mutable_capacity(m)), (Ok(5), Ok(4096)));
-    }
-}
+mod tests;

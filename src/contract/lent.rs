@@ -124,7 +124,7 @@ impl Loan {
         self.text(self.content_type)
     }
 
-    /// Checks that a content type of the guest's is as short as has to be.
+    /// Checks that a content type of the guest's is as short as has to be: the element's allows as much.
     #[inline]
     pub fn check_content_type(&self, len: usize) -> Result<(), Breach> {
         check_content_type(len, self.content_type.len)

@@ -1,6 +1,7 @@
 //! The contract of `wit/` in Rust: what goes into a component, what comes out, and the host side.
 
 pub mod buffer;
+pub mod held;
 pub mod host;
 pub mod lent;
 pub mod names;

@@ -1,7 +1,11 @@
 //! Names of the ports that a router chose.
 
 use super::MAX_PORT_NAMES as MAX;
+use super::held;
 use super::host::Breach;
+
+/// Storage that is larger is not kept for the next answer, in bytes of names; and in names.
+const KEPT: (usize, usize) = (64 << 10, 8 << 10);
 
 /// What so many names take up that together have so many bytes.
 #[inline]
@@ -9,8 +13,8 @@ pub fn takes(names: usize, bytes: usize) -> usize {
     names.saturating_mul(size_of::<usize>()).saturating_add(bytes)
 }
 
-/// Names, one behind the other in storage that is reused: it grows to the longest answer, whichever
-/// names were long in which.
+/// Names, one behind the other in storage that is reused: it grows to the longest answer that is not
+/// a huge one, whichever names were long in which.
 #[derive(Debug, Default)]
 pub struct Ports {
     text: String,
@@ -22,15 +26,30 @@ impl Ports {
     /// No name.
     #[inline]
     pub fn clear(&mut self) {
+        if self.text.capacity() > KEPT.0 || self.ends.capacity() > KEPT.1 {
+            *self = Self::default();
+        }
         self.text.clear();
         self.ends.clear();
     }
 
-    /// Adds a name.
+    /// Adds a name, as long as the system has memory.
     #[inline]
-    pub fn push(&mut self, name: &str) {
-        self.text.push_str(name);
-        self.ends.push(self.text.len());
+    pub fn push(&mut self, name: &str) -> Result<(), Breach> {
+        self.push_with(|text| held::append(text, name))
+    }
+
+    /// Adds the name that `append` adds to the others' text.
+    #[inline]
+    pub fn push_with(&mut self, append: impl FnOnce(&mut String) -> Result<(), Breach>) -> Result<(), Breach> {
+        append(&mut self.text)?;
+        held::push(&mut self.ends, self.text.len())
+    }
+
+    /// How many names there are, and how many bytes they have together.
+    #[inline]
+    pub fn size(&self) -> (usize, usize) {
+        (self.ends.len(), self.text.len())
     }
 
     /// Checks that there is room for `names` names, or for one of `len` bytes: a guest's list may
@@ -61,7 +80,7 @@ mod tests {
         let mut ports = Ports::default();
         for names in [&["a", "", "bc"][..], &[], &["lang-für-alles"]] {
             ports.clear();
-            names.iter().for_each(|name| ports.push(name));
+            names.iter().for_each(|name| ports.push(name).unwrap());
             assert_eq!(ports.iter().collect::<Vec<_>>(), names);
         }
     }
@@ -72,9 +91,13 @@ mod tests {
         ports.check(1, MAX - 8).unwrap();
         assert_eq!(ports.check(1, MAX - 7), Err(Breach::PortNames(MAX)));
         assert_eq!(ports.check(MAX / 8 + 1, 0), Err(Breach::PortNames(MAX)));
-        ports.push("12345678");
+        ports.push("12345678").unwrap();
         ports.check(1, MAX - 24).unwrap();
         assert_eq!(ports.check(1, MAX - 23), Err(Breach::PortNames(MAX)));
         assert_eq!(ports.check(1, usize::MAX), Err(Breach::PortNames(MAX)));
+        assert_eq!(ports.size(), (1, 8));
+        ports.push(&"x".repeat(KEPT.0)).unwrap();
+        ports.clear();
+        assert_eq!(ports.text.capacity(), 0, "not kept");
     }
 }

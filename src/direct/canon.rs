@@ -8,6 +8,7 @@ use wasmtime::Memory;
 
 use crate::contract::buffer::Buffer;
 use crate::contract::host::{Breach, Handles, Host, Resource};
+use crate::contract::held;
 use crate::contract::lent::Loan;
 use crate::contract::ports::Ports;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};
@@ -22,7 +23,7 @@ pub enum Source {
     Buffer(u32, usize, usize),
     /// The content type of the buffer with this handle.
     ContentType(u32),
-    /// The lent content type: a parameter of the call.
+    /// The lent content type, or the configuration, which is lent as a payload: a parameter of the call.
     Parameter,
     /// Of the lent flow.
     TraceId,
@@ -117,12 +118,6 @@ pub fn slice_mut(memory: &mut [u8], at: u32, len: u32) -> Checked<&mut [u8]> {
     memory.get_mut(at..at + len as usize).ok_or(Breach::OutOfBounds)
 }
 
-/// A string of the guest's ("load_string").
-#[inline]
-pub fn string(memory: &[u8], at: u32, len: u32) -> Checked<&str> {
-    utf8(slice(memory, at, len)?)
-}
-
 #[inline]
 fn utf8(bytes: &[u8]) -> Checked<&str> {
     std::str::from_utf8(bytes).map_err(|_| Breach::BadUtf8)
@@ -160,29 +155,31 @@ impl<'m> Record<'m> {
 /// payload 24.
 const OUTPUT: (u32, u32) = (32, 8);
 
+/// Lifts one; adds to `copied` what of it is copied.
 fn output(
     memory: &[u8],
     loan: &Loan,
     handles: &mut Handles,
     record: &Record<'_>,
     base: usize,
+    copied: &mut usize,
 ) -> Checked<OutputElement> {
     let content_type = slice(memory, record.u32(base + 16), record.u32(base + 20))?;
     // Mostly the input's own, which is known to be UTF-8.
-    let content_type = if content_type == loan.content_type().as_bytes() {
-        loan.content_type()
-    } else {
+    let known = content_type == loan.content_type().as_bytes();
+    if !known {
         loan.check_content_type(content_type.len())?;
-        utf8(content_type)?
-    };
-    let mut payload = handles.take_buffer(record.u32(base + 24))?;
-    payload.meta_type.push_str(content_type);
+    }
+    handles.check_meta(content_type.len())?;
+    let content_type = if known { loan.content_type() } else { utf8(content_type)? };
+    *copied += content_type.len();
+    let payload = handles.take_output(record.u32(base + 24), content_type)?;
     Ok(OutputElement { sequence: record.u64(base), timestamp_ns: record.u64(base + 8), payload })
 }
 
-/// `process-error` at `base`: discriminant 0, text 4.
+/// `process-error` at `base`: discriminant 0, text 4. Adds to `copied` what of it is copied.
 #[cold]
-fn process_error(memory: &[u8], record: &Record<'_>, base: usize) -> Checked<ProcessError> {
+fn process_error(memory: &[u8], record: &Record<'_>, base: usize, copied: &mut usize) -> Checked<ProcessError> {
     let kind = match record.u8(base) {
         0 => ProcessErrorKind::InvalidInput,
         1 => ProcessErrorKind::Unavailable,
@@ -193,19 +190,22 @@ fn process_error(memory: &[u8], record: &Record<'_>, base: usize) -> Checked<Pro
     };
     let text = slice(memory, record.u32(base + 4), record.u32(base + 8))?;
     ProcessError::check_text(text.len())?;
-    Ok(ProcessError { kind, text: utf8(text)?.into() })
+    *copied += text.len();
+    Ok(ProcessError { kind, text: held::copy(utf8(text)?)? })
 }
 
 /// Ends the running call's borrow scope and lifts its result from `at` ("canon_lift"). `lent` is
-/// not zero where a borrow is left; `gone` is a spent handle that the guest dropped, or 0.
+/// not zero where a borrow is left; `gone` is a spent handle that the guest dropped, or 0. Gives the
+/// number of bytes that were copied.
 #[inline]
-pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Checked<()> {
+pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> wasmtime::Result<usize> {
     if lent != 0 {
-        return Err(Breach::BorrowsRemain);
+        return Err(Breach::BorrowsRemain.into());
     }
     if gone != 0 {
         host.handles.drop_handle(gone, Resource::MutableBuffer)?;
     }
+    let mut copied = 0;
     host.canon.lifted = match host.canon.function {
         // result<variant, process-error>: discriminant 0, payload 8 (of the variant: discriminant
         // 8, payload 16); 48 bytes, alignment 8.
@@ -215,14 +215,15 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Ch
             let element = if host.canon.function == Function::Process { 0 } else { 1 };
             match (record.u8(0), record.u8(8)) {
                 (0, case) if case == element => {
-                    let output = output(memory, &host.loan, &mut host.handles, &record, 16)?;
+                    let output = output(memory, &host.loan, &mut host.handles, &record, 16, &mut copied)?;
+                    host.handles.let_go();
                     (host.canon.sequence, host.canon.timestamp_ns) = (output.sequence, output.timestamp_ns);
                     host.canon.payload = Some(output.payload);
                     Lifted::Element
                 }
                 (0, case) if case == 1 - element => Lifted::Nothing,
-                (1, _) => Lifted::Error(process_error(memory, &record, 8)?),
-                _ => return Err(Breach::BadDiscriminant),
+                (1, _) => Lifted::Error(process_error(memory, &record, 8, &mut copied)?),
+                _ => return Err(Breach::BadDiscriminant.into()),
             }
         }
         // result<T, process-error> with T of 4 bytes' alignment or less: discriminant 0, payload
@@ -234,40 +235,54 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> Ch
                 (0, Function::Push) => Lifted::Signal(match record.u8(4) {
                     0 => BackpressureSignal::Ready,
                     1 => BackpressureSignal::Pause,
-                    _ => return Err(Breach::BadDiscriminant),
+                    _ => return Err(Breach::BadDiscriminant.into()),
                 }),
                 (0, Function::Evaluate) => Lifted::Verdict(record.u8(4) != 0),
-                (0, Function::Route) => ports(memory, &mut host.canon.ports, &record)?,
-                (0, Function::Flush) => elements(memory, &host.loan, &mut host.handles, &record)?,
+                (0, Function::Route) => ports(memory, host, &record, &mut copied)?,
+                (0, Function::Flush) => elements(memory, host, &record, &mut copied)?,
                 (0, _) => Lifted::Done,
-                (1, _) => Lifted::Error(process_error(memory, &record, 4)?),
-                _ => return Err(Breach::BadDiscriminant),
+                (1, _) => Lifted::Error(process_error(memory, &record, 4, &mut copied)?),
+                _ => return Err(Breach::BadDiscriminant.into()),
             }
         }
     };
-    Ok(())
+    Ok(copied)
 }
 
 /// `list<string>` at 4: each 8 bytes, alignment 4.
-fn ports(memory: &[u8], ports: &mut Ports, record: &Record<'_>) -> Checked<Lifted> {
+fn ports(memory: &[u8], host: &mut Host, record: &Record<'_>, copied: &mut usize) -> Checked<Lifted> {
     let (at, count) = (record.u32(4), record.u32(8));
     let size = count.checked_mul(8).ok_or(Breach::OutOfBounds)?;
     let list = Record::at(memory, at, size, 4)?;
+    let (ports, held) = (&mut host.canon.ports, host.handles.held());
     ports.clear();
     ports.check(count as usize, 0)?;
+    held.check_ports(count as usize, 0)?;
     for i in 0..count as usize {
         let name = slice(memory, list.u32(i * 8), list.u32(i * 8 + 4))?;
         ports.check(1, name.len())?;
-        ports.push(utf8(name)?);
+        held.check_ports(i + 1, ports.size().1 + name.len())?;
+        ports.push(utf8(name)?)?;
     }
+    let (names, bytes) = ports.size();
+    held.set_ports(names, bytes);
+    *copied += bytes;
     Ok(Lifted::Ports)
 }
 
-/// `list<output-element>` at 4.
-fn elements(memory: &[u8], loan: &Loan, handles: &mut Handles, record: &Record<'_>) -> Checked<Lifted> {
+/// `list<output-element>` at 4. Each has a handle of its own, so that a list that names more than
+/// there are ends at the first which is none.
+fn elements(memory: &[u8], host: &mut Host, record: &Record<'_>, copied: &mut usize) -> wasmtime::Result<Lifted> {
     let (at, count) = (record.u32(4), record.u32(8));
     let size = count.checked_mul(OUTPUT.0).ok_or(Breach::OutOfBounds)?;
     let list = Record::at(memory, at, size, OUTPUT.1)?;
-    let lifted = (0..count as usize).map(|i| output(memory, loan, handles, &list, i * OUTPUT.0 as usize));
-    lifted.collect::<Checked<_>>().map(Lifted::Elements)
+    let mut elements = Vec::new();
+    for i in 0..count as usize {
+        host.check_time()?;
+        let base = i * OUTPUT.0 as usize;
+        let element = output(memory, &host.loan, &mut host.handles, &list, base, copied)?;
+        held::push(&mut elements, element)?;
+    }
+    host.handles.let_go();
+    Ok(Lifted::Elements(elements))
 }

@@ -339,7 +339,10 @@ fn plain_result(function: Function) -> String {
 
 /// The module with an entry for each function of the plan, in text. Its imports, in order: the
 /// guest's memory; for each entry the guest's function, its realloc and its post-return, as there
-/// are; the scope's [`GLOBALS`], `parameter` and `lift`.
+/// are; the scope's [`GLOBALS`], `parameter`, `lift` and `settle`.
+///
+/// Its start function comes after those of the guest, and ends what they left in the scope's globals,
+/// which each entry makes anew.
 pub fn entries(plan: &Plan) -> String {
     let (mut imports, mut funcs) = (String::new(), String::new());
     for entry in &plan.entries {
@@ -401,6 +404,8 @@ pub fn entries(plan: &Plan) -> String {
         (import "guest" "memory" (memory 0)) {imports} {globals}
         (import "scope" "parameter" (func $parameter (param i32)))
         (import "scope" "lift" (func $lift (param i32 i32 i32)))
+        (import "scope" "settle" (func $settle))
+        (start $settle)
         {funcs})"#,
         globals = global_imports(),
     )

@@ -8,7 +8,9 @@ use wasmtime::{Caller, Linker};
 
 use super::canon::{self, Source};
 use super::shapes::Import;
+use crate::contract::Function;
 use crate::contract::host::{Breach, BufferError, Host, RANDOM_PIECE, Resource};
+use crate::engine::fuel::charge;
 
 /// The module name under which the functions stand in the linker.
 pub const MODULE: &str = "torvyn";
@@ -84,6 +86,7 @@ fn copy_source(memory: &mut [u8], host: &mut Host, at: u32) -> Trapped<u32> {
             &Host::bytes_in(&host.loan, &host.handles, handle)?[start..end]
         }
         Source::ContentType(handle) => host.buffer_type(handle)?.as_bytes(),
+        Source::Parameter if host.canon.function == Function::Init => host.loan.payload(),
         Source::Parameter => host.loan.content_type().as_bytes(),
         Source::TraceId => host.loan.trace_id().as_bytes(),
         Source::SpanId => host.loan.span_id().as_bytes(),
@@ -117,6 +120,13 @@ fn arrived(host: &mut Host, len: usize) -> u32 {
 pub fn begin(host: &mut Host, source: Source, len: usize) -> u32 {
     host.canon.source = source;
     len as u32
+}
+
+/// The same for what the contract gives, which uses fuel.
+#[inline]
+fn give(c: &mut Guest<'_>, source: Source, len: usize) -> Trapped<u32> {
+    charge(&mut *c, len)?;
+    Ok(begin(c.data_mut(), source, len))
 }
 
 /// The name of the host function for an import, and whether the glue joins it to realloc.
@@ -159,37 +169,31 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         Ok(c.data_mut().buffer_bytes(h)?.len() as u64)
     })?;
     l.func_wrap(MODULE, "begin-content-type", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = c.data_mut();
-        let len = host.buffer_type(h)?.len();
-        Ok(begin(host, Source::ContentType(h), len))
+        let len = c.data().buffer_type(h)?.len();
+        give(&mut c, Source::ContentType(h), len)
     })?;
     l.func_wrap(MODULE, "begin-read", |mut c: Guest<'_>, h: u32, offset: u64, len: u64| -> Trapped<u32> {
-        let host = c.data_mut();
-        let size = host.buffer_bytes(h)?.len();
+        let size = c.data().buffer_bytes(h)?.len();
         // Cut at the end; wholly past it, empty (`types.wit`, `buffer.read`).
         let start = usize::try_from(offset).unwrap_or(size).min(size);
         let end = start + usize::try_from(len).unwrap_or(size).min(size - start);
-        Ok(begin(host, Source::Buffer(h, start, end), end - start))
+        give(&mut c, Source::Buffer(h, start, end), end - start)
     })?;
     l.func_wrap(MODULE, "begin-read-all", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = c.data_mut();
-        let size = host.buffer_bytes(h)?.len();
-        Ok(begin(host, Source::Buffer(h, 0, size), size))
+        let size = c.data().buffer_bytes(h)?.len();
+        give(&mut c, Source::Buffer(h, 0, size), size)
     })?;
     l.func_wrap(MODULE, "begin-trace-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = c.data_mut();
-        let len = host.flow(h)?.trace_id().len();
-        Ok(begin(host, Source::TraceId, len))
+        let len = c.data().flow(h)?.trace_id().len();
+        give(&mut c, Source::TraceId, len)
     })?;
     l.func_wrap(MODULE, "begin-span-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = c.data_mut();
-        let len = host.flow(h)?.span_id().len();
-        Ok(begin(host, Source::SpanId, len))
+        let len = c.data().flow(h)?.span_id().len();
+        give(&mut c, Source::SpanId, len)
     })?;
     l.func_wrap(MODULE, "begin-flow-id", |mut c: Guest<'_>, h: u32| -> Trapped<u32> {
-        let host = c.data_mut();
-        let len = host.flow(h)?.flow_id().len();
-        Ok(begin(host, Source::FlowId, len))
+        let len = c.data().flow(h)?.flow_id().len();
+        give(&mut c, Source::FlowId, len)
     })?;
     l.func_wrap(MODULE, "deadline-ns", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
         let host = c.data_mut();
@@ -202,6 +206,8 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         Ok(store_pair(memory, ret, at, len)?)
     })?;
     l.func_wrap(MODULE, "finish-payload", |mut c: Guest<'_>, at: u32, ret: u32| -> Trapped<()> {
+        let size = c.data().loan.payload().len();
+        charge(&mut c, size)?;
         let (memory, host) = both(&mut c)?;
         let payload = host.loan.payload();
         host.control.counters.bytes_in.add(payload.len() as u64);
@@ -215,8 +221,11 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
     })?;
     l.func_wrap(MODULE, "clone-into-mutable", |mut c: Guest<'_>, source: u32, ret: u32| -> Trapped<i32> {
         let (memory, host) = both(&mut c)?;
+        let size = host.buffer_bytes(source)?.len();
         let result = host.clone_into_mutable(source)?;
-        Ok(allocated(memory, host, ret, result)?)
+        let refused = allocated(memory, host, ret, result)?;
+        charge(&mut c, if result.is_ok() { size } else { 0 })?;
+        Ok(refused)
     })?;
     l.func_wrap(MODULE, "refuse", |mut c: Guest<'_>, at: u32, ret: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;
@@ -230,7 +239,8 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         if result.is_ok() {
             host.control.counters.bytes_out.add(u64::from(len));
         }
-        Ok(store_result(memory, ret, result.map(|()| None))?)
+        store_result(memory, ret, result.map(|()| None))?;
+        charge(&mut c, if result.is_ok() { len as usize } else { 0 })
     })?;
     l.func_wrap(
         MODULE,
@@ -241,7 +251,8 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
             if result.is_ok() {
                 host.control.counters.bytes_out.add(u64::from(len));
             }
-            Ok(store_result(memory, ret, result.map(|()| None))?)
+            store_result(memory, ret, result.map(|()| None))?;
+            charge(&mut c, if result.is_ok() { len as usize } else { 0 })
         },
     )?;
     l.func_wrap(MODULE, "mutable-size", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {
@@ -252,12 +263,15 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
     })?;
     l.func_wrap(MODULE, "set-content-type", |mut c: Guest<'_>, h: u32, at: u32, len: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;
-        Ok(host.handles.set_content_type(h, canon::string(memory, at, len)?, &host.loan)?)
+        host.handles.set_content_type(h, canon::slice(memory, at, len)?, &host.loan)?;
+        charge(&mut c, len as usize)
     })?;
     l.func_wrap(MODULE, "freeze", |mut c: Guest<'_>, h: u32| -> Trapped<u32> { Ok(c.data_mut().handles.freeze(h)?) })?;
     l.func_wrap(MODULE, "has-capability", |mut c: Guest<'_>, at: u32, len: u32| -> Trapped<u32> {
         let (memory, host) = both(&mut c)?;
-        Ok(u32::from(host.has_capability(canon::string(memory, at, len)?)))
+        let has = host.has_capability(canon::slice(memory, at, len)?)?;
+        charge(&mut c, len as usize)?;
+        Ok(u32::from(has))
     })?;
     for resource in [Resource::Buffer, Resource::MutableBuffer, Resource::FlowContext] {
         l.func_wrap(MODULE, drop_function(resource), move |mut c: Guest<'_>, h: u32| -> Trapped<()> {
@@ -273,7 +287,8 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
     })?;
     l.func_wrap(MODULE, "lift", |mut c: Guest<'_>, at: u32, lent: u32, gone: u32| -> Trapped<()> {
         let (memory, host) = both(&mut c)?;
-        Ok(canon::lift(memory, host, at, lent, gone)?)
+        let copied = canon::lift(memory, host, at, lent, gone)?;
+        charge(&mut c, copied)
     })?;
     l.func_wrap(MODULE, "unknown-handle", |_: Guest<'_>, h: u32| -> Trapped<()> {
         Err(Breach::UnknownHandle(h).into())

@@ -15,6 +15,7 @@ use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::engine::Engine;
 use crate::engine::fault::{Fault, Outcome};
+use crate::engine::fuel::charge;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Compiled core modules of a component and of the glue around it.
@@ -145,7 +146,7 @@ impl Linked {
                 outer.push(Outer::Export(instance, export));
             }
         }
-        for name in glue::GLOBALS.into_iter().chain(["parameter", "lift"]) {
+        for name in glue::GLOBALS.into_iter().chain(["parameter", "lift", "settle"]) {
             outer.push(Outer::Scoped(scoped(name)?));
         }
         let lowered = glue::lowered(plan).iter().map(|name| scoped(name)).collect::<Result<_>>()?;
@@ -357,6 +358,7 @@ impl Running {
             element,
             |store| {
                 let content_type = element.content_type.as_bytes();
+                charge(&mut *store, content_type.len()).map_err(Fault::Stopped)?;
                 let (head, tail) = glue::by_value(content_type);
                 let (len, bytes) = (content_type.len() as u32, element.payload.len() as u32);
                 let params = (element.sequence, element.timestamp_ns, len, head, tail, bytes);
@@ -367,13 +369,17 @@ impl Running {
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.
     pub fn init(&mut self, config: &str) -> Outcome<()> {
-        let element = StreamElement { content_type: config, ..Default::default() };
+        // No content type: it is not for the guest to give one as long.
+        let element = StreamElement { payload: config.as_bytes(), ..Default::default() };
         let entry = self.entries.init.as_ref();
         Loan::during(
             &mut self.store,
             |store| &mut store.data_mut().loan,
             &element,
-            |store| Self::call(store, entry, Function::Init, config.len() as u32).map(drop),
+            |store| {
+                charge(&mut *store, config.len()).map_err(Fault::Stopped)?;
+                Self::call(store, entry, Function::Init, config.len() as u32).map(drop)
+            },
         )
     }
 
@@ -431,6 +437,7 @@ impl Running {
     /// `route`: the names lie in `Canon::ports`.
     #[inline(always)]
     pub fn route(&mut self, input: &StreamElement<'_>) -> Outcome<()> {
+        self.store.data_mut().handles.held().set_ports(0, 0);
         match Self::lend::<{ Function::Route as usize }>(&mut self.store, self.entries.route.as_ref(), input)? {
             Lifted::Ports => Ok(()),
             _ => Err(unexpected()),

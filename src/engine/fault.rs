@@ -143,6 +143,7 @@ pub fn is_known(error: &wasmtime::Error) -> bool {
         || error.is::<Trap>()
         || error.is::<Breach>()
         || error.is::<Failed>()
+        || error.is::<wasmtime::error::OutOfMemory>()
         || table_full(error)
         || too_many_values(error)
 }
@@ -170,10 +171,13 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             | Breach::ContentType(..)
             | Breach::ErrorText(..)
             | Breach::PortNames(_)
+            | Breach::HeldTooMuch(..)
             | Breach::NoMemory(_) => (ErrorKind::Memory, None, cause),
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }
+    } else if error.is::<wasmtime::error::OutOfMemory>() {
+        (ErrorKind::Memory, None, "the system has no memory for what the host would hold for the component".into())
     } else if table_full(error) {
         (ErrorKind::Memory, None, Breach::TooManyStreams.to_string())
     } else if too_many_values(error) {

@@ -262,8 +262,10 @@ impl ComponentInstance {
         };
         self.running = made.map_err(|e| instantiation_failed(&e).at(self.id, None))?;
         self.control.set_state(if self.roles.has(Role::Lifecycle) { State::New } else { State::Ready });
-        let linear = self.running.store().map_or(0, |store| store.data().limits.linear);
+        // What start functions took.
+        let MemoryUsage { linear, buffers } = self.memory_usage();
         self.control.counters.linear_bytes.set(linear);
+        self.control.counters.buffer_bytes.set(buffers);
         Ok(())
     }
 
@@ -320,7 +322,7 @@ impl ComponentInstance {
     pub fn memory_usage(&self) -> MemoryUsage {
         self.running.store().map_or_else(MemoryUsage::default, |store| {
             let host = store.data();
-            MemoryUsage { linear: host.limits.linear, buffers: host.handles.held() }
+            MemoryUsage { linear: host.limits.linear, buffers: host.handles.held().now() }
         })
     }
 }

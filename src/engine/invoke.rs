@@ -13,6 +13,7 @@ use super::link::{ImportBindings, LinkedComponent};
 use super::log::Level;
 use super::term::Term;
 use super::traits::{ComponentInvoker, MemoryUsage, WasmEngine};
+use crate::contract::host::Breach;
 use crate::contract::ports::Ports;
 use crate::contract::{
     BackpressureSignal, ComponentId, Function, OutputElement, ProcessErrorKind, ProcessResult, Role, StreamElement,
@@ -205,9 +206,10 @@ impl ComponentInstance {
         }
         if let Some(store) = self.running.store() {
             let host = store.data();
-            counters.buffer_bytes.set(host.handles.held());
-            if host.handles.peak() > counters.buffer_bytes_peak.get() {
-                counters.buffer_bytes_peak.set(host.handles.peak());
+            let held = host.handles.held();
+            counters.buffer_bytes.set(held.now());
+            if held.peak() > counters.buffer_bytes_peak.get() {
+                counters.buffer_bytes_peak.set(held.peak());
             }
             counters.linear_bytes.set(host.limits.linear);
             if host.fuel {
@@ -218,6 +220,13 @@ impl ComponentInstance {
             Ok(value) => Ok(value),
             Err(fault) => Err(self.failed(function.into(), fault)),
         }
+    }
+
+    /// The error value for a result that the system has no memory for, `bytes` of it: the call ran, and
+    /// what it gave is lost.
+    #[cold]
+    pub fn no_memory(&self, function: Function, bytes: usize) -> Box<Error> {
+        self.failed(Some(function), Fault::Stopped(Breach::NoMemory(bytes).into()))
     }
 
     #[cold]

@@ -10,6 +10,7 @@ pub mod define;
 mod extent;
 pub mod fault;
 pub mod fork;
+pub mod fuel;
 pub mod given;
 pub mod grants;
 pub mod instance;

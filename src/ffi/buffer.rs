@@ -23,9 +23,18 @@ impl Handle for OutputsHandle {
 }
 
 impl OutputsHandle {
-    /// Hands a list to C.
-    pub fn give(elements: Vec<OutputElement>) -> *mut Self {
-        handle::give::<Self>(Box::new(Outputs(elements.into_iter().map(Some).collect())))
+    /// Hands a list to C; or says how much there would have to be of memory for it, and releases the
+    /// outputs.
+    pub fn give(elements: Vec<OutputElement>) -> Result<*mut Self, usize> {
+        let mut list = Outputs(Vec::new());
+        let reserved = list.0.try_reserve_exact(elements.len());
+        if reserved.is_err() {
+            let size = elements.len() * size_of::<Option<OutputElement>>();
+            elements.into_iter().for_each(|output| buffer::release(output.payload));
+            return Err(size);
+        }
+        list.0.extend(elements.into_iter().map(Some));
+        Ok(handle::give::<Self>(Box::new(list)))
     }
 }
 
@@ -199,14 +208,14 @@ mod tests {
     fn element(content: &[u8]) -> OutputElement {
         let mut payload = buffer::take(1).unwrap();
         assert!(payload.append(content));
-        payload.meta_type.push_str("text/plain");
-        payload.content_type.push_str("text/csv");
+        payload.set_meta_type("text/plain").unwrap();
+        payload.set_content_type("text/csv").unwrap();
         OutputElement { sequence: 1, timestamp_ns: 2, payload }
     }
 
     /// Whether the content at `at` belongs to an idle buffer of this thread.
     fn idle(at: *const u8) -> bool {
-        let taken: Vec<_> = (0..32).filter_map(|_| buffer::take(1)).collect();
+        let taken: Vec<_> = (0..32).map(|_| buffer::take(1).unwrap()).collect();
         let found = taken.iter().any(|buffer| buffer.bytes().as_ptr() == at);
         taken.into_iter().for_each(buffer::release);
         found
@@ -237,7 +246,7 @@ mod tests {
     fn a_list_gives_each_output_once_and_releases_the_rest() {
         let elements = vec![element(b"a"), element(b"b")];
         let rest = elements[1].payload.bytes().as_ptr();
-        let list = OutputsHandle::give(elements);
+        let list = OutputsHandle::give(elements).unwrap();
         let mut output = Output::CLEAR;
         let take = |index, output: &mut Output| {
             // SAFETY: `list` is alive.

@@ -9,6 +9,9 @@ use crate::contract::Function;
 use crate::engine::invoke::Invoker;
 use crate::engine::traits::ComponentInvoker as _;
 
+/// A list of names is not kept for the next answer where it has room for more than so many.
+const KEPT: usize = 8 << 10;
+
 /// Asks a filter about one element.
 ///
 /// @param instance  READY, and used by no other call meanwhile.
@@ -115,7 +118,14 @@ pub unsafe extern "C" fn torvyn_route(
         let (names, len) = unsafe {
             running::lend(instance, Function::Route, element, |Parts { instance, ports }, element| {
                 let names = Invoker.invoke_route(instance, element)?;
+                let (count, size) = (names.size().0, names.size().0 * size_of::<Str>());
+                if ports.capacity() > KEPT {
+                    *ports = Vec::new();
+                }
                 ports.clear();
+                if ports.try_reserve(count).is_err() {
+                    return Err(instance.no_memory(Function::Route, size));
+                }
                 ports.extend(names.iter().map(Str::of));
                 Ok((ports.as_ptr(), ports.len()))
             })
@@ -228,10 +238,12 @@ pub unsafe extern "C" fn torvyn_flush(
     err: *mut *mut ErrorHandle,
 ) -> Status {
     ffi!(err: err, out: [out], pointer: [instance] => {
-        let work = |parts: &mut Parts| Invoker.invoke_flush(&mut parts.instance);
+        let work = |Parts { instance, .. }: &mut Parts| {
+            let elements = Invoker.invoke_flush(instance)?;
+            OutputsHandle::give(elements).map_err(|size| instance.no_memory(Function::Flush, size))
+        };
         // SAFETY: the header requires an instance that was not freed.
-        let elements = unsafe { running::call(instance, Function::Flush, work) }?;
-        out.set(OutputsHandle::give(elements));
+        out.set(unsafe { running::call(instance, Function::Flush, work) }?);
         Ok(Status::TORVYN_OK)
     })
 }

@@ -22,9 +22,9 @@ use crate::contract::MAX_BUFFER;
 ///
 /// @retval TORVYN_OK              They are there.
 /// @retval TORVYN_ERROR_MEMORY    The output would be larger than 16 MiB, or the
-///                                call's outputs than `buffer_limit`. Nothing
-///                                changed; what to make of it is the callback's
-///                                affair.
+///                                call's outputs than `buffer_limit`, or the
+///                                system has no memory for it. Nothing changed;
+///                                what to make of it is the callback's affair.
 /// @retval TORVYN_ERROR_STATE     The callback has returned.
 /// @retval TORVYN_ERROR_NULL      `call` or `bytes` is NULL.
 /// @retval TORVYN_ERROR_ARGUMENT  `len` is more than memory holds.
@@ -136,9 +136,11 @@ pub unsafe extern "C" fn torvyn_native_commit(
 /// @retval TORVYN_OK            It is emitted.
 /// @retval TORVYN_ERROR_STATE   The function has no output, or has emitted its
 ///                              one already, or the callback has returned.
-/// @retval TORVYN_ERROR_MEMORY  `flush` has emitted as many as `max_handles`, or
-///                              an empty output needs a buffer past
-///                              `buffer_limit`.
+/// @retval TORVYN_ERROR_MEMORY  `flush` has emitted as many as `max_handles`; or
+///                              the buffer of an empty output, or the two copies
+///                              of `content_type` by what each has beyond 64
+///                              bytes, would pass `buffer_limit`; or the system
+///                              has no memory for them. Nothing is emitted.
 /// @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT `call` is NULL, or `content_type`
 ///                            is no text.
 /// @retval TORVYN_ERROR_PANIC   A defect of the library.
@@ -175,6 +177,8 @@ pub unsafe extern "C" fn torvyn_native_emit(
 /// @retval TORVYN_OK           It is among the ports.
 /// @retval TORVYN_ERROR_STATE  The function is not `route`, or the callback has
 ///                             returned.
+/// @retval TORVYN_ERROR_MEMORY The system has no memory for it; it is not among
+///                             them.
 /// @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
 ///                             `call` is NULL, or `name` is no text.
 /// @retval TORVYN_ERROR_PANIC  A defect of the library.
@@ -208,7 +212,8 @@ pub unsafe extern "C" fn torvyn_native_port(
 /// @param kind  TORVYN_ERROR_INVALID_INPUT, _UNAVAILABLE, _GUEST_INTERNAL,
 ///              _DEADLINE_EXCEEDED or _FATAL.
 /// @param text  Copied; what of it is not UTF-8 is replaced; at most 16 MiB,
-///              more is cut off. May be empty; NULL for none.
+///              more is cut off, as is what the system has no memory for. May be
+///              empty; NULL for none.
 ///
 /// @return  `kind`; TORVYN_ERROR_ARGUMENT where that is no verdict.
 ///
@@ -228,7 +233,7 @@ pub unsafe extern "C" fn torvyn_native_fail(
             (args::exclusive(call, "call").ok(), args::list(text.data.cast::<u8>(), len, "text")?)
         };
         if let Some(call) = call {
-            call.fail(&String::from_utf8_lossy(text));
+            call.fail(text);
         }
         let verdicts = Status::TORVYN_ERROR_FATAL as c_int..=Status::TORVYN_ERROR_INVALID_INPUT as c_int;
         let verdict = Status::known(number(kind)).filter(|status| verdicts.contains(&(*status as c_int)));

@@ -7,3 +7,4 @@ pub mod imports;
 pub mod run;
 mod texts;
 mod types;
+mod views;

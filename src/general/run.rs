@@ -1,7 +1,5 @@
 //! Instances on the general path, and the calls.
 
-use std::sync::Arc;
-
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Linker, Lower, Resource,
     TypedFunc, Val,
@@ -9,13 +7,15 @@ use wasmtime::component::{
 use wasmtime::{AsContextMut as _, Store};
 
 use super::dynamic;
-use super::texts::{self, Names};
+use super::texts::{self, Elements, Names};
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
-use crate::contract::host::{CONTEXT, Host, PAYLOAD};
+use super::views::lent;
+use crate::contract::host::{Breach, CONTEXT, Host, PAYLOAD};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
 use crate::engine::fault::{self, Fault, Outcome};
+use crate::engine::fuel::charge;
 use crate::engine::other::NoCall;
 use crate::engine::value::Value;
 use crate::error::{Error, ErrorKind, Result};
@@ -89,7 +89,7 @@ impl Linked {
         for (function, index) in &self.functions {
             functions.set(*function, &instance, index, &mut store)?;
         }
-        Ok(Running { store, waiter, instance, functions, content_type: Arc::from("") })
+        Ok(Running { store, waiter, instance, functions })
     }
 }
 
@@ -99,7 +99,7 @@ type ElementFunc<T> = Option<TypedFunc<(ElementIn,), Answer<T>>>;
 /// The contract's functions; each is there where its role is.
 #[derive(Default)]
 struct Functions {
-    init: Option<TypedFunc<(String,), Answer<()>>>,
+    init: Option<TypedFunc<(&'static str,), Answer<()>>>,
     teardown: Option<TypedFunc<(), ()>>,
     pull: Option<TypedFunc<(), Answer<Option<ElementOut>>>>,
     notify: Option<TypedFunc<(Signal,), ()>>,
@@ -109,7 +109,7 @@ struct Functions {
     evaluate: ElementFunc<bool>,
     route: ElementFunc<Names>,
     ingest: ElementFunc<Option<ElementOut>>,
-    flush: Option<TypedFunc<(), Answer<Vec<ElementOut>>>>,
+    flush: Option<TypedFunc<(), Answer<Elements>>>,
 }
 
 impl Functions {
@@ -155,8 +155,6 @@ pub struct Running {
     waiter: Option<Waiter>,
     instance: Instance,
     functions: Functions,
-    /// The last element's content type: most streams have but one.
-    content_type: Arc<str>,
 }
 
 impl std::fmt::Debug for Running {
@@ -173,12 +171,14 @@ where
 {
     let absent = || Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"));
     let func = func.ok_or_else(absent)?;
-    let _running = texts::Running::new(store.data().loan.content_type().len());
+    let long = std::any::TypeId::of::<R>() == std::any::TypeId::of::<Answer<Elements>>();
+    let running = texts::Running::new(store.data(), long);
     store.data_mut().stopped = None;
     let result = match waiter {
         None => func.call(&mut *store, params),
         Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(&mut *store, params)),
     };
+    let result = result.and_then(|result| charge(&mut *store, running.copied()).map(|()| result));
     result.map_err(|error| Fault::Stopped(fault::why(error, store.data().stopped)))
 }
 
@@ -187,11 +187,17 @@ fn answer<T>((result,): Answer<T>) -> Outcome<T> {
 }
 
 /// A lifted output, its buffer taken out of the table.
-fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
-    let taken = store.data_mut().handles.take_buffer(out.payload.rep());
-    let mut payload = taken.map_err(|breach| Fault::Stopped(breach.into()))?;
-    payload.meta_type.push_str(&out.meta.content_type.0);
+fn one(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
+    let taken = store.data_mut().handles.take_output(out.payload.rep(), &out.meta.content_type.0);
+    let payload = taken.map_err(|breach| Fault::Stopped(breach.into()))?;
     Ok(OutputElement { sequence: out.meta.sequence, timestamp_ns: out.meta.timestamp_ns, payload })
+}
+
+/// The one output of a call.
+fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
+    let output = one(store, out)?;
+    store.data_mut().handles.let_go();
+    Ok(output)
 }
 
 /// A call outside of the contract for which nothing but the call is left to do.
@@ -217,14 +223,11 @@ impl Running {
     where
         Answer<T>: ComponentNamedList + Lift + 'static,
     {
-        if *self.content_type != *element.content_type {
-            self.content_type = Arc::from(element.content_type);
-        }
         let params = ElementIn {
             meta: MetaIn {
                 sequence: element.sequence,
                 timestamp_ns: element.timestamp_ns,
-                content_type: self.content_type.clone(),
+                content_type: lent(element.content_type),
             },
             payload: Resource::new_borrow(PAYLOAD),
             context: Resource::new_borrow(CONTEXT),
@@ -235,6 +238,7 @@ impl Running {
             |store| &mut store.data_mut().loan,
             element,
             |store| {
+                charge(&mut *store, element.content_type.len()).map_err(Fault::Stopped)?;
                 let given = answer(call(store, waiter, func, (params,))?)?;
                 take(store, given)
             },
@@ -305,7 +309,8 @@ impl Running {
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.
     pub fn init(&mut self, config: &str) -> Outcome<()> {
-        answer(call(&mut self.store, self.waiter.as_ref(), self.functions.init.as_ref(), (config.to_owned(),))?)
+        charge(&mut self.store, config.len()).map_err(Fault::Stopped)?;
+        answer(call(&mut self.store, self.waiter.as_ref(), self.functions.init.as_ref(), (lent(config),))?)
     }
 
     /// `teardown`.
@@ -353,13 +358,15 @@ impl Running {
 
     /// `route`: the names lie in `Canon::ports`.
     pub fn route(&mut self, element: &StreamElement<'_>) -> Outcome<()> {
+        self.store.data_mut().handles.held().set_ports(0, 0);
         self.lend(
             |f| &f.route,
             element,
             |store, names| {
-                let ports = &mut store.data_mut().canon.ports;
-                ports.clear();
-                names.0.iter().for_each(|name| ports.push(&name.0));
+                let host = store.data_mut();
+                let (count, bytes) = names.0.size();
+                host.handles.held().set_ports(count, bytes);
+                host.canon.ports = names.0;
                 Ok(())
             },
         )
@@ -373,6 +380,13 @@ impl Running {
     /// `flush`.
     pub fn flush(&mut self) -> Outcome<Vec<OutputElement>> {
         let outs = answer(call(&mut self.store, self.waiter.as_ref(), self.functions.flush.as_ref(), ())?)?;
-        outs.into_iter().map(|out| taken(&mut self.store, out)).collect()
+        let mut elements = Vec::new();
+        let size = outs.0.len() * size_of::<OutputElement>();
+        elements.try_reserve_exact(outs.0.len()).map_err(|_| Fault::Stopped(Breach::NoMemory(size).into()))?;
+        for out in outs.0 {
+            elements.push(one(&mut self.store, out)?);
+        }
+        self.store.data_mut().handles.let_go();
+        Ok(elements)
     }
 }

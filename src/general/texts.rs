@@ -1,59 +1,107 @@
-//! Texts of a guest's that may be so long and no longer: the length is checked before the host makes
-//! a copy, after the bounds and before the encoding, as `direct::canon` does.
+//! What exports of the contract give that may be long: texts that may be so long and no longer, and
+//! lists. The length is checked before the host makes a copy, after the bounds and before the
+//! encoding, as `direct::canon` does.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use wasmtime::Result;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
 use wasmtime::component::{ComponentType, Lift};
-use wasmtime_environ::component::StringEncoding;
 
-use crate::contract::host::Breach;
-use crate::contract::{MAX_PORT_NAMES, ProcessError, lent, ports};
+use super::types::ElementOut;
+use super::views::{Encoded, pair};
+use crate::contract::held::{self, Held};
+use crate::contract::host::{Breach, Host};
+use crate::contract::ports::Ports;
+use crate::contract::{ProcessError, lent};
+use crate::engine::clock::Clock;
+use crate::engine::control::Control;
+use crate::engine::term::Term;
 
-/// What the running call may still give.
-#[derive(Clone, Copy)]
-struct Left {
+/// What the running call may still give, and what it gave.
+#[derive(Default)]
+struct Given {
     /// The length of the content type that the call lends.
     lent: usize,
-    /// Bytes that names of ports may take up.
-    names: usize,
+    held: Option<Arc<Held>>,
+    /// What the content types of metas count for that were lifted.
+    metas: u64,
+    /// Bytes that were copied.
+    copied: usize,
+    /// For a result that takes long.
+    time: Option<(Arc<Clock>, Arc<Control>, Term)>,
 }
 
 thread_local! {
     /// A lift knows its component alone, not the store; it happens on the thread that calls.
-    static LEFT: Cell<Left> = const { Cell::new(Left { lent: 0, names: 0 }) };
+    static GIVEN: RefCell<Given> = RefCell::default();
 }
 
 /// A call runs on this thread. A host function may make another, of another instance, within it.
-pub struct Running(Left);
+pub struct Running(Given);
 
 impl Running {
-    /// One that lends a content type of `lent` bytes.
-    pub fn new(lent: usize) -> Self {
-        Self(LEFT.replace(Left { lent, names: MAX_PORT_NAMES }))
+    /// One of the instance with this host side; its result may be `long`.
+    pub fn new(host: &Host, long: bool) -> Self {
+        Self(GIVEN.replace(Given {
+            lent: host.loan.content_type().len(),
+            held: Some(host.handles.held().clone()),
+            metas: 0,
+            copied: 0,
+            time: long.then(|| (host.clock.clone(), host.control.clone(), host.term)),
+        }))
+    }
+
+    /// The bytes that its result had.
+    pub fn copied(&self) -> usize {
+        GIVEN.with_borrow(|given| given.copied)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        LEFT.set(self.0);
+        GIVEN.replace(std::mem::take(&mut self.0));
     }
+}
+
+type Checked<T> = std::result::Result<T, Breach>;
+
+fn checked<T>(check: impl FnOnce(&mut Given, &Held) -> Checked<T>) -> Checked<T> {
+    GIVEN.with_borrow_mut(|given| match given.held.clone() {
+        Some(held) => check(given, &held),
+        None => Err(Breach::CannotLeave),
+    })
 }
 
 /// What a text is, and so how long it may be.
 pub trait Rule: Send + Sync + 'static {
-    /// Checks a length in bytes, once for each text.
-    fn check(len: usize) -> std::result::Result<(), Breach>;
+    /// Checks a length in bytes.
+    fn check(len: usize) -> Checked<()>;
+
+    /// One of that length was copied.
+    fn copied(len: usize) {
+        GIVEN.with_borrow_mut(|given| given.copied += len);
+    }
 }
 
 /// The `content-type` of an `element-meta`.
 pub enum ContentType {}
 
 impl Rule for ContentType {
-    fn check(len: usize) -> std::result::Result<(), Breach> {
-        lent::check_content_type(len, LEFT.get().lent)
+    fn check(len: usize) -> Checked<()> {
+        checked(|given, held| {
+            lent::check_content_type(len, given.lent)?;
+            held.check(given.metas + held::content_type(len))
+        })
+    }
+
+    fn copied(len: usize) {
+        GIVEN.with_borrow_mut(|given| {
+            given.metas += held::content_type(len);
+            given.copied += len;
+        });
     }
 }
 
@@ -61,93 +109,116 @@ impl Rule for ContentType {
 pub enum ErrorText {}
 
 impl Rule for ErrorText {
-    fn check(len: usize) -> std::result::Result<(), Breach> {
+    fn check(len: usize) -> Checked<()> {
         ProcessError::check_text(len)
-    }
-}
-
-/// A name in the list that `route` gives.
-pub enum PortName {}
-
-impl Rule for PortName {
-    fn check(len: usize) -> std::result::Result<(), Breach> {
-        let left = LEFT.get();
-        let names = left.names.checked_sub(ports::takes(1, len));
-        LEFT.set(Left { names: names.ok_or(Breach::PortNames(MAX_PORT_NAMES))?, ..left });
-        Ok(())
     }
 }
 
 /// A `string` under a rule.
 pub struct Text<R>(pub String, PhantomData<R>);
 
-/// `list<string>`, what `route` gives.
-pub struct Names(pub Vec<Text<PortName>>);
-
-/// Pointer and length of a string or list.
-fn pair(bytes: &[u8]) -> (usize, usize) {
-    let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
-    (word(0), word(4))
-}
-
-#[allow(unsafe_code)] // a type that stands for another in every way
-// SAFETY: layout, type check and representation are those of `String`.
-unsafe impl<R: Rule> ComponentType for Text<R> {
-    type Lower = <String as ComponentType>::Lower;
-    const ABI: CanonicalAbiInfo = <String as ComponentType>::ABI;
-
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        String::typecheck(ty, types)
-    }
-}
-
-#[allow(unsafe_code)] // the same
-// SAFETY: what is lifted is lifted by `String`.
-unsafe impl<R: Rule> Lift for Text<R> {
-    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, ty: InterfaceType, src: &Self::Lower) -> Result<Self> {
-        let text = String::linear_lift_from_flat(cx, ty, src)?;
-        R::check(text.len())?;
-        Ok(Self(text, PhantomData))
-    }
-
-    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Self> {
-        let (at, len) = pair(bytes);
-        let utf8 = cx.options().string_encoding == StringEncoding::Utf8;
-        if utf8 && at + len <= cx.memory().len() {
+impl<R: Rule> Text<R> {
+    fn lift(cx: &LiftContext<'_>, at: (usize, usize)) -> Result<Self> {
+        let encoded = Encoded::new(cx, at)?;
+        R::check(encoded.least())?;
+        let len = encoded.len()?;
+        if len > encoded.least() {
             R::check(len)?;
         }
-        let text = String::linear_lift_from_memory(cx, ty, bytes)?;
-        if !utf8 {
-            R::check(text.len())?;
-        }
+        let mut text = String::new();
+        encoded.append_to(&mut text, len)?;
+        R::copied(len);
         Ok(Self(text, PhantomData))
     }
 }
 
-#[allow(unsafe_code)] // the same
-// SAFETY: layout, type check and representation are those of `Vec`.
-unsafe impl ComponentType for Names {
-    type Lower = <Vec<Text<PortName>> as ComponentType>::Lower;
-    const ABI: CanonicalAbiInfo = <Vec<Text<PortName>> as ComponentType>::ABI;
+/// `list<string>`, what `route` gives.
+pub struct Names(pub Ports);
 
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        <Vec<Text<PortName>>>::typecheck(ty, types)
-    }
-}
-
-#[allow(unsafe_code)] // the same
-// SAFETY: what is lifted is lifted by `Vec`.
-unsafe impl Lift for Names {
-    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, ty: InterfaceType, src: &Self::Lower) -> Result<Self> {
-        Ok(Self(Lift::linear_lift_from_flat(cx, ty, src)?))
-    }
-
-    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Self> {
-        let (at, count) = pair(bytes);
-        let within = at.is_multiple_of(4) && at + count * 8 <= cx.memory().len();
-        if within && ports::takes(count, 0) > MAX_PORT_NAMES {
-            return Err(Breach::PortNames(MAX_PORT_NAMES).into());
+impl Names {
+    fn lift(cx: &LiftContext<'_>, (at, count): (usize, usize)) -> Result<Self> {
+        let list = list(cx, (at, count), 8, 4)?;
+        let mut ports = Ports::default();
+        ports.check(count, 0)?;
+        checked(|_, held| held.check_ports(count, 0))?;
+        for (i, name) in list.chunks_exact(8).enumerate() {
+            let encoded = Encoded::new(cx, pair(name))?;
+            let room = |len: usize, ports: &Ports| {
+                ports.check(1, len)?;
+                checked(|_, held| held.check_ports(i + 1, ports.size().1 + len))
+            };
+            room(encoded.least(), &ports)?;
+            let len = encoded.len()?;
+            if len > encoded.least() {
+                room(len, &ports)?;
+            }
+            ports.push_with(|text| encoded.append_to(text, len))?;
+            GIVEN.with_borrow_mut(|given| given.copied += len);
         }
-        Ok(Self(Lift::linear_lift_from_memory(cx, ty, bytes)?))
+        Ok(Self(ports))
     }
 }
+
+/// `list<output-element>`, what `flush` gives. Each has a handle of its own, so that a list that names
+/// more than there are ends at the first which is none.
+pub struct Elements(pub Vec<ElementOut>);
+
+impl Elements {
+    fn lift(cx: &mut LiftContext<'_>, ty: InterfaceType, at: (usize, usize)) -> Result<Self> {
+        let InterfaceType::List(index) = ty else { return Err(wasmtime::Error::msg("expected a list")) };
+        let element = cx.types[index].element;
+        let list = list(cx, at, ElementOut::SIZE32, ElementOut::ALIGN32 as usize)?;
+        let mut elements = Vec::new();
+        for bytes in list.chunks_exact(ElementOut::SIZE32) {
+            GIVEN.with_borrow_mut(|given| match &mut given.time {
+                Some((clock, control, term)) => term.stop(clock, control).map_or(Ok(()), Err),
+                None => Ok(()),
+            })?;
+            held::push(&mut elements, ElementOut::linear_lift_from_memory(cx, element, bytes)?)?;
+        }
+        Ok(Self(elements))
+    }
+}
+
+/// The items of a list, `size` bytes each.
+fn list<'m>(cx: &LiftContext<'m>, (at, count): (usize, usize), size: usize, align: usize) -> Result<&'m [u8]> {
+    let end = count.checked_mul(size).and_then(|size| at.checked_add(size));
+    let list = end.and_then(|end| cx.memory().get(at..end));
+    let list = list.ok_or_else(|| wasmtime::Error::msg("list pointer/length out of bounds of memory"))?;
+    if !at.is_multiple_of(align) {
+        return Err(wasmtime::Error::msg("list pointer is not aligned"));
+    }
+    Ok(list)
+}
+
+/// Has a type stand for another, of which it is the canonical ABI.
+macro_rules! stands_for {
+    ([$($generic:tt)*] $type:ty, $other:ty, $lift:expr) => {
+        #[allow(unsafe_code)] // a type that stands for another in every way
+        // SAFETY: layout, type check and representation are those of the other.
+        unsafe impl $($generic)* ComponentType for $type {
+            type Lower = <$other as ComponentType>::Lower;
+            const ABI: CanonicalAbiInfo = <$other as ComponentType>::ABI;
+
+            fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+                <$other>::typecheck(ty, types)
+            }
+        }
+
+        #[allow(unsafe_code)] // the same
+        // SAFETY: pointer and length are read as for the other.
+        unsafe impl $($generic)* Lift for $type {
+            fn linear_lift_from_flat(cx: &mut LiftContext<'_>, ty: InterfaceType, src: &Self::Lower) -> Result<Self> {
+                $lift(cx, ty, (src[0].get_u32() as usize, src[1].get_u32() as usize))
+            }
+
+            fn linear_lift_from_memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Self> {
+                $lift(cx, ty, pair(bytes))
+            }
+        }
+    };
+}
+
+stands_for!([<R: Rule>] Text<R>, String, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));
+stands_for!([] Names, Vec<String>, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));
+stands_for!([] Elements, Vec<ElementOut>, Self::lift);

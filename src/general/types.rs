@@ -1,7 +1,5 @@
 //! The WIT types of the contract as Wasmtime's typed functions take and give them.
 
-use std::sync::Arc;
-
 use wasmtime::component::{ComponentType, Lift, Lower, Resource};
 
 use super::texts::{ContentType, ErrorText, Text};
@@ -21,7 +19,7 @@ pub struct MetaIn {
     #[component(name = "timestamp-ns")]
     pub timestamp_ns: u64,
     #[component(name = "content-type")]
-    pub content_type: Arc<str>,
+    pub content_type: &'static str,
 }
 
 #[derive(ComponentType, Lower)]

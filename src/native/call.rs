@@ -5,7 +5,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Answer;
-use crate::contract::buffer::{self, Buffer};
+use crate::contract::buffer::{self, Buffer, Refused};
+use crate::contract::held;
+use crate::contract::host::Breach;
 use crate::contract::ports::Ports;
 use crate::contract::{Function, OutputElement, ProcessError};
 use crate::engine::clock::Clock;
@@ -29,7 +31,7 @@ pub struct Call {
     /// Outputs that are whole.
     emitted: Vec<OutputElement>,
     max_outputs: usize,
-    /// Capacity in bytes of all of them.
+    /// What all of them hold: capacity in bytes, and what their content types take beside.
     held: u64,
     max_held: u64,
     /// Where the element goes.
@@ -42,6 +44,11 @@ pub struct Call {
 #[cold]
 pub(super) fn misanswer(what: String) -> Fault {
     Fault::Stopped(Misanswer(what).into())
+}
+
+#[cold]
+fn no_memory(breach: Breach) -> Box<Error> {
+    refused(ErrorKind::Memory, breach.to_string())
 }
 
 #[cold]
@@ -175,10 +182,16 @@ impl Call {
         self.function.is_none() || self.stop().is_some()
     }
 
-    /// Sets the text of the verdict that the function is about to answer.
-    pub fn fail(&mut self, text: &str) {
+    /// Sets the text of the verdict that the function is about to answer: what of it is not UTF-8 is
+    /// replaced, and what the system has no memory for is left out.
+    pub fn fail(&mut self, text: &[u8]) {
         self.text.clear();
-        self.text.push_str(text);
+        for chunk in text.utf8_chunks() {
+            let replaced = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
+            if [chunk.valid(), replaced].into_iter().try_for_each(|piece| held::append(&mut self.text, piece)).is_err() {
+                break;
+            }
+        }
     }
 
     #[inline]
@@ -213,21 +226,33 @@ impl Call {
         let capacity = buffer::capacity_for(size as u64).ok_or_else(too_large)? as u64;
         let freed = self.output.as_ref().map_or(0, |output| output.capacity() as u64);
         let held = self.held - freed + capacity;
-        if held > self.max_held {
-            let message = format!("the outputs would hold {held} bytes, the instance's limit is {}", self.max_held);
-            return Err(refused(ErrorKind::Memory, format!("{message} (raise `buffer_limit`)")));
-        }
-        let mut larger = buffer::take(size as u64).ok_or_else(too_large)?;
+        self.check_held(held)?;
+        let mut larger = buffer::take(size as u64).map_err(|why| match why {
+            Refused::TooLarge => too_large(),
+            Refused::NoMemory(bytes) => no_memory(Breach::NoMemory(bytes)),
+        })?;
         if let Some(output) = self.output.take() {
             let fits = larger.append(output.bytes());
             debug_assert!(fits);
             buffer::release(output);
         }
+        self.holds(held);
+        self.output = Some(larger);
+        Ok(())
+    }
+
+    fn check_held(&self, held: u64) -> Result<()> {
+        if held <= self.max_held {
+            return Ok(());
+        }
+        let message = format!("the outputs would hold {held} bytes, the instance's limit is {}", self.max_held);
+        Err(refused(ErrorKind::Memory, format!("{message} (raise `buffer_limit`)")))
+    }
+
+    fn holds(&mut self, held: u64) {
         self.held = held;
         let peak = &self.control.counters.buffer_bytes_peak;
         peak.set(peak.get().max(held));
-        self.output = Some(larger);
-        Ok(())
     }
 
     /// Adds a copy of `bytes` to the output under way. Fails with `State` or `Memory`.
@@ -280,10 +305,14 @@ impl Call {
         if self.emitted.len() >= most {
             return Err(self.too_many(function, most));
         }
-        self.with_room(0)?;
-        if let Some(mut payload) = self.output.take() {
-            payload.content_type.push_str(content_type);
-            payload.meta_type.push_str(content_type);
+        let payload = self.with_room(0)?;
+        // It is the buffer's and the meta's.
+        payload.set_content_type(content_type).and_then(|()| payload.set_meta_type(content_type)).map_err(no_memory)?;
+        let held = self.held + 2 * held::content_type(content_type.len());
+        self.check_held(held)?;
+        self.emitted.try_reserve(1).map_err(|_| no_memory(Breach::NoMemory(size_of::<OutputElement>())))?;
+        if let Some(payload) = self.output.take() {
+            self.holds(held);
             self.emitted.push(OutputElement { sequence, timestamp_ns, payload });
         }
         Ok(())
@@ -307,7 +336,6 @@ impl Call {
         if function != Function::Route {
             return Err(refused(ErrorKind::State, format!("{} has no ports to route to", function.name())));
         }
-        self.ports.push(port);
-        Ok(())
+        self.ports.push(port).map_err(no_memory)
     }
 }

@@ -1,0 +1,280 @@
+//! Bytes and texts of a guest's, where they lie in its memory: what a host function is given, and
+//! what is copied of it when it is known how much that may be.
+//!
+//! They stand in for Wasmtime's `WasmList<u8>` and `WasmStr`, of which a call may have as much as
+//! `Store::set_hostcall_fuel` says, since what else is lifted is copied at once.
+//!
+//! A view outlives its lift in what Wasmtime hands to a host function, so this file may use `unsafe`.
+#![allow(unsafe_code)]
+
+use std::borrow::Cow;
+use std::ptr::NonNull;
+
+use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
+use wasmtime::component::{ComponentType, Lift, WasmList, WasmStr};
+use wasmtime::{Result, StoreContextMut};
+use wasmtime_environ::component::StringEncoding;
+
+use crate::contract::held;
+use crate::contract::host::{Breach, Host};
+use crate::engine::fault::Stop;
+
+/// A result that Wasmtime copies into the guest as the host function returns, or a parameter that it
+/// copies before the guest runs, so that no copy has to be made for it before.
+pub(super) fn lent<T: ?Sized>(value: &T) -> &'static T {
+    // SAFETY: `value` lies in what the call lends, in a buffer of the guest's or in what the caller of
+    // an export borrows. All stay as they are until the copy is made: only the guest's realloc runs
+    // before that, from which no import can be called. Wasmtime keeps the reference no longer.
+    unsafe { &*std::ptr::from_ref(value) }
+}
+
+/// Pointer and length of a string or list.
+pub fn pair(bytes: &[u8]) -> (usize, usize) {
+    let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
+    (word(0), word(4))
+}
+
+/// A part of the guest's memory, without its lifetime.
+struct Part {
+    at: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: it is only read, and only while the store of the memory is borrowed.
+unsafe impl Send for Part {}
+// SAFETY: as above.
+unsafe impl Sync for Part {}
+
+impl Part {
+    fn of(bytes: &[u8]) -> Self {
+        Self { at: NonNull::from(bytes).cast(), len: bytes.len() }
+    }
+
+    /// For the host function that it was lifted for, before anything runs that may grow the memory:
+    /// the bytes beside the host side, which is all of the store that `work` has.
+    fn beside<R>(&self, cx: &mut StoreContextMut<'_, Host>, work: impl FnOnce(&[u8], &mut Host) -> R) -> R {
+        // SAFETY: the bytes were there when they were lifted. A host function is called straight
+        // after that, and what the functions of this crate do before they read is nothing of the
+        // guest's, so that the memory lies where it did; and as long as the store is borrowed it is
+        // not written to.
+        work(unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len) }, cx.data_mut())
+    }
+}
+
+/// `list<u8>`, a parameter of a host function.
+pub struct Bytes(Part);
+
+impl Bytes {
+    /// Works on them.
+    pub fn beside<R>(&self, cx: &mut StoreContextMut<'_, Host>, work: impl FnOnce(&[u8], &mut Host) -> R) -> R {
+        self.0.beside(cx, work)
+    }
+
+    fn lift(cx: &LiftContext<'_>, (at, len): (usize, usize)) -> Result<Self> {
+        let bytes = at.checked_add(len).and_then(|end| cx.memory().get(at..end));
+        let out_of_bounds = || wasmtime::Error::msg("list pointer/length out of bounds of memory");
+        Ok(Self(Part::of(bytes.ok_or_else(out_of_bounds)?)))
+    }
+}
+
+// SAFETY: layout, type check and representation are those of `WasmList<u8>`.
+unsafe impl ComponentType for Bytes {
+    type Lower = <WasmList<u8> as ComponentType>::Lower;
+    const ABI: CanonicalAbiInfo = <WasmList<u8> as ComponentType>::ABI;
+
+    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+        <WasmList<u8>>::typecheck(ty, types)
+    }
+}
+
+// SAFETY: pointer and length are read as `WasmList` does.
+unsafe impl Lift for Bytes {
+    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
+        Self::lift(cx, (src[0].get_u32() as usize, src[1].get_u32() as usize))
+    }
+
+    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
+        Self::lift(cx, pair(bytes))
+    }
+}
+
+/// How a text lies in memory.
+#[derive(Clone, Copy)]
+enum Encoding {
+    Utf8,
+    Latin1,
+    Utf16,
+}
+
+/// In the encoding `latin1+utf16`, the bit of a length that says which of them it is.
+const UTF16_TAG: usize = 1 << 31;
+
+/// The text of a guest's in its memory; that it is one is not known before it is decoded.
+pub struct Encoded<'m> {
+    bytes: &'m [u8],
+    encoding: Encoding,
+}
+
+fn units(bytes: &[u8]) -> impl Iterator<Item = u16> {
+    bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+}
+
+fn characters(bytes: &[u8]) -> impl Iterator<Item = Result<char, Breach>> {
+    char::decode_utf16(units(bytes)).map(|c| c.map_err(|_| Breach::BadUtf16))
+}
+
+impl<'m> Encoded<'m> {
+    /// The text at `at`, of a length in what its encoding counts ("load_string"). Bounds are checked.
+    pub fn new(cx: &LiftContext<'m>, (at, len): (usize, usize)) -> Result<Self> {
+        let (encoding, size, align) = match cx.options().string_encoding {
+            StringEncoding::Utf8 => (Encoding::Utf8, len, 1),
+            StringEncoding::Utf16 => (Encoding::Utf16, len.saturating_mul(2), 2),
+            StringEncoding::CompactUtf16 if len & UTF16_TAG == 0 => (Encoding::Latin1, len, 2),
+            StringEncoding::CompactUtf16 => (Encoding::Utf16, (len ^ UTF16_TAG).saturating_mul(2), 2),
+        };
+        if !at.is_multiple_of(align) {
+            return Err(wasmtime::Error::msg(format!("string pointer not aligned to {align}")));
+        }
+        let bytes = at.checked_add(size).and_then(|end| cx.memory().get(at..end));
+        let out_of_bounds = || wasmtime::Error::msg("string pointer/length out of bounds of memory");
+        Ok(Self { bytes: bytes.ok_or_else(out_of_bounds)?, encoding })
+    }
+
+    /// The least bytes that it may have in UTF-8, which are those that it has where it is in that.
+    pub fn least(&self) -> usize {
+        match self.encoding {
+            Encoding::Utf8 | Encoding::Latin1 => self.bytes.len(),
+            Encoding::Utf16 => self.bytes.len() / 2,
+        }
+    }
+
+    /// The bytes that it has in UTF-8; in that they are not looked at.
+    pub fn len(&self) -> Result<usize, Breach> {
+        match self.encoding {
+            Encoding::Utf8 => Ok(self.bytes.len()),
+            Encoding::Latin1 => Ok(self.bytes.len() + self.bytes.iter().filter(|byte| !byte.is_ascii()).count()),
+            Encoding::Utf16 => characters(self.bytes).try_fold(0, |sum, c| Ok(sum + c?.len_utf8())),
+        }
+    }
+
+    /// It where it is in what should be UTF-8.
+    pub fn as_utf8(&self) -> Option<&'m [u8]> {
+        matches!(self.encoding, Encoding::Utf8).then_some(self.bytes)
+    }
+
+    /// It in what should be UTF-8, of so many bytes as [`Encoded::len`] said.
+    pub fn utf8(&self, len: usize) -> Result<Cow<'m, [u8]>, Breach> {
+        if let Some(bytes) = self.as_utf8() {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let mut text = String::new();
+        text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
+        match self.encoding {
+            Encoding::Utf16 => characters(self.bytes).try_for_each(|c| Ok(text.push(c?)))?,
+            _ => text.extend(self.bytes.iter().map(|byte| char::from(*byte))),
+        }
+        Ok(Cow::Owned(text.into_bytes()))
+    }
+
+    /// Adds it to `text`, `len` bytes of it as [`Encoded::len`] said.
+    pub fn append_to(&self, text: &mut String, len: usize) -> Result<(), Breach> {
+        held::append(text, std::str::from_utf8(&self.utf8(len)?).map_err(|_| Breach::BadUtf8)?)
+    }
+
+    /// Checks that one which is longer than a name may be is a text; `due` ends that.
+    pub fn check(&self, mut due: impl FnMut() -> Result<(), Stop>) -> Result<()> {
+        if !matches!(self.encoding, Encoding::Utf16) {
+            return Ok(());
+        }
+        for (n, c) in characters(self.bytes).enumerate() {
+            c?;
+            if n.is_multiple_of(1 << 20) {
+                due()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `string`, a parameter of a host function.
+pub struct Text {
+    part: Part,
+    encoding: Encoding,
+}
+
+impl Text {
+    /// Works on it.
+    pub fn beside<R>(
+        &self,
+        cx: &mut StoreContextMut<'_, Host>,
+        work: impl FnOnce(&Encoded<'_>, &mut Host) -> R,
+    ) -> R {
+        self.part.beside(cx, |bytes, host| work(&Encoded { bytes, encoding: self.encoding }, host))
+    }
+
+    fn lift(cx: &LiftContext<'_>, at: (usize, usize)) -> Result<Self> {
+        let Encoded { bytes, encoding } = Encoded::new(cx, at)?;
+        Ok(Self { part: Part::of(bytes), encoding })
+    }
+}
+
+// SAFETY: layout, type check and representation are those of `WasmStr`.
+unsafe impl ComponentType for Text {
+    type Lower = <WasmStr as ComponentType>::Lower;
+    const ABI: CanonicalAbiInfo = <WasmStr as ComponentType>::ABI;
+
+    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+        WasmStr::typecheck(ty, types)
+    }
+}
+
+// SAFETY: pointer and length are read as `WasmStr` does.
+unsafe impl Lift for Text {
+    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
+        Self::lift(cx, (src[0].get_u32() as usize, src[1].get_u32() as usize))
+    }
+
+    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
+        Self::lift(cx, pair(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(bytes: &[u8], encoding: Encoding) -> Encoded<'_> {
+        Encoded { bytes, encoding }
+    }
+
+    #[test]
+    fn a_text_in_each_encoding() {
+        let words = "aß€𝄞";
+        let utf16: Vec<u8> = words.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let latin1 = [b'a', 0xdf, 0xff];
+        for (text, wanted, least) in [
+            (encoded(words.as_bytes(), Encoding::Utf8), words, 10),
+            (encoded(&utf16, Encoding::Utf16), words, 5),
+            (encoded(&latin1, Encoding::Latin1), "aßÿ", 3),
+        ] {
+            let len = text.len().unwrap();
+            assert_eq!((len, text.least()), (wanted.len(), least));
+            assert_eq!(&*text.utf8(len).unwrap(), wanted.as_bytes());
+            let mut all = String::new();
+            text.append_to(&mut all, len).unwrap();
+            text.append_to(&mut all, len).unwrap();
+            assert_eq!(all, wanted.repeat(2));
+            text.check(|| Ok(())).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_text() {
+        let lone = [0x61, 0, 0x34, 0xd8];
+        assert_eq!(encoded(&lone, Encoding::Utf16).len(), Err(Breach::BadUtf16));
+        assert!(encoded(&lone, Encoding::Utf16).check(|| Ok(())).unwrap_err().is::<Breach>());
+        assert!(encoded(&lone, Encoding::Utf16).check(|| Err(Stop::Deadline)).unwrap_err().is::<Stop>());
+        let mut text = String::new();
+        assert_eq!(encoded(&[0xff], Encoding::Utf8).append_to(&mut text, 1), Err(Breach::BadUtf8));
+    }
+}
