@@ -797,11 +797,9 @@ typedef union torvyn_value_of {
  * What it points to is borrowed from whoever gave it.
  *
  * What a component gives at once, a result or a host function's arguments, may
- * have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes
- * 40 bytes, each byte of a `list<u8>` too, and text takes its length. A host
- * function of one or two parameters, each `list<u8>` or `string`, whose result
- * is none, one of these, an `option` of one, a `result<list<u8>, string>` or a
- * `result<_, string>` gets its bytes as bytes, 128 MiB of them.
+ * take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): 72 bytes for
+ * each value, 40 more for the name of a field and of a flag, text and `list<u8>`
+ * one for each byte. That is a list of 1.8 million numbers, or 128 MiB of bytes.
  *
  * The layout never changes.
  */

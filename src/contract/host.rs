@@ -37,6 +37,8 @@ pub enum Breach {
     Unaligned,
     #[error("string is not valid UTF-8")]
     BadUtf8,
+    #[error("string is not valid UTF-16")]
+    BadUtf16,
     #[error("invalid variant discriminant")]
     BadDiscriminant,
     #[error("realloc return: beyond end of memory")]
@@ -54,6 +56,10 @@ pub enum Breach {
     ContentType(usize, usize),
     #[error("an error's text of {0} bytes: at most {1} may be given")]
     ErrorText(usize, usize),
+    #[error("the component gave values that take up more than {} MiB at once", .0 >> 20)]
+    TooManyValues(usize),
+    #[error("the system has no memory for {0} bytes")]
+    NoMemory(usize),
     #[error("names of ports that take up more than {0} bytes")]
     PortNames(usize),
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use wasmtime::StoreContextMut;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, Linker, ResourceType};
 
@@ -14,11 +15,28 @@ use crate::contract::host::Host;
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::ImportItem;
 use crate::error::{Error, ErrorKind, Result};
-use crate::general::{bytes, dynamic};
+use crate::general::lift::Lifted;
+use crate::general::values::{self, Program};
+use crate::general::watch;
 
 /// Runs a host function: the instance's id and the arguments in; the result, where there is one, or
 /// what went wrong out.
-pub type Function = Arc<dyn Fn(ComponentId, Vec<Value>) -> std::result::Result<Option<Value>, String> + Send + Sync>;
+pub type Function = Arc<dyn Fn(ComponentId, Vec<Value>) -> std::result::Result<Option<Value>, NoResult> + Send + Sync>;
+
+/// Why a host function gave no result.
+#[derive(Debug)]
+pub enum NoResult {
+    /// It failed; its own words.
+    Failed(String),
+    /// The host could not do its part.
+    Stopped(wasmtime::Error),
+}
+
+impl<E: Into<wasmtime::Error>> From<E> for NoResult {
+    fn from(error: E) -> Self {
+        Self::Stopped(error.into())
+    }
+}
 
 /// Ends a resource of the host's.
 pub type Destructor = Arc<dyn Fn(u32) + Send + Sync>;
@@ -244,6 +262,8 @@ impl Definitions {
                                 let Some(index) = bound.index(ty) else { continue };
                                 let (drop, kind) = (self.resources[index].drop.clone(), index as u32);
                                 let end = move |mut cx: wasmtime::StoreContextMut<'_, Host>, rep| {
+                                    // Where time is up the instance still holds it, and ends it.
+                                    cx.data_mut().check_time()?;
                                     cx.data_mut().given.back((kind, rep));
                                     if let Some(drop) = &drop {
                                         drop(rep);
@@ -288,41 +308,44 @@ impl Defined {
     }
 
     fn add(&self, place: &mut wasmtime::component::LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
-        let (run, name) = (self.run.clone(), self.full_name());
-        if let Some((params, result)) = self.signature.shapes() {
-            let failed = move |message| Failed { name: name.clone(), message }.into();
-            let trapped = failed.clone();
-            let run = move |host: &Host, args| run(host.id, args).map_err(&failed);
-            return bytes::add(place, &self.name, (&params, result), Box::new(run), trapped);
+        let runs = Runs { run: self.run.clone(), name: self.full_name(), gives: self.signature.gives() };
+        values::define(place, &self.name, self.signature.counts(), Arc::new(runs))
+    }
+}
+
+/// A host function as components call it.
+struct Runs {
+    run: Function,
+    name: String,
+    /// Whether it has a result.
+    gives: bool,
+}
+
+impl Runs {
+    fn failed(&self, message: String) -> wasmtime::Error {
+        Failed { name: self.name.clone(), message }.into()
+    }
+}
+
+impl Program for Runs {
+    fn run(&self, cx: &mut StoreContextMut<'_, Host>, args: Lifted) -> wasmtime::Result<Option<Value>> {
+        // A component that does nothing but call is stopped here.
+        cx.data_mut().check_time()?;
+        watch::charge(&mut *cx, args.copied)?;
+        values::give_back(cx.data_mut(), &args.resources)
+            .map_err(|what| self.failed(format!("it was given {what}")))?;
+        let result = (self.run)(cx.data().id, args.values).map_err(|none| match none {
+            NoResult::Failed(message) => self.failed(message),
+            NoResult::Stopped(error) => error,
+        })?;
+        match (&result, self.gives) {
+            (None, true) => Err(self.failed("it has a result and gave none".into())),
+            (Some(value), false) => Err(self.unfit(format!("it has no result and gave a {}", value.kind()))),
+            _ => Ok(result),
         }
-        place.func_new(&self.name, move |mut cx, ty, params, results| {
-            let failed = |message| Failed { name: name.clone(), message };
-            let mut args = Vec::with_capacity(params.len());
-            let mut lifting = dynamic::Lifting::new(&mut cx);
-            for ((param, ty), val) in ty.params().zip(params) {
-                let arg = lifting.val(val.clone(), &ty);
-                args.push(arg.map_err(|e| failed(format!("its parameter {param} is {e}")))?);
-            }
-            lifting.give_back();
-            let result = run(cx.data().id, args).map_err(failed)?;
-            match (result, ty.results().next(), results) {
-                (None, None, []) => {}
-                (Some(value), Some(ty), [place]) => {
-                    let mut lowering = dynamic::Lowering::new(&mut cx);
-                    *place = lowering.val(value, &ty).map_err(|e| {
-                        // Those stay the program's.
-                        lowering.undo();
-                        failed(format!("its result does not fit its type: {e}"))
-                    })?;
-                    lowering.give().map_err(|(breach, refused)| {
-                        refused.into_iter().for_each(|key| cx.data().given.end(key));
-                        breach
-                    })?;
-                }
-                (Some(value), None, _) => Err(failed(format!("it has no result and gave a {}", value.kind())))?,
-                _ => Err(failed("it has a result and gave none".into()))?,
-            }
-            Ok(())
-        })
+    }
+
+    fn unfit(&self, reason: String) -> wasmtime::Error {
+        self.failed(reason)
     }
 }

@@ -158,6 +158,8 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             | Breach::TooManyStreams
             | Breach::ContentType(..)
             | Breach::ErrorText(..)
+            | Breach::TooManyValues(_)
+            | Breach::NoMemory(_)
             | Breach::PortNames(_) => (ErrorKind::Memory, None, cause),
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
