@@ -161,8 +161,9 @@ pub union ValueOf {
 ///
 /// What a component gives at once, a result or a host function's arguments, may
 /// take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): 72 bytes for
-/// each value, 40 more for the name of a field and of a flag, text and `list<u8>`
-/// one for each byte. That is a list of 1.8 million numbers, or 128 MiB of bytes.
+/// each value, 40 for the name of each field and flag, and one for each byte of
+/// text and of a `list<u8>`. That is a list of 1.8 million numbers, or one of
+/// 128 MiB of bytes.
 ///
 /// The layout never changes.
 #[derive(Clone, Copy)]
