@@ -263,7 +263,7 @@ impl Signature {
 
     /// Whether a component's function is of this type. Names of parameters are not part of it; `named`
     /// says those of resources.
-    pub fn fits(&self, func: &ComponentFunc, named: &Named<'_>) -> bool {
+    pub fn fits(&self, func: &ComponentFunc, named: &dyn Named) -> bool {
         let (params, mut results) = (func.params(), func.results());
         !func.async_()
             && params.len() == self.params.len()
@@ -273,10 +273,16 @@ impl Signature {
     }
 }
 
-/// What a component calls a resource type.
-pub type Named<'a> = dyn Fn(ResourceType) -> &'a str + 'a;
+/// What an interface of a component calls resource types.
+pub trait Named {
+    /// A type's first name.
+    fn name(&self, ty: ResourceType) -> &str;
 
-fn maybe(wit: Option<&Wit>, ty: Option<Type>, named: &Named<'_>) -> bool {
+    /// Whether a type has this name; it may have several (`type r2 = r1`).
+    fn is(&self, ty: ResourceType, name: &str) -> bool;
+}
+
+fn maybe(wit: Option<&Wit>, ty: Option<Type>, named: &dyn Named) -> bool {
     match (wit, ty) {
         (None, None) => true,
         (Some(wit), Some(ty)) => wit.is(&ty, named),
@@ -319,7 +325,7 @@ impl Wit {
         }
     }
 
-    fn is(&self, ty: &Type, named: &Named<'_>) -> bool {
+    fn is(&self, ty: &Type, named: &dyn Named) -> bool {
         match (self, ty) {
             (Wit::Plain(name), ty) => *name == plain(ty),
             (Wit::List(element, None), Type::List(list)) => element.is(&list.ty(), named),
@@ -349,7 +355,7 @@ impl Wit {
             }
             (Wit::Enum(names), Type::Enum(e)) => names.iter().map(String::as_str).eq(e.names()),
             (Wit::Flags(names), Type::Flags(flags)) => names.iter().map(String::as_str).eq(flags.names()),
-            (Wit::Own(name), Type::Own(ty)) | (Wit::Borrow(name), Type::Borrow(ty)) => name == named(*ty),
+            (Wit::Own(name), Type::Own(ty)) | (Wit::Borrow(name), Type::Borrow(ty)) => named.is(*ty, name),
             _ => false,
         }
     }
@@ -359,7 +365,7 @@ impl Wit {
 const LONGEST: usize = 8 << 10;
 
 /// The type of a component's function as a signature says it: everything written out but resources.
-pub fn text(func: &ComponentFunc, named: &Named<'_>) -> String {
+pub fn text(func: &ComponentFunc, named: &dyn Named) -> String {
     let mut out = String::from(if func.async_() { "async func(" } else { "func(" });
     let params = func.params().map(|(name, ty)| (format!("{name}: "), Some(ty)));
     join(&mut out, params, named);
@@ -376,7 +382,7 @@ pub fn text(func: &ComponentFunc, named: &Named<'_>) -> String {
 }
 
 /// Parts with commas between them, each a label and a type.
-fn join(out: &mut String, parts: impl Iterator<Item = (String, Option<Type>)>, named: &Named<'_>) {
+fn join(out: &mut String, parts: impl Iterator<Item = (String, Option<Type>)>, named: &dyn Named) {
     for (i, (label, ty)) in parts.enumerate() {
         out.push_str(if i == 0 { "" } else { ", " });
         out.push_str(&label);
@@ -386,7 +392,7 @@ fn join(out: &mut String, parts: impl Iterator<Item = (String, Option<Type>)>, n
     }
 }
 
-fn write_out(out: &mut String, ty: &Type, named: &Named<'_>) {
+fn write_out(out: &mut String, ty: &Type, named: &dyn Named) {
     if out.len() > LONGEST {
         return;
     }
@@ -442,7 +448,7 @@ fn write_out(out: &mut String, ty: &Type, named: &Named<'_>) {
         }
         Type::Enum(names) => join(out, names.names().map(word), named),
         Type::Flags(names) => join(out, names.names().map(word), named),
-        Type::Own(ty) | Type::Borrow(ty) => out.push_str(named(*ty)),
+        Type::Own(ty) | Type::Borrow(ty) => out.push_str(named.name(*ty)),
         other => out.push_str(self::plain(other)),
     }
     out.push_str(close);
