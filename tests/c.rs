@@ -249,6 +249,7 @@ programs! {
     native: Asan Valgrind;
     log: Asan Tsan;
     host: Asan;
+    values: Asan;
     nested: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;

@@ -144,7 +144,7 @@ pub unsafe extern "C" fn torvyn_imports_define(
             // SAFETY: the header requires a result whose parts are alive, here before the scope ends.
             unsafe { result.read("result") }.map_err(|unread| match unread {
                 Unread::Wrong(error) => NoResult::Failed(error.message),
-                Unread::NoMemory(breach) => breach.into(),
+                Unread::Stopped(error) => NoResult::Stopped(error),
             })
         });
         // What it replaces ends after the lock: its finalizer is the program's.

@@ -10,6 +10,7 @@ use super::status::Status;
 use super::value::{Value, Views};
 use crate::engine::value::Value as Owned;
 use crate::error::{Error, ErrorKind, Result};
+use crate::general::watch::Watch;
 
 /// What a call gave: its result, where the function has one.
 pub struct ValuesHandle(());
@@ -113,7 +114,10 @@ pub unsafe extern "C" fn torvyn_call(
                 error
             })
         };
-        let given = given.iter().enumerate().map(argument).collect::<Result<Vec<_>>>()?;
+        let given = {
+            let _off = Watch::off(); // where a host function makes the call, that is of another's time
+            given.iter().enumerate().map(argument).collect::<Result<Vec<_>>>()?
+        };
         let take = |result: Option<Owned>| {
             let owned: Vec<_> = result.into_iter().collect();
             Ok(Box::new(Values { views: Views::new(&owned)?, _owned: owned }))

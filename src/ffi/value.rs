@@ -195,8 +195,8 @@ const DEEPEST: usize = 128;
 pub enum Unread {
     /// It is no value of any type.
     Wrong(Box<Error>),
-    /// There is no memory for a copy.
-    NoMemory(Breach),
+    /// There is no memory for a copy, or no time.
+    Stopped(wasmtime::Error),
 }
 
 impl From<Box<Error>> for Unread {
@@ -207,7 +207,7 @@ impl From<Box<Error>> for Unread {
 
 impl From<Breach> for Unread {
     fn from(breach: Breach) -> Self {
-        Self::NoMemory(breach)
+        Self::Stopped(breach.into())
     }
 }
 
@@ -216,7 +216,7 @@ impl Unread {
     pub fn error(self, name: &str) -> Box<Error> {
         match self {
             Self::Wrong(error) => error,
-            Self::NoMemory(breach) => Error::new(ErrorKind::Memory, format!("`{name}`: {breach}")),
+            Self::Stopped(breach) => Error::new(ErrorKind::Memory, format!("`{name}`: {breach}")),
         }
     }
 }
@@ -224,7 +224,8 @@ impl Unread {
 type Read<T> = Result<T, Unread>;
 
 impl Value {
-    /// The value that C gave; none for TORVYN_KIND_NONE.
+    /// The value that C gave; none for TORVYN_KIND_NONE. Within a call that is watched no longer than
+    /// it may take.
     ///
     /// # Safety
     ///
@@ -234,10 +235,11 @@ impl Value {
             return Ok(None);
         }
         // SAFETY: the caller's promise.
-        unsafe { self.owned(name, 0) }.map(Some)
+        unsafe { self.owned(name, 0, &Steps::default()) }.map(Some)
     }
 
-    unsafe fn owned(&self, name: &'static str, depth: usize) -> Read<Owned> {
+    unsafe fn owned(&self, name: &'static str, depth: usize, steps: &Steps) -> Read<Owned> {
+        steps.step().map_err(Unread::Stopped)?;
         if depth > DEEPEST {
             return Err(bad(name, format_args!("a value is nested deeper than {DEEPEST}")).into());
         }
@@ -259,7 +261,7 @@ impl Value {
             let mut values = room(list.len())?;
             for value in list {
                 // SAFETY: as above.
-                values.push(unsafe { value.owned(name, depth + 1)? });
+                values.push(unsafe { value.owned(name, depth + 1, steps)? });
             }
             Ok(values)
         };
@@ -267,7 +269,7 @@ impl Value {
             // SAFETY: as above.
             let Some(value) = (unsafe { at.as_ref() }) else { return Ok(None) };
             // SAFETY: as above.
-            Ok(Some(value::boxed(unsafe { value.owned(name, depth + 1)? })?))
+            Ok(Some(value::boxed(unsafe { value.owned(name, depth + 1, steps)? })?))
         };
         let of = &self.of;
         // SAFETY: the caller's promise: the kind says which member is set.
@@ -336,7 +338,7 @@ struct Room {
 }
 
 /// How many values and names `owned` has within it.
-fn count(owned: &[Owned], steps: &mut Steps) -> wasmtime::Result<(usize, usize)> {
+fn count(owned: &[Owned], steps: &Steps) -> wasmtime::Result<(usize, usize)> {
     let (mut values, mut names) = (owned.len(), 0);
     for owned in owned {
         steps.step()?;
@@ -367,8 +369,8 @@ fn count(owned: &[Owned], steps: &mut Steps) -> wasmtime::Result<(usize, usize)>
 impl Views {
     /// Shows `owned`, which must live as long as the views are used.
     pub fn new(owned: &[Owned]) -> wasmtime::Result<Self> {
-        let mut steps = Steps::default();
-        let (values, names) = count(owned, &mut steps)?;
+        let steps = Steps::default();
+        let (values, names) = count(owned, &steps)?;
         let mut views = Self { values: room(values)?, names: room(names)?, len: owned.len() };
         let mut free = Room { values: views.values.as_mut_ptr(), names: views.names.as_mut_ptr(), steps };
         // SAFETY: there is room for as many as were counted.

@@ -1,7 +1,7 @@
 //! The time of the call that runs on this thread, for work of the host's that knows no store: values
 //! are lifted and lowered with the component at hand alone.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use wasmtime::{AsContextMut, Trap};
@@ -62,14 +62,14 @@ pub const PIECE: usize = 256 << 10;
 
 /// Counts what is done, and looks every few thousand steps.
 #[derive(Default)]
-pub struct Steps(u32);
+pub struct Steps(Cell<u32>);
 
 impl Steps {
     /// One more.
     #[inline]
-    pub fn step(&mut self) -> wasmtime::Result<()> {
-        self.0 = self.0.wrapping_add(1);
-        if self.0.is_multiple_of(4096) { look() } else { Ok(()) }
+    pub fn step(&self) -> wasmtime::Result<()> {
+        self.0.set(self.0.get().wrapping_add(1));
+        if self.0.get().is_multiple_of(4096) { look() } else { Ok(()) }
     }
 }
 
