@@ -250,6 +250,7 @@ programs! {
     log: Asan Tsan;
     host: Asan;
     values: Asan;
+    names: Asan Valgrind;
     nested: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
