@@ -797,11 +797,10 @@ typedef union torvyn_value_of {
  * What it points to is borrowed from whoever gave it.
  *
  * What a component gives at once, a result or a host function's arguments, may
- * have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes
- * 40 bytes, each byte of a `list<u8>` too, and text takes its length. A host
- * function of one or two parameters, each `list<u8>` or `string`, whose result
- * is none, one of these, an `option` of one, a `result<list<u8>, string>` or a
- * `result<_, string>` gets its bytes as bytes, 128 MiB of them.
+ * take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): 72 bytes for
+ * each value, 40 for the name of each field and flag, and one for each byte of
+ * text and of a `list<u8>`. That is a list of 1.8 million numbers, or one of
+ * 128 MiB of bytes.
  *
  * The layout never changes.
  */

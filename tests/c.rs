@@ -249,6 +249,8 @@ programs! {
     native: Asan Valgrind;
     log: Asan Tsan;
     host: Asan;
+    values: Asan;
+    names: Asan Valgrind;
     nested: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;

@@ -57,6 +57,8 @@ pub enum Breach {
     ContentType(usize, usize),
     #[error("an error's text of {0} bytes: at most {1} may be given")]
     ErrorText(usize, usize),
+    #[error("the component gave values that take up more than {} MiB at once", .0 >> 20)]
+    TooManyValues(usize),
     #[error("names of ports that take up more than {0} bytes")]
     PortNames(usize),
     #[error("the component would make the host hold {0} bytes for it, its limit is {1} (raise `buffer_limit`)")]

@@ -2,7 +2,7 @@
 //! `@0.1.0` and with no version at all; `@0.2.0` is another (Component Model, `Explainer.md`,
 //! "canonical interface name").
 
-use wasmparser::names::KebabStr;
+use wasmparser::names::{ComponentName, ComponentNameKind, KebabStr};
 
 /// The contract's version that this library is built against.
 pub const VERSION: &str = "0.1.0";
@@ -55,33 +55,19 @@ pub fn is_kebab(name: &str) -> bool {
     KebabStr::new(name).is_some()
 }
 
-/// Whether it names an interface: `ns:pkg/iface`, or with a version.
+/// Whether an import or an export of this name may be an interface: `ns:pkg/iface`, or with a version;
+/// a plain name, as one has that is written in a world; or what a component says of where it is from.
 pub fn is_interface(name: &str) -> bool {
-    let (base, version) = split(name);
-    let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let versioned = |version: &str| {
-        let end = version.find(['-', '+']).unwrap_or(version.len());
-        let tail = &version[end..];
-        version[..end].split('.').count() == 3
-            && version[..end].split('.').all(number)
-            && tail.len() != 1
-            && tail.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+.".contains(&b))
-    };
-    let parts = base.split_once('/').map(|(package, interface)| (package.split_once(':'), interface));
-    matches!(parts, Some((Some((space, package)), interface)) if [space, package, interface].into_iter().all(is_kebab))
-        && version.is_none_or(versioned)
+    use ComponentNameKind::{Dependency, Hash, Interface, Label, Url};
+    let parsed = ComponentName::new(name, 0);
+    parsed.is_ok_and(|name| matches!(name.kind(), Label(_) | Interface(_) | Dependency(_) | Url(_) | Hash(_)))
 }
 
 /// Whether it names a function: a plain name, or that of a resource's method or constructor.
 pub fn is_function(name: &str) -> bool {
-    let Some((kind, rest)) = name.strip_prefix('[').and_then(|name| name.split_once(']')) else {
-        return is_kebab(name);
-    };
-    match kind {
-        "constructor" => is_kebab(rest),
-        "method" | "static" => rest.split_once('.').is_some_and(|(of, name)| is_kebab(of) && is_kebab(name)),
-        _ => false,
-    }
+    use ComponentNameKind::{Constructor, Label, Method, Static};
+    let parsed = ComponentName::new(name, 0);
+    parsed.is_ok_and(|name| matches!(name.kind(), Label(_) | Constructor(_) | Method(_) | Static(_)))
 }
 
 #[cfg(test)]
@@ -122,10 +108,36 @@ mod tests {
 
     #[test]
     fn well_formed_names() {
-        for good in ["a:b/c", "a-b:c-d/e-f@1.0.0", "a:b/utf-8", "a:b/c@0.2.0-rc-2023-11-10", "a:b/c@1.2.3+build.5"] {
+        for good in [
+            "a:b/c",
+            "a-b:c-d/e-f@1.0.0",
+            "a:b/utf-8",
+            "a:b/c@0.2.0-rc-2023-11-10",
+            "a:b/c@1.2.3+build.5",
+            "host",
+            "my-host",
+            "url=<https://example.com/a.wasm>",
+            "unlocked-dep=<a:b@{>=1.0.0}>",
+            "locked-dep=<a:b@1.0.0>",
+            "integrity=<sha256-jGgQ==>",
+        ] {
             assert!(is_interface(good), "{good}");
         }
-        for bad in ["", "bad", " a:b/c", "a:b/c@1", "a:b/c@1.0.", "a:b/", "a/b", "a:b/c/d", "a:b/c@1.0.0-", "a:b/c@"] {
+        for bad in [
+            "",
+            "bad_name",
+            "1a",
+            "[method]a.b",
+            "url=a",
+            " a:b/c",
+            "a:b/c@1",
+            "a:b/c@1.0.",
+            "a:b/",
+            "a/b",
+            "a:b/c/d",
+            "a:b/c@1.0.0-",
+            "a:b/c@",
+        ] {
             assert!(!is_interface(bad), "{bad}");
         }
         for good in

@@ -291,17 +291,31 @@ mod translate {
                                     item.mismatch = Some(format!("{name}#{export}: {differs}"));
                                 }
                             }
-                            TypeDef::Resource(_) => item.items.push(export.to_string()),
+                            TypeDef::Resource(ty) if self.introduces(&[name, export.as_str()], *ty) => {
+                                item.items.push(export.to_string());
+                            }
                             _ => {}
                         }
                     }
                 }
+                TypeDef::Resource(ty) if !self.introduces(&[name], *ty) => {}
                 TypeDef::ComponentFunc(_) | TypeDef::Resource(_) | TypeDef::Module(_) | TypeDef::Component(_) => {
                     item.items.push(String::new());
                 }
                 _ => {}
             }
             item
+        }
+
+        /// Whether a resource type is what stands at `path` among the imports, and not another name for one
+        /// that is known by then (`type r2 = r1`, or one that an interface or a world uses of another).
+        fn introduces(&self, path: &[&str], ty: TypeResourceTableIndex) -> bool {
+            let TypeResourceTable::Concrete { ty, .. } = &self.types[ty] else { return true };
+            let first = self.component.imported_resources.get(*ty).map(|index| &self.component.imports[*index]);
+            first.is_some_and(|(import, rest)| {
+                let first = &self.component.import_types[*import].0;
+                path.split_first().is_some_and(|(name, path)| *name == first.as_str() && path.iter().eq(rest.iter()))
+            })
         }
 
         /// Where an imported resource comes from.

@@ -3,22 +3,40 @@
 use std::fmt;
 use std::sync::Arc;
 
+use wasmtime::StoreContextMut;
 use wasmtime::component::types::{self, ComponentItem};
-use wasmtime::component::{Component, Linker, ResourceType};
+use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
 use super::given::Key;
 use super::link;
-use super::signature::{self, Signature};
+use super::signature::{self, Named, Signature};
 use super::value::Value;
 use crate::contract::host::Host;
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::ImportItem;
 use crate::error::{Error, ErrorKind, Result};
-use crate::general::{bytes, dynamic};
+use crate::general::lift::Lifted;
+use crate::general::values::{self, Program};
+use crate::general::watch;
 
 /// Runs a host function: the instance's id and the arguments in; the result, where there is one, or
 /// what went wrong out.
-pub type Function = Arc<dyn Fn(ComponentId, Vec<Value>) -> std::result::Result<Option<Value>, String> + Send + Sync>;
+pub type Function = Arc<dyn Fn(ComponentId, Vec<Value>) -> std::result::Result<Option<Value>, NoResult> + Send + Sync>;
+
+/// Why a host function gave no result.
+#[derive(Debug)]
+pub enum NoResult {
+    /// It failed; its own words.
+    Failed(String),
+    /// The host could not do its part.
+    Stopped(wasmtime::Error),
+}
+
+impl<E: Into<wasmtime::Error>> From<E> for NoResult {
+    fn from(error: E) -> Self {
+        Self::Stopped(error.into())
+    }
+}
 
 /// Ends a resource of the host's.
 pub type Destructor = Arc<dyn Fn(u32) + Send + Sync>;
@@ -75,33 +93,61 @@ fn same(interface: &str, import: &str) -> bool {
 }
 
 /// The component's own resource types that it imports: each under every name that it has, and which
-/// of the program's it is.
+/// of the program's it is; none for those that are not the program's.
 #[derive(Default)]
 struct Bound {
     names: Vec<(String, String, ResourceType)>,
-    types: Vec<(ResourceType, usize)>,
+    types: Vec<(ResourceType, Option<usize>)>,
 }
 
 impl Bound {
-    /// Which of the program's a type of the component's is.
-    fn index(&self, ty: ResourceType) -> Option<usize> {
-        self.types.iter().find(|(known, _)| *known == ty).map(|(_, index)| *index)
+    fn is_there(&self, ty: ResourceType) -> bool {
+        self.types.iter().any(|(known, _)| *known == ty)
     }
 
-    /// What `interface` calls a type; what another one does, where it has no name there.
-    fn name(&self, interface: &str, ty: ResourceType) -> &str {
-        let of = |own: bool| {
-            let mut names = self.names.iter();
-            names.find(|(at, _, known)| *known == ty && (!own || *at == interface)).map(|(_, name, _)| name.as_str())
+    /// Which of the program's a type of the component's is.
+    fn index(&self, ty: ResourceType) -> Option<usize> {
+        self.types.iter().find(|(known, _)| *known == ty).and_then(|(_, index)| *index)
+    }
+
+    /// The names in `interface`, which is "" for those that are imported by themselves.
+    fn within<'b>(&'b self, interface: &'b str) -> Within<'b> {
+        Within { bound: self, interface }
+    }
+}
+
+struct Within<'b> {
+    bound: &'b Bound,
+    interface: &'b str,
+}
+
+impl Within<'_> {
+    /// What `interface` calls a type; what others do, where it has no name there.
+    fn names(&self, ty: ResourceType) -> impl Iterator<Item = &str> {
+        let of = move |own: bool| {
+            let names =
+                self.bound.names.iter().filter(move |(at, _, known)| *known == ty && (*at == self.interface) == own);
+            names.map(|(_, name, _)| name.as_str())
         };
-        of(true).or_else(|| of(false)).unwrap_or("resource")
+        let own = of(true).next().is_some();
+        of(own)
+    }
+}
+
+impl Named for Within<'_> {
+    fn name(&self, ty: ResourceType) -> &str {
+        self.names(ty).next().unwrap_or("resource")
+    }
+
+    fn is(&self, ty: ResourceType, name: &str) -> bool {
+        self.bound.index(ty).is_some() && self.names(ty).any(|known| known == name)
     }
 }
 
 fn check_interface(interface: &str) -> Result<()> {
     if !interface.is_empty() && !names::is_interface(interface) {
         let message = format!(
-            "`interface`: `{}` is no name of an interface, as `acme:db/lookup@1.0.0` is",
+            "`interface`: `{}` is no name of an interface, as `acme:db/lookup@1.0.0` and `lookup` are",
             interface.escape_default()
         );
         return Err(Error::new(ErrorKind::Argument, message));
@@ -167,7 +213,7 @@ impl Definitions {
     /// Whether anything of an import's interface is defined here.
     pub fn knows(&self, import: &str) -> bool {
         self.functions.iter().any(|d| same(&d.interface, import) || d.interface.is_empty() && d.name == import)
-            || self.resources.iter().any(|d| same(&d.interface, import))
+            || self.resources.iter().any(|d| same(&d.interface, import) || d.interface.is_empty() && d.name == import)
     }
 
     /// Whether one of its interfaces has this name (for `has-capability`).
@@ -181,7 +227,7 @@ impl Definitions {
     /// The first function of an import that is not defined. For its resources see [`Definitions::link`].
     pub fn missing<'i>(&self, import: &'i ImportItem, is_resource: impl Fn(&str) -> bool) -> Option<&'i str> {
         let defined = |item: &str| match item {
-            "" => self.function("", &import.name).is_some(),
+            "" => self.function("", &import.name).is_some() || self.resource_type("", &import.name).is_some(),
             item => is_resource(item) || self.function(&import.name, item).is_some(),
         };
         import.items.iter().map(String::as_str).find(|item| !defined(item))
@@ -191,27 +237,44 @@ impl Definitions {
     fn bind(&self, ty: &types::Component, engine: &wasmtime::Engine) -> Result<Bound> {
         let mut bound = Bound::default();
         for (name, item) in ty.imports(engine) {
-            let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
-            for (item, ty) in instance.exports(engine) {
-                let ComponentItem::Resource(ty) = ty.ty else { continue };
-                if !self.knows(name) {
-                    continue;
+            match item.ty {
+                ComponentItem::Resource(ty) => self.bind_one(&mut bound, ("", name), self.knows(name), ty)?,
+                ComponentItem::ComponentInstance(instance) => {
+                    let known = self.knows(name);
+                    for (item, ty) in instance.exports(engine) {
+                        let ComponentItem::Resource(ty) = ty.ty else { continue };
+                        self.bind_one(&mut bound, (name, item), known, ty)?;
+                    }
                 }
-                // What an interface uses of another is the other's, which comes first.
-                if bound.index(ty).is_none() {
-                    let Some(index) = self.resource_type(name, item) else {
-                        let message = format!(
-                            "nothing provides the component's import {name}#{item}, a resource (others of its \
-                             interface are defined)"
-                        );
-                        return Err(Error::new(ErrorKind::UnresolvedImport, message));
-                    };
-                    bound.types.push((ty, index));
-                }
-                bound.names.push((name.to_owned(), item.to_owned(), ty));
+                _ => {}
             }
         }
         Ok(bound)
+    }
+
+    /// The same of one that an interface has, which is `known` or somebody else's.
+    fn bind_one(
+        &self,
+        bound: &mut Bound,
+        (interface, item): (&str, &str),
+        known: bool,
+        ty: ResourceType,
+    ) -> Result<()> {
+        // What an interface uses of another is the other's, and what it calls by a second name is what
+        // has the first: both come first.
+        if !bound.is_there(ty) {
+            let index = self.resource_type(interface, item);
+            if known && index.is_none() {
+                let what = if interface.is_empty() { item.to_owned() } else { format!("{interface}#{item}") };
+                let message = format!(
+                    "nothing provides the component's import {what}, a resource (others of its interface are defined)"
+                );
+                return Err(Error::new(ErrorKind::UnresolvedImport, message));
+            }
+            bound.types.push((ty, index));
+        }
+        bound.names.push((interface.to_owned(), item.to_owned(), ty));
+        Ok(())
     }
 
     /// Checks the types of what `component` imports and adds it to `linker`. Fails with
@@ -228,8 +291,12 @@ impl Definitions {
             match item.ty {
                 ComponentItem::ComponentFunc(func) => {
                     let Some(defined) = self.function("", name) else { continue };
-                    defined.check(&func, name, &bound)?;
+                    defined.check(&func, &bound.within(""))?;
                     defined.add(&mut linker.root()).map_err(failed)?;
+                }
+                ComponentItem::Resource(ty) => {
+                    let Some(index) = bound.index(ty) else { continue };
+                    self.provide(&mut linker.root(), name, index).map_err(failed)?;
                 }
                 ComponentItem::ComponentInstance(instance) => {
                     let mut place = linker.instance(name).map_err(failed)?;
@@ -237,20 +304,12 @@ impl Definitions {
                         match ty.ty {
                             ComponentItem::ComponentFunc(func) => {
                                 let Some(defined) = self.function(name, item) else { continue };
-                                defined.check(&func, name, &bound)?;
+                                defined.check(&func, &bound.within(name))?;
                                 defined.add(&mut place).map_err(failed)?;
                             }
                             ComponentItem::Resource(ty) => {
                                 let Some(index) = bound.index(ty) else { continue };
-                                let (drop, kind) = (self.resources[index].drop.clone(), index as u32);
-                                let end = move |mut cx: wasmtime::StoreContextMut<'_, Host>, rep| {
-                                    cx.data_mut().given.back((kind, rep));
-                                    if let Some(drop) = &drop {
-                                        drop(rep);
-                                    }
-                                    Ok(())
-                                };
-                                place.resource(item, ResourceType::host_dynamic(kind), end).map_err(failed)?;
+                                self.provide(&mut place, item, index).map_err(failed)?;
                             }
                             _ => {}
                         }
@@ -260,6 +319,20 @@ impl Definitions {
             }
         }
         Ok(())
+    }
+
+    /// Adds the resource type `index` to `place` under `name`.
+    fn provide(&self, place: &mut LinkerInstance<'_, Host>, name: &str, index: usize) -> wasmtime::Result<()> {
+        let (drop, kind) = (self.resources[index].drop.clone(), index as u32);
+        place.resource(name, ResourceType::host_dynamic(kind), move |mut cx: StoreContextMut<'_, Host>, rep| {
+            // Where time is up the instance still holds it, and ends it.
+            cx.data_mut().check_time()?;
+            cx.data_mut().given.back((kind, rep));
+            if let Some(drop) = &drop {
+                drop(rep);
+            }
+            Ok(())
+        })
     }
 
     /// The resource types, each with its number.
@@ -273,56 +346,58 @@ impl Defined {
         if self.interface.is_empty() { self.name.clone() } else { format!("{}#{}", self.interface, self.name) }
     }
 
-    fn check(&self, func: &types::ComponentFunc, import: &str, bound: &Bound) -> Result<()> {
-        let named = |ty| bound.name(import, ty);
-        if self.signature.fits(func, &named) {
+    fn check(&self, func: &types::ComponentFunc, named: &dyn Named) -> Result<()> {
+        if self.signature.fits(func, named) {
             return Ok(());
         }
         let message = format!(
             "{}: the component imports `{}`, the host defines `{}`",
             self.full_name(),
-            signature::text(func, &named),
+            signature::text(func, named),
             self.text
         );
         Err(Error::new(ErrorKind::TypeMismatch, message))
     }
 
-    fn add(&self, place: &mut wasmtime::component::LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
-        let (run, name) = (self.run.clone(), self.full_name());
-        if let Some((params, result)) = self.signature.shapes() {
-            let failed = move |message| Failed { name: name.clone(), message }.into();
-            let trapped = failed.clone();
-            let run = move |host: &Host, args| run(host.id, args).map_err(&failed);
-            return bytes::add(place, &self.name, (&params, result), Box::new(run), trapped);
+    fn add(&self, place: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
+        let runs = Runs { run: self.run.clone(), name: self.full_name(), gives: self.signature.gives() };
+        values::define(place, &self.name, self.signature.counts(), Arc::new(runs))
+    }
+}
+
+/// A host function as components call it.
+struct Runs {
+    run: Function,
+    name: String,
+    /// Whether it has a result.
+    gives: bool,
+}
+
+impl Runs {
+    fn failed(&self, message: String) -> wasmtime::Error {
+        Failed { name: self.name.clone(), message }.into()
+    }
+}
+
+impl Program for Runs {
+    fn run(&self, cx: &mut StoreContextMut<'_, Host>, args: Lifted) -> wasmtime::Result<Option<Value>> {
+        // A component that does nothing but call is stopped here.
+        cx.data_mut().check_time()?;
+        watch::charge(&mut *cx, args.copied)?;
+        values::give_back(cx.data_mut(), &args.resources)
+            .map_err(|what| self.failed(format!("it was given {what}")))?;
+        let result = (self.run)(cx.data().id, args.values).map_err(|none| match none {
+            NoResult::Failed(message) => self.failed(message),
+            NoResult::Stopped(error) => error,
+        })?;
+        match (&result, self.gives) {
+            (None, true) => Err(self.failed("it has a result and gave none".into())),
+            (Some(value), false) => Err(self.unfit(format!("it has no result and gave a {}", value.kind()))),
+            _ => Ok(result),
         }
-        place.func_new(&self.name, move |mut cx, ty, params, results| {
-            let failed = |message| Failed { name: name.clone(), message };
-            let mut args = Vec::with_capacity(params.len());
-            let mut lifting = dynamic::Lifting::new(&mut cx);
-            for ((param, ty), val) in ty.params().zip(params) {
-                let arg = lifting.val(val.clone(), &ty);
-                args.push(arg.map_err(|e| failed(format!("its parameter {param} is {e}")))?);
-            }
-            lifting.give_back();
-            let result = run(cx.data().id, args).map_err(failed)?;
-            match (result, ty.results().next(), results) {
-                (None, None, []) => {}
-                (Some(value), Some(ty), [place]) => {
-                    let mut lowering = dynamic::Lowering::new(&mut cx);
-                    *place = lowering.val(value, &ty).map_err(|e| {
-                        // Those stay the program's.
-                        lowering.undo();
-                        failed(format!("its result does not fit its type: {e}"))
-                    })?;
-                    lowering.give().map_err(|(breach, refused)| {
-                        refused.into_iter().for_each(|key| cx.data().given.end(key));
-                        breach
-                    })?;
-                }
-                (Some(value), None, _) => Err(failed(format!("it has no result and gave a {}", value.kind())))?,
-                _ => Err(failed("it has a result and gave none".into()))?,
-            }
-            Ok(())
-        })
+    }
+
+    fn unfit(&self, reason: String) -> wasmtime::Error {
+        self.failed(reason)
     }
 }

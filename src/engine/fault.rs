@@ -172,6 +172,7 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             | Breach::ErrorText(..)
             | Breach::PortNames(_)
             | Breach::HeldTooMuch(..)
+            | Breach::TooManyValues(_)
             | Breach::NoMemory(_) => (ErrorKind::Memory, None, cause),
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),

@@ -286,6 +286,9 @@ mod tests {
         assert!(again.message.contains("/data"), "{again}");
         grants.defined.define("", "rootf", "func()", Arc::new(|_, _| Ok(None))).unwrap();
         assert!(grants.has("rootf") && !grants.has("") && !grants.has("#rootf"));
+        grants.defined.define("host", "f", "func()", Arc::new(|_, _| Ok(None))).unwrap();
+        grants.defined.resource("", "conn", None).unwrap();
+        assert!(grants.has("host") && grants.has("host#f") && !grants.has("host#g") && grants.has("conn"));
         assert!(grants.preopen("/nowhere/at/all".as_ref(), "/x", true).unwrap_err().message.contains("No such file"));
         assert!(grants.preopen("/dev/null".as_ref(), "/x", true).unwrap_err().message.contains("no directory"));
     }

@@ -14,14 +14,20 @@ pub enum NoCall {
     Absent(String),
     /// An argument is not of its parameter's type.
     Unfit(String),
-    /// With its arguments the component would hold too many resources.
-    TooMany(Breach),
+    /// With its arguments the component would hold too many resources, or the host too much memory.
+    TooMuch(Breach),
 }
 
 impl ComponentInstance {
     /// Calls `function` of the exported `interface`; of the component itself where that is "".
-    /// Gives its result, where it has one. The caller has begun a call.
-    pub fn call_other(&mut self, interface: &str, function: &str, args: Vec<Value>) -> Result<Option<Value>> {
+    /// Gives what `take` makes of its result, where it has one. The caller has begun a call.
+    pub fn call_other<R>(
+        &mut self,
+        interface: &str,
+        function: &str,
+        args: Vec<Value>,
+        take: impl FnOnce(Option<Value>) -> wasmtime::Result<R>,
+    ) -> Result<R> {
         let name = if interface.is_empty() { function.to_owned() } else { format!("{interface}#{function}") };
         let refuse = |this: &Self, kind, reason: String| {
             this.control.counters.refused.add(1);
@@ -45,7 +51,7 @@ impl ComponentInstance {
             Ok(call) => call,
             Err(NoCall::Absent(reason)) => return refuse(self, ErrorKind::NotExported, reason),
             Err(NoCall::Unfit(reason)) => return refuse(self, ErrorKind::TypeMismatch, reason),
-            Err(NoCall::TooMany(breach)) => return refuse(self, ErrorKind::Memory, format!("{breach}; nothing ran")),
+            Err(NoCall::TooMuch(breach)) => return refuse(self, ErrorKind::Memory, format!("{breach}; nothing ran")),
         };
         // The books are kept by function of the contract; an error about this call names its own.
         let anonymous = |mut error: Box<Error>| {
@@ -54,12 +60,14 @@ impl ComponentInstance {
             error
         };
         let armed = self.budget(Function::Process, 0);
-        let Running::General(running) = &mut self.running else { return Ok(None) };
+        let Running::General(running) = &mut self.running else {
+            return refuse(self, ErrorKind::Internal, "the instance is gone".into());
+        };
         if let Err(error) = armed {
             running.take_back(call);
             return Err(anonymous(error));
         }
-        let outcome = running.call_other(call);
+        let outcome = running.call_other(call, take);
         self.settle(None, outcome).map_err(anonymous)
     }
 }

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{ResourceType, Type};
 
+use wasmtime_environ::component::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
+
 use crate::contract::names;
-use crate::general::bytes::{self, Shape};
 
 /// A type may be this deep.
 const DEEPEST: usize = 64;
@@ -247,16 +248,22 @@ impl Signature {
         Reader { text, at: 0 }.func()
     }
 
-    /// Its parameters and result, where all of them have static types in `general::bytes`.
-    pub fn shapes(&self) -> Option<(Vec<Shape>, Shape)> {
-        let params: Vec<_> = self.params.iter().map(Wit::shape).collect::<Option<_>>()?;
-        let result = self.result.as_ref().map_or(Some(Shape::Nothing), Wit::shape)?;
-        bytes::takes(&params).then_some((params, result))
+    /// Whether it has a result.
+    pub fn gives(&self) -> bool {
+        self.result.is_some()
+    }
+
+    /// How many core values the parameters and the result are; 0 where they are too many, and go by
+    /// memory.
+    pub fn counts(&self) -> (usize, usize) {
+        let within = |most, count| if count <= most { count } else { 0 };
+        let params = self.params.iter().map(Wit::flat).fold(0, usize::saturating_add);
+        (within(MAX_FLAT_PARAMS, params), within(MAX_FLAT_RESULTS, self.result.as_ref().map_or(0, Wit::flat)))
     }
 
     /// Whether a component's function is of this type. Names of parameters are not part of it; `named`
     /// says those of resources.
-    pub fn fits(&self, func: &ComponentFunc, named: &Named<'_>) -> bool {
+    pub fn fits(&self, func: &ComponentFunc, named: &dyn Named) -> bool {
         let (params, mut results) = (func.params(), func.results());
         !func.async_()
             && params.len() == self.params.len()
@@ -266,10 +273,16 @@ impl Signature {
     }
 }
 
-/// What a component calls a resource type.
-pub type Named<'a> = dyn Fn(ResourceType) -> &'a str + 'a;
+/// What an interface of a component calls resource types.
+pub trait Named {
+    /// A type's first name.
+    fn name(&self, ty: ResourceType) -> &str;
 
-fn maybe(wit: Option<&Wit>, ty: Option<Type>, named: &Named<'_>) -> bool {
+    /// Whether a type has this name; it may have several (`type r2 = r1`).
+    fn is(&self, ty: ResourceType, name: &str) -> bool;
+}
+
+fn maybe(wit: Option<&Wit>, ty: Option<Type>, named: &dyn Named) -> bool {
     match (wit, ty) {
         (None, None) => true,
         (Some(wit), Some(ty)) => wit.is(&ty, named),
@@ -278,17 +291,22 @@ fn maybe(wit: Option<&Wit>, ty: Option<Type>, named: &Named<'_>) -> bool {
 }
 
 impl Wit {
-    fn shape(&self) -> Option<Shape> {
-        let bytes = |wit: &Wit| matches!(wit, Wit::List(element, None) if **element == Wit::Plain("u8"));
-        let text = |wit: &Wit| *wit == Wit::Plain("string");
+    /// How many core values it is (Component Model, `CanonicalABI.md`, "Flattening").
+    fn flat(&self) -> usize {
+        let sum = |parts: &mut dyn Iterator<Item = usize>| parts.fold(0, usize::saturating_add);
+        // One says which case it is, and there is room for the longest.
+        let longest = |cases: &mut dyn Iterator<Item = usize>| 1usize.saturating_add(cases.max().unwrap_or(0));
+        let maybe = |wit: Option<&Wit>| wit.map_or(0, Wit::flat);
         match self {
-            wit if bytes(wit) => Some(Shape::Bytes),
-            wit if text(wit) => Some(Shape::Text),
-            Wit::Option(some) if bytes(some) => Some(Shape::MaybeBytes),
-            Wit::Option(some) if text(some) => Some(Shape::MaybeText),
-            Wit::Result(Some(ok), Some(error)) if bytes(ok) && text(error) => Some(Shape::TriedBytes),
-            Wit::Result(None, Some(error)) if text(error) => Some(Shape::Tried),
-            _ => None,
+            Wit::Plain("string") | Wit::List(_, None) | Wit::Map(..) => 2,
+            Wit::Plain(_) | Wit::Own(_) | Wit::Borrow(_) | Wit::Enum(_) => 1,
+            Wit::List(element, Some(len)) => element.flat().saturating_mul(*len as usize),
+            Wit::Option(some) => 1usize.saturating_add(some.flat()),
+            Wit::Result(ok, error) => longest(&mut [maybe(ok.as_deref()), maybe(error.as_deref())].into_iter()),
+            Wit::Tuple(types) => sum(&mut types.iter().map(Wit::flat)),
+            Wit::Record(fields) => sum(&mut fields.iter().map(|(_, wit)| wit.flat())),
+            Wit::Variant(cases) => longest(&mut cases.iter().map(|(_, wit)| maybe(wit.as_ref()))),
+            Wit::Flags(names) => names.len().div_ceil(32),
         }
     }
 
@@ -307,7 +325,7 @@ impl Wit {
         }
     }
 
-    fn is(&self, ty: &Type, named: &Named<'_>) -> bool {
+    fn is(&self, ty: &Type, named: &dyn Named) -> bool {
         match (self, ty) {
             (Wit::Plain(name), ty) => *name == plain(ty),
             (Wit::List(element, None), Type::List(list)) => element.is(&list.ty(), named),
@@ -337,7 +355,7 @@ impl Wit {
             }
             (Wit::Enum(names), Type::Enum(e)) => names.iter().map(String::as_str).eq(e.names()),
             (Wit::Flags(names), Type::Flags(flags)) => names.iter().map(String::as_str).eq(flags.names()),
-            (Wit::Own(name), Type::Own(ty)) | (Wit::Borrow(name), Type::Borrow(ty)) => name == named(*ty),
+            (Wit::Own(name), Type::Own(ty)) | (Wit::Borrow(name), Type::Borrow(ty)) => named.is(*ty, name),
             _ => false,
         }
     }
@@ -347,7 +365,7 @@ impl Wit {
 const LONGEST: usize = 8 << 10;
 
 /// The type of a component's function as a signature says it: everything written out but resources.
-pub fn text(func: &ComponentFunc, named: &Named<'_>) -> String {
+pub fn text(func: &ComponentFunc, named: &dyn Named) -> String {
     let mut out = String::from(if func.async_() { "async func(" } else { "func(" });
     let params = func.params().map(|(name, ty)| (format!("{name}: "), Some(ty)));
     join(&mut out, params, named);
@@ -364,7 +382,7 @@ pub fn text(func: &ComponentFunc, named: &Named<'_>) -> String {
 }
 
 /// Parts with commas between them, each a label and a type.
-fn join(out: &mut String, parts: impl Iterator<Item = (String, Option<Type>)>, named: &Named<'_>) {
+fn join(out: &mut String, parts: impl Iterator<Item = (String, Option<Type>)>, named: &dyn Named) {
     for (i, (label, ty)) in parts.enumerate() {
         out.push_str(if i == 0 { "" } else { ", " });
         out.push_str(&label);
@@ -374,7 +392,7 @@ fn join(out: &mut String, parts: impl Iterator<Item = (String, Option<Type>)>, n
     }
 }
 
-fn write_out(out: &mut String, ty: &Type, named: &Named<'_>) {
+fn write_out(out: &mut String, ty: &Type, named: &dyn Named) {
     if out.len() > LONGEST {
         return;
     }
@@ -430,7 +448,7 @@ fn write_out(out: &mut String, ty: &Type, named: &Named<'_>) {
         }
         Type::Enum(names) => join(out, names.names().map(word), named),
         Type::Flags(names) => join(out, names.names().map(word), named),
-        Type::Own(ty) | Type::Borrow(ty) => out.push_str(named(*ty)),
+        Type::Own(ty) | Type::Borrow(ty) => out.push_str(named.name(*ty)),
         other => out.push_str(self::plain(other)),
     }
     out.push_str(close);

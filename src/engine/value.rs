@@ -1,5 +1,104 @@
 //! Values of WIT types, for host functions and for calls outside of the contract.
 
+use std::collections::TryReserveError;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use wasmtime_environ::component::{ComponentTypes, InterfaceType};
+
+use crate::contract::host::Breach;
+
+/// The name of a field, case or flag. One that a component gives is not copied: it stands in the
+/// component's types.
+#[derive(Clone)]
+pub struct Name(Kept);
+
+#[derive(Clone)]
+enum Kept {
+    Text(Box<str>),
+    Of { types: Arc<ComponentTypes>, ty: InterfaceType, index: u32 },
+}
+
+impl Name {
+    /// A copy of `text`.
+    pub fn copy(text: &str) -> Result<Self, Breach> {
+        Ok(Self(Kept::Text(copy(text)?.into_boxed_str())))
+    }
+
+    /// That at `index` of `ty`, a record, variant, enum or flags.
+    pub fn of(types: &Arc<ComponentTypes>, ty: InterfaceType, index: u32) -> Self {
+        Self(Kept::Of { types: types.clone(), ty, index })
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        let (types, ty, index) = match &self.0 {
+            Kept::Text(text) => return text,
+            Kept::Of { types, ty, index } => (types, *ty, *index as usize),
+        };
+        let name = match ty {
+            InterfaceType::Record(i) => types[i].fields.get(index).map(|field| &field.name),
+            InterfaceType::Variant(i) => types[i].cases.get_index(index).map(|(name, _)| name),
+            InterfaceType::Enum(i) => (index < types[i].names.len()).then(|| &types[i].names[index]),
+            InterfaceType::Flags(i) => (index < types[i].names.len()).then(|| &types[i].names[index]),
+            _ => None,
+        };
+        name.map_or("", String::as_str)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+/// What the program sees of a value takes so many bytes, and so many more of a name.
+pub const SHOWN: usize = 32;
+/// See [`SHOWN`].
+pub const SHOWN_NAME: usize = 16;
+
+/// A value within a value. An array, since that is what can be had of memory that is refused.
+pub type Boxed = Box<[Value; 1]>;
+
+/// A vector with room for `len`.
+pub fn room<T>(len: usize) -> Result<Vec<T>, Breach> {
+    let mut items = Vec::new();
+    items.try_reserve_exact(len).map_err(|_: TryReserveError| Breach::NoMemory(len.saturating_mul(size_of::<T>())))?;
+    Ok(items)
+}
+
+/// A copy of `text`.
+pub fn copy(text: &str) -> Result<String, Breach> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| Breach::NoMemory(text.len()))?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
+/// Puts a value into a box.
+pub fn boxed(value: Value) -> Result<Boxed, Breach> {
+    let mut one = room(1)?;
+    one.push(value);
+    one.into_boxed_slice().try_into().map_err(|_| Breach::NoMemory(size_of::<Value>()))
+}
+
 /// A value of any WIT type but the asynchronous ones.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // named as in the WIT
@@ -21,14 +120,14 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A list of anything else; also of a fixed length.
     List(Vec<Value>),
-    Record(Vec<(String, Value)>),
+    Record(Vec<(Name, Value)>),
     Tuple(Vec<Value>),
-    Variant(String, Option<Box<Value>>),
-    Enum(String),
-    Option(Option<Box<Value>>),
+    Variant(Name, Option<Boxed>),
+    Enum(Name),
+    Option(Option<Boxed>),
     /// `Ok` or `Err`.
-    Result(Result<Option<Box<Value>>, Option<Box<Value>>>),
-    Flags(Vec<String>),
+    Result(Result<Option<Boxed>, Option<Boxed>>),
+    Flags(Vec<Name>),
     /// Ownership of a resource of the host's, by the host's number for it.
     Own(u32),
     /// A resource of the host's, lent for the call.

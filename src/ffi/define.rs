@@ -10,8 +10,9 @@ use super::handle::{Boxed, Handle};
 use super::imports::ImportsHandle;
 use super::plain::Str;
 use super::status::Status;
-use super::value::{Value, Views};
+use super::value::{Unread, Value, Views};
 use crate::contract::ComponentId;
+use crate::engine::define::NoResult;
 use crate::engine::stack;
 
 /// One call of a host function: where it gets memory for its result and says
@@ -128,8 +129,8 @@ pub unsafe extern "C" fn torvyn_imports_define(
             (interface.text("interface")?, name.text("name")?, signature.text("signature")?)
         };
         let run = Arc::new(move |component, args: Vec<crate::engine::value::Value>| {
-            let mut views = Views::default();
-            let shown = views.all(&args);
+            let views = Views::new(&args)?;
+            let shown = views.list();
             let mut scope = Scope { component, failure: None, memory: Vec::new() };
             let mut result = <Value as args::Clear>::CLEAR;
             let at = (&raw mut scope).cast::<ScopeHandle>();
@@ -138,10 +139,13 @@ pub unsafe extern "C" fn torvyn_imports_define(
             let succeeded = unsafe { function(user.get(), at, shown.data, shown.len, &raw mut result) };
             drop(on);
             if !succeeded {
-                return Err(scope.failure.take().unwrap_or_else(|| "it does not say why".into()));
+                return Err(NoResult::Failed(scope.failure.take().unwrap_or_else(|| "it does not say why".into())));
             }
             // SAFETY: the header requires a result whose parts are alive, here before the scope ends.
-            unsafe { result.read("result") }.map_err(|e| e.message)
+            unsafe { result.read("result") }.map_err(|unread| match unread {
+                Unread::Wrong(error) => NoResult::Failed(error.message),
+                Unread::Stopped(error) => NoResult::Stopped(error),
+            })
         });
         // What it replaces ends after the lock: its finalizer is the program's.
         let before = imports.grants().defined.clone();

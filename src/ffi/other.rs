@@ -7,18 +7,18 @@ use super::instance::InstanceHandle;
 use super::plain::Str;
 use super::running::{self, Parts};
 use super::status::Status;
-use super::value::{Value, ValueList, Views};
+use super::value::{Value, Views};
 use crate::engine::value::Value as Owned;
 use crate::error::{Error, ErrorKind, Result};
+use crate::general::watch::Watch;
 
 /// What a call gave: its result, where the function has one.
 pub struct ValuesHandle(());
 
 /// What a values handle points to.
 pub struct Values {
-    shown: ValueList,
-    // Both are what `shown` points to.
-    _views: Views,
+    views: Views,
+    // What the views point to.
     _owned: Vec<Owned>,
 }
 
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn torvyn_call(
         let given = unsafe { args::list(args, count, "args")? };
         let argument = |(i, value): (usize, &Value)| {
             // SAFETY: the header requires values whose members are set as their kinds say.
-            let value = unsafe { value.read("args") }.and_then(|value| {
+            let value = unsafe { value.read("args") }.map_err(|unread| unread.error("args")).and_then(|value| {
                 value.ok_or_else(|| Error::new(ErrorKind::Argument, "`args`: TORVYN_KIND_NONE is no argument"))
             });
             value.map_err(|mut error| {
@@ -114,14 +114,18 @@ pub unsafe extern "C" fn torvyn_call(
                 error
             })
         };
-        let given = given.iter().enumerate().map(argument).collect::<Result<Vec<_>>>()?;
-        let work = |parts: &mut Parts| parts.instance.call_other(interface, function, given);
+        let given = {
+            let _off = Watch::off(); // where a host function makes the call, that is of another's time
+            given.iter().enumerate().map(argument).collect::<Result<Vec<_>>>()?
+        };
+        let take = |result: Option<Owned>| {
+            let owned: Vec<_> = result.into_iter().collect();
+            Ok(Box::new(Values { views: Views::new(&owned)?, _owned: owned }))
+        };
+        let work = |parts: &mut Parts| parts.instance.call_other(interface, function, given, take);
         // SAFETY: the header requires an instance that was not freed.
-        let result = unsafe { running::run(instance, None, work) }?;
-        let owned: Vec<_> = result.into_iter().collect();
-        let mut views = Views::default();
-        let shown = views.all(&owned);
-        out.set(handle::give::<ValuesHandle>(Box::new(Values { shown, _views: views, _owned: owned })));
+        let values = unsafe { running::run(instance, None, work) }?;
+        out.set(handle::give::<ValuesHandle>(values));
         Ok(Status::TORVYN_OK)
     })
 }
@@ -138,7 +142,7 @@ pub unsafe extern "C" fn torvyn_call(
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_values_count(values: *const ValuesHandle) -> usize {
-    ffi!(neutral: 0, handle: [values] => values.shown.len)
+    ffi!(neutral: 0, handle: [values] => values.views.list().len)
 }
 
 /// One of the values that a call gave.
@@ -154,9 +158,9 @@ pub unsafe extern "C" fn torvyn_values_count(values: *const ValuesHandle) -> usi
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_values_get(values: *const ValuesHandle, index: usize) -> *const Value {
-    ffi!(neutral: std::ptr::null(), handle: [values] => match index < values.shown.len {
+    ffi!(neutral: std::ptr::null(), handle: [values] => match index < values.views.list().len {
         // SAFETY: the index is within the values.
-        true => unsafe { values.shown.data.add(index) },
+        true => unsafe { values.views.list().data.add(index) },
         false => std::ptr::null(),
     })
 }

@@ -4,8 +4,10 @@ use std::mem::MaybeUninit;
 
 use super::args::{self, Clear, bad};
 use super::plain::{Bytes, Str, number};
-use crate::engine::value::Value as Owned;
-use crate::error::Result;
+use crate::contract::host::Breach;
+use crate::engine::value::{self, Boxed, Name, SHOWN, SHOWN_NAME, Value as Owned, room};
+use crate::error::{Error, ErrorKind};
+use crate::general::watch::Steps;
 
 /// The kind of a value's WIT type, which says which member of `of` holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,11 +160,10 @@ pub union ValueOf {
 /// What it points to is borrowed from whoever gave it.
 ///
 /// What a component gives at once, a result or a host function's arguments, may
-/// have 3 million values (TORVYN_ERROR_MEMORY beyond 128 MiB): each value takes
-/// 40 bytes, each byte of a `list<u8>` too, and text takes its length. A host
-/// function of one or two parameters, each `list<u8>` or `string`, whose result
-/// is none, one of these, an `option` of one, a `result<list<u8>, string>` or a
-/// `result<_, string>` gets its bytes as bytes, 128 MiB of them.
+/// take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): 72 bytes for
+/// each value, 40 for the name of each field and flag, and one for each byte of
+/// text and of a `list<u8>`. That is a list of 1.8 million numbers, or one of
+/// 128 MiB of bytes.
 ///
 /// The layout never changes.
 #[derive(Clone, Copy)]
@@ -173,6 +174,8 @@ pub struct Value {
     /// The value.
     pub of: ValueOf,
 }
+
+const _: () = assert!(size_of::<Value>() == SHOWN && size_of::<Str>() == SHOWN_NAME);
 
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -187,40 +190,86 @@ impl Clear for Value {
 /// A value may be this deep.
 const DEEPEST: usize = 128;
 
+/// Why a value that C gave is none of ours.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is no value of any type.
+    Wrong(Box<Error>),
+    /// There is no memory for a copy, or no time.
+    Stopped(wasmtime::Error),
+}
+
+impl From<Box<Error>> for Unread {
+    fn from(error: Box<Error>) -> Self {
+        Self::Wrong(error)
+    }
+}
+
+impl From<Breach> for Unread {
+    fn from(breach: Breach) -> Self {
+        Self::Stopped(breach.into())
+    }
+}
+
+impl Unread {
+    /// The error for the argument `name`.
+    pub fn error(self, name: &str) -> Box<Error> {
+        match self {
+            Self::Wrong(error) => error,
+            Self::Stopped(breach) => Error::new(ErrorKind::Memory, format!("`{name}`: {breach}")),
+        }
+    }
+}
+
+type Read<T> = Result<T, Unread>;
+
 impl Value {
-    /// The value that C gave; none for TORVYN_KIND_NONE.
+    /// The value that C gave; none for TORVYN_KIND_NONE. Within a call that is watched no longer than
+    /// it may take.
     ///
     /// # Safety
     ///
     /// The member that the kind names is set, and so on for what it points to.
-    pub unsafe fn read(&self, name: &'static str) -> Result<Option<Owned>> {
+    pub unsafe fn read(&self, name: &'static str) -> Read<Option<Owned>> {
         if number(self.kind) == 0 {
             return Ok(None);
         }
         // SAFETY: the caller's promise.
-        unsafe { self.owned(name, 0) }.map(Some)
+        unsafe { self.owned(name, 0, &Steps::default()) }.map(Some)
     }
 
-    unsafe fn owned(&self, name: &'static str, depth: usize) -> Result<Owned> {
+    unsafe fn owned(&self, name: &'static str, depth: usize, steps: &Steps) -> Read<Owned> {
+        steps.step().map_err(Unread::Stopped)?;
         if depth > DEEPEST {
-            return Err(bad(name, format_args!("a value is nested deeper than {DEEPEST}")));
+            return Err(bad(name, format_args!("a value is nested deeper than {DEEPEST}")).into());
         }
         let range = |what: &str| bad(name, format_args!("a value is out of the range of {what}"));
-        let text = |text: Str| {
+        let text = |text: Str| -> Read<&str> {
             // SAFETY: the caller's promise.
-            unsafe { text.text(name) }.map(str::to_owned)
+            Ok(unsafe { text.text(name) }?)
         };
-        let values = |list: ValueList| {
+        let names = |list: &[Str]| -> Read<Vec<Name>> {
+            let mut names = room(list.len())?;
+            for name in list {
+                names.push(Name::copy(text(*name)?)?);
+            }
+            Ok(names)
+        };
+        let values = |list: ValueList| -> Read<Vec<Owned>> {
             // SAFETY: the caller's promise.
-            let values = unsafe { args::list(list.data, list.len, name)? };
-            // SAFETY: as above.
-            values.iter().map(|value| unsafe { value.owned(name, depth + 1) }).collect::<Result<Vec<_>>>()
+            let list = unsafe { args::list(list.data, list.len, name)? };
+            let mut values = room(list.len())?;
+            for value in list {
+                // SAFETY: as above.
+                values.push(unsafe { value.owned(name, depth + 1, steps)? });
+            }
+            Ok(values)
         };
-        let payload = |at: *const Value| {
+        let payload = |at: *const Value| -> Read<Option<Boxed>> {
             // SAFETY: as above.
-            let value = unsafe { at.as_ref() };
+            let Some(value) = (unsafe { at.as_ref() }) else { return Ok(None) };
             // SAFETY: as above.
-            value.map(|value| unsafe { value.owned(name, depth + 1) }.map(Box::new)).transpose()
+            Ok(Some(value::boxed(unsafe { value.owned(name, depth + 1, steps)? })?))
         };
         let of = &self.of;
         // SAFETY: the caller's promise: the kind says which member is set.
@@ -241,109 +290,202 @@ impl Value {
                     let code = u32::try_from(of.uint).ok().and_then(char::from_u32);
                     Owned::Char(code.ok_or_else(|| range("char"))?)
                 }
-                13 => Owned::String(text(of.string)?),
-                14 => Owned::Bytes(args::list(of.bytes.data, of.bytes.len, name)?.to_vec()),
+                13 => Owned::String(value::copy(text(of.string)?)?),
+                14 => {
+                    let bytes = args::list(of.bytes.data, of.bytes.len, name)?;
+                    let mut copy = room(bytes.len())?;
+                    copy.extend_from_slice(bytes);
+                    Owned::Bytes(copy)
+                }
                 15 => Owned::List(values(of.values)?),
                 16 => {
-                    let names = args::list(of.fields.names, of.fields.len, name)?;
+                    let names = names(args::list(of.fields.names, of.fields.len, name)?)?;
                     let values = values(ValueList { data: of.fields.values, len: of.fields.len })?;
-                    let fields = names.iter().zip(values).map(|(name, value)| Ok((text(*name)?, value)));
-                    Owned::Record(fields.collect::<Result<_>>()?)
+                    let mut fields = room(names.len())?;
+                    fields.extend(names.into_iter().zip(values));
+                    Owned::Record(fields)
                 }
                 17 => Owned::Tuple(values(of.values)?),
-                18 => Owned::Variant(text(of.variant.name)?, payload(of.variant.payload)?),
-                19 => Owned::Enum(text(of.string)?),
+                18 => Owned::Variant(Name::copy(text(of.variant.name)?)?, payload(of.variant.payload)?),
+                19 => Owned::Enum(Name::copy(text(of.string)?)?),
                 20 => Owned::Option(payload(of.option)?),
                 21 => {
                     let held = payload(of.result.payload)?;
                     let is_error = (&raw const of.result.is_error).cast::<u8>().read() != 0;
                     Owned::Result(if is_error { Err(held) } else { Ok(held) })
                 }
-                22 => {
-                    let names = args::list(of.flags.data, of.flags.len, name)?;
-                    Owned::Flags(names.iter().map(|name| text(*name)).collect::<Result<_>>()?)
-                }
+                22 => Owned::Flags(names(args::list(of.flags.data, of.flags.len, name)?)?),
                 23 => Owned::Own(of.resource),
                 24 => Owned::Borrow(of.resource),
-                other => return Err(bad(name, format_args!("{other} is no torvyn_kind_t"))),
+                other => return Err(bad(name, format_args!("{other} is no torvyn_kind_t")).into()),
             })
         }
     }
 }
 
 /// Values as C sees them; they point into what they were made of and into this.
-#[derive(Default)]
 pub struct Views {
-    values: Vec<Box<[Value]>>,
-    names: Vec<Box<[Str]>>,
+    values: Vec<Value>,
+    names: Vec<Str>,
+    len: usize,
+}
+
+/// What is still free of the memory for views, which stays where it is.
+struct Room {
+    values: *mut Value,
+    names: *mut Str,
+    steps: Steps,
+}
+
+/// How many values and names `owned` has within it.
+fn count(owned: &[Owned], steps: &Steps) -> wasmtime::Result<(usize, usize)> {
+    let (mut values, mut names) = (owned.len(), 0);
+    for owned in owned {
+        steps.step()?;
+        let within = match owned {
+            Owned::List(v) | Owned::Tuple(v) => count(v, steps)?,
+            Owned::Record(fields) => {
+                names += fields.len();
+                values += fields.len();
+                for (_, value) in fields {
+                    let within = count(std::slice::from_ref(value), steps)?;
+                    values += within.0 - 1; // itself is counted
+                    names += within.1;
+                }
+                continue;
+            }
+            Owned::Variant(_, Some(held))
+            | Owned::Option(Some(held))
+            | Owned::Result(Ok(Some(held)) | Err(Some(held))) => count(&held[..], steps)?,
+            Owned::Flags(set) => (0, set.len()),
+            _ => continue,
+        };
+        values += within.0;
+        names += within.1;
+    }
+    Ok((values, names))
 }
 
 impl Views {
     /// Shows `owned`, which must live as long as the views are used.
-    pub fn all(&mut self, owned: &[Owned]) -> ValueList {
-        let shown: Box<[Value]> = owned.iter().map(|value| self.one(value)).collect();
-        if shown.is_empty() {
-            return ValueList { data: std::ptr::null(), len: 0 };
+    pub fn new(owned: &[Owned]) -> wasmtime::Result<Self> {
+        let steps = Steps::default();
+        let (values, names) = count(owned, &steps)?;
+        let mut views = Self { values: room(values)?, names: room(names)?, len: owned.len() };
+        let mut free = Room { values: views.values.as_mut_ptr(), names: views.names.as_mut_ptr(), steps };
+        // SAFETY: there is room for as many as were counted.
+        unsafe { free.all(owned.iter())? };
+        Ok(views)
+    }
+
+    /// The values.
+    pub fn list(&self) -> ValueList {
+        let data = if self.len == 0 { std::ptr::null() } else { self.values.as_ptr() };
+        ValueList { data, len: self.len }
+    }
+}
+
+impl Room {
+    /// Shows values in a row.
+    ///
+    /// # Safety
+    ///
+    /// There is room for them and what is within them.
+    unsafe fn all<'o>(&mut self, owned: impl ExactSizeIterator<Item = &'o Owned>) -> wasmtime::Result<ValueList> {
+        let (data, len) = (self.values, owned.len());
+        if len == 0 {
+            return Ok(ValueList { data: std::ptr::null(), len });
         }
-        let list = ValueList { data: shown.as_ptr(), len: shown.len() };
-        self.values.push(shown);
-        list
+        // SAFETY: there is room.
+        self.values = unsafe { data.add(len) };
+        for (i, owned) in owned.enumerate() {
+            // SAFETY: the same.
+            unsafe { data.add(i).write(self.one(owned)?) };
+        }
+        Ok(ValueList { data, len })
     }
 
-    fn payload(&mut self, owned: Option<&Owned>) -> *const Value {
-        owned.map_or(std::ptr::null(), |owned| self.all(std::slice::from_ref(owned)).data)
+    /// Shows what a value holds.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Room::all`].
+    unsafe fn held(&mut self, held: Option<&Boxed>) -> wasmtime::Result<*const Value> {
+        // SAFETY: the caller's promise.
+        held.map_or(Ok(std::ptr::null()), |held| Ok(unsafe { self.all(held.iter())? }.data))
     }
 
-    fn one(&mut self, owned: &Owned) -> Value {
+    /// Shows names in a row.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Room::all`].
+    unsafe fn names<'o>(&mut self, names: impl ExactSizeIterator<Item = &'o Name>) -> NameList {
+        let (data, len) = (self.names, names.len());
+        if len == 0 {
+            return NameList { data: std::ptr::null(), len };
+        }
+        for (i, name) in names.enumerate() {
+            // SAFETY: there is room.
+            unsafe { data.add(i).write(Str::of(name)) };
+        }
+        // SAFETY: the same.
+        self.names = unsafe { data.add(len) };
+        NameList { data, len }
+    }
+
+    /// Shows a value.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Room::all`], of what is within it.
+    unsafe fn one(&mut self, owned: &Owned) -> wasmtime::Result<Value> {
         use Kind::*;
+        self.steps.step()?;
         let sint = |n: i64| ValueOf { sint: n };
         let uint = |n: u64| ValueOf { uint: n };
-        let (kind, of) = match owned {
-            Owned::Bool(v) => (TORVYN_KIND_BOOL, ValueOf { boolean: *v }),
-            Owned::S8(v) => (TORVYN_KIND_S8, sint((*v).into())),
-            Owned::U8(v) => (TORVYN_KIND_U8, uint((*v).into())),
-            Owned::S16(v) => (TORVYN_KIND_S16, sint((*v).into())),
-            Owned::U16(v) => (TORVYN_KIND_U16, uint((*v).into())),
-            Owned::S32(v) => (TORVYN_KIND_S32, sint((*v).into())),
-            Owned::U32(v) => (TORVYN_KIND_U32, uint((*v).into())),
-            Owned::S64(v) => (TORVYN_KIND_S64, sint(*v)),
-            Owned::U64(v) => (TORVYN_KIND_U64, uint(*v)),
-            Owned::F32(v) => (TORVYN_KIND_F32, ValueOf { f32: *v }),
-            Owned::F64(v) => (TORVYN_KIND_F64, ValueOf { f64: *v }),
-            Owned::Char(v) => (TORVYN_KIND_CHAR, uint(u32::from(*v).into())),
-            Owned::String(v) => (TORVYN_KIND_STRING, ValueOf { string: Str::of(v) }),
-            Owned::Bytes(v) => (TORVYN_KIND_BYTES, ValueOf { bytes: Bytes::of(v) }),
-            Owned::List(v) => (TORVYN_KIND_LIST, ValueOf { values: self.all(v) }),
-            Owned::Tuple(v) => (TORVYN_KIND_TUPLE, ValueOf { values: self.all(v) }),
-            Owned::Record(v) => {
-                let names: Box<[Str]> = v.iter().map(|(name, _)| Str::of(name)).collect();
-                let values: Box<[Value]> = v.iter().map(|(_, value)| self.one(value)).collect();
-                let fields = Fields { names: names.as_ptr(), values: values.as_ptr(), len: v.len() };
-                self.names.push(names);
-                self.values.push(values);
-                (TORVYN_KIND_RECORD, ValueOf { fields })
+        // SAFETY: the caller's promise.
+        let (kind, of) = unsafe {
+            match owned {
+                Owned::Bool(v) => (TORVYN_KIND_BOOL, ValueOf { boolean: *v }),
+                Owned::S8(v) => (TORVYN_KIND_S8, sint((*v).into())),
+                Owned::U8(v) => (TORVYN_KIND_U8, uint((*v).into())),
+                Owned::S16(v) => (TORVYN_KIND_S16, sint((*v).into())),
+                Owned::U16(v) => (TORVYN_KIND_U16, uint((*v).into())),
+                Owned::S32(v) => (TORVYN_KIND_S32, sint((*v).into())),
+                Owned::U32(v) => (TORVYN_KIND_U32, uint((*v).into())),
+                Owned::S64(v) => (TORVYN_KIND_S64, sint(*v)),
+                Owned::U64(v) => (TORVYN_KIND_U64, uint(*v)),
+                Owned::F32(v) => (TORVYN_KIND_F32, ValueOf { f32: *v }),
+                Owned::F64(v) => (TORVYN_KIND_F64, ValueOf { f64: *v }),
+                Owned::Char(v) => (TORVYN_KIND_CHAR, uint(u32::from(*v).into())),
+                Owned::String(v) => (TORVYN_KIND_STRING, ValueOf { string: Str::of(v) }),
+                Owned::Bytes(v) => (TORVYN_KIND_BYTES, ValueOf { bytes: Bytes::of(v) }),
+                Owned::List(v) => (TORVYN_KIND_LIST, ValueOf { values: self.all(v.iter())? }),
+                Owned::Tuple(v) => (TORVYN_KIND_TUPLE, ValueOf { values: self.all(v.iter())? }),
+                Owned::Record(v) => {
+                    let names = self.names(v.iter().map(|(name, _)| name));
+                    let values = self.all(v.iter().map(|(_, value)| value))?;
+                    let fields = Fields { names: names.data, values: values.data, len: v.len() };
+                    (TORVYN_KIND_RECORD, ValueOf { fields })
+                }
+                Owned::Variant(name, v) => {
+                    let variant = Case { name: Str::of(name), payload: self.held(v.as_ref())? };
+                    (TORVYN_KIND_VARIANT, ValueOf { variant })
+                }
+                Owned::Enum(v) => (TORVYN_KIND_ENUM, ValueOf { string: Str::of(v) }),
+                Owned::Option(v) => (TORVYN_KIND_OPTION, ValueOf { option: self.held(v.as_ref())? }),
+                Owned::Result(v) => {
+                    let (Ok(held) | Err(held)) = v;
+                    let result = Outcome { is_error: v.is_err(), payload: self.held(held.as_ref())? };
+                    (TORVYN_KIND_RESULT, ValueOf { result })
+                }
+                Owned::Flags(v) => (TORVYN_KIND_FLAGS, ValueOf { flags: self.names(v.iter()) }),
+                Owned::Own(rep) => (TORVYN_KIND_OWN, ValueOf { resource: *rep }),
+                Owned::Borrow(rep) => (TORVYN_KIND_BORROW, ValueOf { resource: *rep }),
             }
-            Owned::Variant(name, v) => {
-                let variant = Case { name: Str::of(name), payload: self.payload(v.as_deref()) };
-                (TORVYN_KIND_VARIANT, ValueOf { variant })
-            }
-            Owned::Enum(v) => (TORVYN_KIND_ENUM, ValueOf { string: Str::of(v) }),
-            Owned::Option(v) => (TORVYN_KIND_OPTION, ValueOf { option: self.payload(v.as_deref()) }),
-            Owned::Result(v) => {
-                let (Ok(held) | Err(held)) = v;
-                let result = Outcome { is_error: v.is_err(), payload: self.payload(held.as_deref()) };
-                (TORVYN_KIND_RESULT, ValueOf { result })
-            }
-            Owned::Flags(v) => {
-                let shown: Box<[Str]> = v.iter().map(|name| Str::of(name)).collect();
-                let flags = NameList { data: shown.as_ptr(), len: shown.len() };
-                self.names.push(shown);
-                (TORVYN_KIND_FLAGS, ValueOf { flags })
-            }
-            Owned::Own(rep) => (TORVYN_KIND_OWN, ValueOf { resource: *rep }),
-            Owned::Borrow(rep) => (TORVYN_KIND_BORROW, ValueOf { resource: *rep }),
         };
-        Value { kind: MaybeUninit::new(kind), of }
+        Ok(Value { kind: MaybeUninit::new(kind), of })
     }
 }
 
@@ -354,7 +496,8 @@ mod tests {
     #[test]
     fn every_kind_goes_to_c_and_back() {
         let text = |t: &str| t.to_owned();
-        let some = |v| Some(Box::new(v));
+        let name = |t: &str| Name::copy(t).unwrap();
+        let some = |v| Some(Box::new([v]));
         let values = vec![
             Owned::Bool(true),
             Owned::S8(-1),
@@ -371,21 +514,21 @@ mod tests {
             Owned::String(text("string")),
             Owned::Bytes(vec![1, 2]),
             Owned::List(vec![Owned::U8(1)]),
-            Owned::Record(vec![(text("a"), Owned::Bool(false)), (text("b"), Owned::List(vec![]))]),
+            Owned::Record(vec![(name("a"), Owned::Bool(false)), (name("b"), Owned::List(vec![]))]),
             Owned::Tuple(vec![]),
-            Owned::Variant(text("case"), some(Owned::U8(1))),
-            Owned::Variant(text("bare"), None),
-            Owned::Enum(text("low")),
+            Owned::Variant(name("case"), some(Owned::U8(1))),
+            Owned::Variant(name("bare"), None),
+            Owned::Enum(name("low")),
             Owned::Option(None),
             Owned::Option(some(Owned::Option(None))),
             Owned::Result(Ok(None)),
             Owned::Result(Err(some(Owned::String(text("no"))))),
-            Owned::Flags(vec![text("x"), text("y")]),
+            Owned::Flags(vec![name("x"), name("y")]),
             Owned::Own(7),
             Owned::Borrow(8),
         ];
-        let mut views = Views::default();
-        let list = views.all(&values);
+        let views = Views::new(&values).unwrap();
+        let list = views.list();
         for (i, value) in values.iter().enumerate() {
             // SAFETY: the views and what they were made of are alive.
             let back = unsafe { (*list.data.add(i)).read("value") }.unwrap();
@@ -397,7 +540,9 @@ mod tests {
     fn what_c_gives_wrongly_is_refused() {
         // SAFETY: the members that the kinds name are set.
         unsafe {
-            let wrong = |kind, of| Value { kind: MaybeUninit::new(kind), of }.read("result").unwrap_err().message;
+            let wrong = |kind, of| {
+                Value { kind: MaybeUninit::new(kind), of }.read("result").unwrap_err().error("result").message
+            };
             assert!(wrong(Kind::TORVYN_KIND_U8, ValueOf { uint: 256 }).contains("u8"));
             assert!(wrong(Kind::TORVYN_KIND_CHAR, ValueOf { uint: 0xd800 }).contains("char"));
             let null = ValueList { data: std::ptr::null(), len: 1 };
@@ -405,10 +550,10 @@ mod tests {
             let mut endless = Value::CLEAR;
             endless.kind = MaybeUninit::new(Kind::TORVYN_KIND_OPTION);
             endless.of = ValueOf { option: &raw const endless };
-            assert!(endless.read("result").unwrap_err().message.contains("deeper"));
+            assert!(endless.read("result").unwrap_err().error("result").message.contains("deeper"));
             let mut unknown = Value::CLEAR;
             unknown.kind.as_mut_ptr().cast::<i32>().write(99);
-            assert!(unknown.read("result").unwrap_err().message.contains("99"));
+            assert!(unknown.read("result").unwrap_err().error("result").message.contains("99"));
             assert_eq!(Value::CLEAR.read("result").unwrap(), None);
         }
     }

@@ -1,10 +1,12 @@
 //! The general path: Wasmtime's component runtime, for components that the direct path does not
 //! take.
 
-pub mod bytes;
-pub mod dynamic;
 pub mod imports;
+pub mod lift;
+pub mod lower;
 pub mod run;
 mod texts;
 mod types;
+pub mod values;
 mod views;
+pub mod watch;

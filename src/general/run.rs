@@ -1,21 +1,24 @@
 //! Instances on the general path, and the calls.
 
+use wasmtime::Store;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Linker, Lower, Resource,
-    TypedFunc, Val,
+    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker, Lower, Resource,
+    TypedFunc,
 };
-use wasmtime::{AsContextMut as _, Store};
 
-use super::dynamic;
+use super::lower::Misfit;
 use super::texts::{self, Elements, Names};
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
+use super::values::{self, Exported, Params, Results};
 use super::views::lent;
+use super::watch::{self, Watch};
 use crate::contract::host::{Breach, CONTEXT, Host, PAYLOAD};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
 use crate::engine::fault::{self, Fault, Outcome};
 use crate::engine::fuel::charge;
+use crate::engine::given::Key;
 use crate::engine::other::NoCall;
 use crate::engine::value::Value;
 use crate::error::{Error, ErrorKind, Result};
@@ -80,6 +83,7 @@ impl Linked {
 
     /// Instantiates in `store`. A component that may wait in its imports needs a waiter.
     pub fn instantiate(&self, mut store: Store<Host>, waiter: Option<Waiter>) -> wasmtime::Result<Running> {
+        let _watch = watch(store.data());
         let instance = match &waiter {
             None => self.pre.instantiate(&mut store),
             Some(waiter) => waiter.run(Limit::of(store.data()), self.pre.instantiate_async(&mut store)),
@@ -91,6 +95,11 @@ impl Linked {
         }
         Ok(Running { store, waiter, instance, functions })
     }
+}
+
+/// Where the program's functions may be called, whose arguments are lifted by the clock.
+fn watch(host: &Host) -> Option<Watch> {
+    (!host.grants.defined.is_empty()).then(|| Watch::over(host))
 }
 
 type Answer<T> = (std::result::Result<T, ErrorOut>,);
@@ -173,6 +182,7 @@ where
     let func = func.ok_or_else(absent)?;
     let long = std::any::TypeId::of::<R>() == std::any::TypeId::of::<Answer<Elements>>();
     let running = texts::Running::new(store.data(), long);
+    let _watch = watch(store.data());
     store.data_mut().stopped = None;
     let result = match waiter {
         None => func.call(&mut *store, params),
@@ -202,9 +212,9 @@ fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
 
 /// A call outside of the contract for which nothing but the call is left to do.
 pub struct Prepared {
-    func: Func,
-    params: Vec<Val>,
-    lent: dynamic::Lent,
+    func: Exported,
+    args: Vec<Value>,
+    owned: Vec<Key>,
 }
 
 impl Running {
@@ -245,8 +255,8 @@ impl Running {
         )
     }
 
-    /// Finds an exported function outside of the contract, by name, and lowers what it is to be
-    /// called with.
+    /// Finds an exported function outside of the contract, by name, and checks what it is to be called
+    /// with.
     pub fn prepare(
         &mut self,
         interface: &str,
@@ -265,46 +275,56 @@ impl Running {
         let index = instance.get_export_index(&mut *store, place.as_ref(), function);
         let func = index.and_then(|index| instance.get_func(&mut *store, index));
         let func = func.ok_or_else(|| gone(format!("function `{function}` there")))?;
-        let ty = func.ty(&*store);
-        if ty.params().len() != args.len() {
-            let reason = format!("it takes {} arguments, {} were given", ty.params().len(), args.len());
+        let (exported, seen) = values::exported(func, &*store).map_err(|e| NoCall::Unfit(format!("{e:#}")))?;
+        if seen.params() != args.len() {
+            let reason = format!("it takes {} arguments, {} were given", seen.params(), args.len());
             return Err(NoCall::Unfit(reason));
         }
-        let mut cx = store.as_context_mut();
-        let mut lowering = dynamic::Lowering::new(&mut cx);
-        let params = ty.params().zip(args).enumerate().map(|(i, ((name, ty), arg))| {
-            lowering.val(arg, &ty).map_err(|e| NoCall::Unfit(format!("`args[{i}]`, its parameter {name}: {e}")))
-        });
-        let params = params.collect::<std::result::Result<Vec<_>, _>>().inspect_err(|_| drop(lowering.undo()))?;
-        let lent = lowering.give().map_err(|(breach, _)| NoCall::TooMany(breach))?;
-        Ok(Prepared { func, params, lent })
+        // The program's own work, in no call's time.
+        let _off = Watch::off();
+        let owned = seen.check(&args, &store.data().resources).map_err(|(i, misfit)| match misfit {
+            Misfit::Type(reason) => {
+                let ty = func.ty(&*store);
+                let name = ty.params().nth(i).map_or("", |(name, _)| name);
+                NoCall::Unfit(format!("`args[{i}]`, its parameter {name}: {reason}"))
+            }
+            Misfit::Other(error) => match error.downcast_ref() {
+                Some(breach) => NoCall::TooMuch(*breach),
+                None => NoCall::Unfit(format!("{error:#}")),
+            },
+        })?;
+        store.data_mut().given.take(owned.iter().copied()).map_err(NoCall::TooMuch)?;
+        Ok(Prepared { func: exported, args, owned })
     }
 
     /// Drops a call that was prepared; nothing runs.
     pub fn take_back(&mut self, call: Prepared) {
-        call.lent.take_back(self.store.as_context_mut());
+        call.owned.into_iter().for_each(|key| self.store.data_mut().given.back(key));
     }
 
-    /// Makes a call that was prepared.
-    pub fn call_other(&mut self, call: Prepared) -> Outcome<Option<Value>> {
+    /// Makes a call that was prepared; `take` takes what it gave.
+    pub fn call_other<R>(
+        &mut self,
+        call: Prepared,
+        take: impl FnOnce(Option<Value>) -> wasmtime::Result<R>,
+    ) -> Outcome<R> {
         let Self { store, waiter, .. } = self;
-        let Prepared { func, params, lent } = call;
-        let ty = func.ty(&*store);
-        let mut results = vec![Val::Bool(false); ty.results().len()];
+        let (func, params) = (call.func, Params(call.args));
+        let _watch = Watch::over(store.data());
         store.data_mut().stopped = None;
-        let called = match waiter {
-            None => func.call(&mut *store, &params, &mut results),
-            Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(&mut *store, &params, &mut results)),
+        let called: wasmtime::Result<Results> = match waiter {
+            None => func.call(&mut *store, params),
+            Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(&mut *store, params)),
         };
-        called.map_err(|error| Fault::Stopped(fault::why(error, store.data().stopped)))?;
-        lent.end(store.as_context_mut());
-        let mut cx = store.as_context_mut();
-        let result = results.pop().zip(ty.results().next());
-        let mut lifting = dynamic::Lifting::new(&mut cx);
-        let result = result.map(|(val, ty)| lifting.val(val, &ty)).transpose();
-        let result = result.map_err(|e| Fault::Stopped(wasmtime::Error::msg(format!("the result is {e}"))))?;
-        lifting.give_back();
-        Ok(result)
+        let taken = || {
+            let Results(mut result) = called?;
+            watch::charge(&mut *store, result.copied)?;
+            values::give_back(store.data_mut(), &result.resources)
+                .map_err(|what| wasmtime::Error::msg(format!("the result is {what}")))?;
+            take(result.values.pop())
+        };
+        let taken = taken();
+        taken.map_err(|error| Fault::Stopped(fault::why(error, store.data().stopped)))
     }
 
     /// See `ComponentInvoker::invoke_init`, and so on for the rest.

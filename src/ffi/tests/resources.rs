@@ -468,8 +468,8 @@ fn names_are_those_of_wit() {
     let imports = imports(engine);
     for (interface, name) in [
         (" acme:a/b@1.0.0", "f"),
-        ("bad", "f"),
-        ("a:b/c@1", "f"),
+        ("bad_name", "f"),
+        ("a:b/c@1.", "f"),
         ("a:b/c@1.0.0", ""),
         ("a:b/c@1.0.0", "f g"),
         ("", "-f"),
@@ -479,7 +479,7 @@ fn names_are_those_of_wit() {
         assert!(said.contains("is no name of"), "{said}");
     }
     let seen = Seen::default();
-    assert_eq!(resource(imports, "bad", "r", &seen), TORVYN_ERROR_ARGUMENT);
+    assert_eq!(resource(imports, "[method]a.b", "r", &seen), TORVYN_ERROR_ARGUMENT);
     assert_eq!(resource(imports, "a:b/c", "", &seen), TORVYN_ERROR_ARGUMENT);
     unsafe {
         torvyn_imports_free(imports);

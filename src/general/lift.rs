@@ -1,0 +1,500 @@
+//! Values from a component's memory: as its types say, within what the host holds of them at once,
+//! and no longer than the call may take.
+
+use std::slice::Iter;
+use std::sync::Arc;
+
+use wasmtime::component::__internal::{CanonicalAbiInfo, ComponentTypes, InterfaceType, LiftContext};
+use wasmtime::component::ResourceType;
+use wasmtime::{Result, ValRaw, bail};
+use wasmtime_environ::component::{StringEncoding, VariantInfo};
+
+use super::watch::{self, PIECE, Steps};
+use crate::contract::host::Breach;
+use crate::engine::value::{Boxed, Name, SHOWN, SHOWN_NAME, Value, boxed, room};
+
+/// So much memory of the host's the values may take that a component gives at once, as the program
+/// sees them.
+pub const MOST: usize = 128 << 20;
+
+/// What a value takes, with what the program sees of it.
+const EACH: usize = size_of::<Value>() + SHOWN;
+
+/// A resource that came with the values.
+#[derive(Clone, Copy)]
+pub struct Came {
+    /// Its type.
+    pub ty: ResourceType,
+    /// The host's number for it.
+    pub rep: u32,
+    /// Whether the host owns it now.
+    pub owned: bool,
+}
+
+/// What a component gave.
+#[derive(Default)]
+pub struct Lifted {
+    /// One for each type.
+    pub values: Vec<Value>,
+    /// In the order of the values.
+    pub resources: Vec<Came>,
+    /// So many bytes were copied for it.
+    pub copied: u64,
+}
+
+struct Lifter<'l, 'c> {
+    cx: &'l mut LiftContext<'c>,
+    types: &'c Arc<ComponentTypes>,
+    left: usize,
+    copied: u64,
+    steps: Steps,
+    resources: Vec<Came>,
+}
+
+/// Lifts values of `tuple`'s types from core values; from memory, by the pointer that is the first of
+/// them, where they are too many.
+pub fn flat(cx: &mut LiftContext<'_>, tuple: InterfaceType, max: usize, from: &[ValRaw]) -> Result<Lifted> {
+    let (types, abi) = parts(cx.types, tuple)?;
+    match abi.flat_count(max) {
+        Some(count) => {
+            let mut from = from.get(..count).unwrap_or_default().iter();
+            all(cx, types.len(), |lifter, i| lifter.flat(types[i], &mut from))
+        }
+        None => {
+            let at = from.first().map_or(0, ValRaw::get_u32) as usize;
+            aligned(at, abi)?;
+            memory(cx, tuple, at)
+        }
+    }
+}
+
+/// Lifts values of `tuple`'s types that lie in memory.
+pub fn memory(cx: &mut LiftContext<'_>, tuple: InterfaceType, at: usize) -> Result<Lifted> {
+    let (types, abi) = parts(cx.types, tuple)?;
+    let bytes = part(cx.memory(), at, abi.size32 as usize)?;
+    let all_types = cx.types;
+    let mut offset = 0;
+    all(cx, types.len(), |lifter, i| lifter.load(types[i], field(all_types, &types[i], bytes, &mut offset)?))
+}
+
+fn parts(types: &Arc<ComponentTypes>, tuple: InterfaceType) -> Result<(&[InterfaceType], &CanonicalAbiInfo)> {
+    let InterfaceType::Tuple(tuple) = tuple else { bail!("parameters and results that are no tuple") };
+    Ok((&types[tuple].types, &types[tuple].abi))
+}
+
+fn all<'c>(
+    cx: &mut LiftContext<'c>,
+    count: usize,
+    mut one: impl FnMut(&mut Lifter<'_, 'c>, usize) -> Result<Value>,
+) -> Result<Lifted> {
+    watch::look()?;
+    let types = cx.types;
+    let mut lifter = Lifter { cx, types, left: MOST, copied: 0, steps: Steps::default(), resources: Vec::new() };
+    let mut values = lifter.room(count)?;
+    for i in 0..count {
+        values.push(one(&mut lifter, i)?);
+    }
+    Ok(Lifted { values, resources: lifter.resources, copied: lifter.copied })
+}
+
+fn aligned(at: usize, abi: &CanonicalAbiInfo) -> Result<()> {
+    if at.is_multiple_of(abi.align32 as usize) { Ok(()) } else { Err(Breach::Unaligned.into()) }
+}
+
+/// The bytes of memory, or of a value, that are there.
+fn part(bytes: &[u8], at: usize, len: usize) -> Result<&[u8]> {
+    Ok(bytes.get(at..).and_then(|bytes| bytes.get(..len)).ok_or(Breach::OutOfBounds)?)
+}
+
+/// The next field of a record that is laid out in `bytes`.
+fn field<'b>(types: &ComponentTypes, ty: &InterfaceType, bytes: &'b [u8], offset: &mut usize) -> Result<&'b [u8]> {
+    let abi = types.canonical_abi(ty);
+    let (at, len) = (offset.next_multiple_of(abi.align32 as usize), abi.size32 as usize);
+    *offset = at + len;
+    part(bytes, at, len)
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
+    Ok(*bytes.first_chunk().ok_or(Breach::OutOfBounds)?)
+}
+
+fn char_of(code: u32) -> Result<Value> {
+    Ok(Value::Char(char::from_u32(code).ok_or(wasmtime::Trap::InvalidChar)?))
+}
+
+/// Text that is held in pieces, as they are found to be text.
+fn utf8(bytes: &[u8], text: &mut String) -> Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        watch::look()?;
+        let piece = &rest[..rest.len().min(PIECE)];
+        let valid = match std::str::from_utf8(piece) {
+            Ok(valid) => valid,
+            Err(error) => {
+                let (valid, last) = (error.valid_up_to(), piece.len() == rest.len());
+                // A character may lie across the end of a piece, but for the last.
+                if last || error.error_len().is_some() || valid == 0 {
+                    return Err(Breach::BadUtf8.into());
+                }
+                std::str::from_utf8(&piece[..valid]).map_err(|_| Breach::BadUtf8)?
+            }
+        };
+        text.push_str(valid);
+        rest = &rest[valid.len()..];
+    }
+    Ok(())
+}
+
+impl<'c> Lifter<'_, 'c> {
+    /// What will be held in `bytes` more.
+    fn hold(&mut self, bytes: Option<usize>) -> Result<()> {
+        self.left = bytes.and_then(|bytes| self.left.checked_sub(bytes)).ok_or(Breach::TooManyValues(MOST))?;
+        Ok(())
+    }
+
+    /// Room for values.
+    fn room(&mut self, len: usize) -> Result<Vec<Value>> {
+        self.hold(len.checked_mul(EACH))?;
+        Ok(room(len)?)
+    }
+
+    /// Room for names, each with `more` besides.
+    fn names<T>(&mut self, len: usize, more: usize) -> Result<Vec<T>> {
+        self.hold(len.checked_mul(size_of::<T>() + SHOWN_NAME + more))?;
+        Ok(room(len)?)
+    }
+
+    fn boxed(&mut self, value: Value) -> Result<Boxed> {
+        self.hold(Some(EACH))?;
+        Ok(boxed(value)?)
+    }
+
+    fn name(&self, ty: InterfaceType, index: usize) -> Name {
+        Name::of(self.types, ty, index as u32)
+    }
+
+    /// The pointer and the length of a list or text, whose parts are laid out as `abi` says.
+    fn list(&mut self, at: usize, len: usize, abi: &CanonicalAbiInfo) -> Result<&'c [u8]> {
+        let size = len.checked_mul(abi.size32 as usize).ok_or(Breach::OutOfBounds)?;
+        let bytes = part(self.cx.memory(), at, size)?;
+        aligned(at, abi)?;
+        self.copied += size as u64;
+        Ok(bytes)
+    }
+
+    fn string(&mut self, at: usize, len: usize) -> Result<Value> {
+        const TAG: usize = 1 << 31;
+        let (units, size) = match self.cx.options().string_encoding {
+            StringEncoding::Utf8 => return self.utf8(at, len),
+            StringEncoding::Utf16 => (len, 2),
+            StringEncoding::CompactUtf16 if len & TAG != 0 => (len ^ TAG, 2),
+            StringEncoding::CompactUtf16 => (len, 1),
+        };
+        let abi = if size == 1 { &CanonicalAbiInfo::SCALAR1 } else { &CanonicalAbiInfo::SCALAR2 };
+        aligned(at, &CanonicalAbiInfo::SCALAR2)?; // Latin-1 too, which may turn out to be UTF-16
+        let bytes = self.list(at, units, abi)?;
+        // Counted first: a unit takes one to three bytes as UTF-8.
+        let unit = |pair: &[u8; 2]| u16::from_le_bytes(*pair);
+        let chars = |bytes: &'c [u8]| {
+            let (pairs, _) = if size == 2 { bytes.as_chunks::<2>() } else { (&[][..], &[][..]) };
+            let wide = char::decode_utf16(pairs.iter().map(unit)).map(|c| c.map_err(|_| Breach::BadUtf16));
+            let narrow = if size == 1 { bytes } else { &[] };
+            wide.chain(narrow.iter().map(|byte| Ok(char::from(*byte))))
+        };
+        let mut longest = 0;
+        for c in chars(bytes) {
+            self.steps.step()?;
+            longest += c?.len_utf8();
+        }
+        let mut text = self.text(longest)?;
+        for c in chars(bytes) {
+            self.steps.step()?;
+            text.push(c?);
+        }
+        Ok(Value::String(text))
+    }
+
+    /// An empty text with room for `len` bytes.
+    fn text(&mut self, len: usize) -> Result<String> {
+        self.hold(Some(len))?;
+        let mut text = String::new();
+        text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
+        Ok(text)
+    }
+
+    fn utf8(&mut self, at: usize, len: usize) -> Result<Value> {
+        let bytes = self.list(at, len, &CanonicalAbiInfo::SCALAR1)?;
+        let mut text = self.text(len)?;
+        utf8(bytes, &mut text)?;
+        Ok(Value::String(text))
+    }
+
+    fn elements(&mut self, element: InterfaceType, at: usize, len: usize) -> Result<Value> {
+        let abi = self.types.canonical_abi(&element);
+        let bytes = self.list(at, len, abi)?;
+        if element == InterfaceType::U8 {
+            self.hold(Some(len))?;
+            let mut copy = room(len)?;
+            for piece in bytes.chunks(PIECE) {
+                watch::look()?;
+                copy.extend_from_slice(piece);
+            }
+            return Ok(Value::Bytes(copy));
+        }
+        self.each(element, bytes, len)
+    }
+
+    /// `len` elements, one after the other.
+    fn each(&mut self, element: InterfaceType, bytes: &'c [u8], len: usize) -> Result<Value> {
+        let size = self.types.canonical_abi(&element).size32 as usize;
+        let mut values = self.room(len)?;
+        for i in 0..len {
+            values.push(self.load(element, part(bytes, i * size, size)?)?);
+        }
+        Ok(Value::List(values))
+    }
+
+    fn pairs(&mut self, map: wasmtime_environ::component::TypeMapIndex, at: usize, len: usize) -> Result<Value> {
+        let map = &self.types[map];
+        let bytes = self.list(at, len, &map.entry_abi)?;
+        let size = map.entry_abi.size32 as usize;
+        let mut entries = self.room(len)?;
+        for i in 0..len {
+            let (entry, mut offset, mut pair) = (part(bytes, i * size, size)?, 0, self.room(2)?);
+            for ty in [map.key, map.value] {
+                pair.push(self.load(ty, field(self.types, &ty, entry, &mut offset)?)?);
+            }
+            entries.push(Value::Tuple(pair));
+        }
+        Ok(Value::List(entries))
+    }
+
+    fn resource(&mut self, ty: InterfaceType, handle: u32) -> Result<Value> {
+        let (table, owned) = match ty {
+            InterfaceType::Own(table) => (table, true),
+            InterfaceType::Borrow(table) => (table, false),
+            _ => bail!("a value of an asynchronous type, which the host cannot take"),
+        };
+        self.hold(Some(size_of::<Came>()))?;
+        self.resources.try_reserve(1).map_err(|_| Breach::NoMemory(size_of::<Came>()))?;
+        let rep = match owned {
+            true => self.cx.guest_resource_lift_own(table, handle)?.0,
+            false => self.cx.guest_resource_lift_borrow(table, handle)?,
+        };
+        self.resources.push(Came { ty: self.cx.resource_type(table), rep, owned });
+        Ok(if owned { Value::Own(rep) } else { Value::Borrow(rep) })
+    }
+
+    /// What a variant of any kind is, by its discriminant, with its payload.
+    fn case(&mut self, ty: InterfaceType, case: u32, payload: Option<Value>) -> Result<Value> {
+        let payload = payload.map(|value| self.boxed(value)).transpose()?;
+        Ok(match ty {
+            InterfaceType::Option(_) => Value::Option(payload),
+            InterfaceType::Result(_) => Value::Result(if case == 0 { Ok(payload) } else { Err(payload) }),
+            InterfaceType::Enum(_) => Value::Enum(self.name(ty, case as usize)),
+            _ => Value::Variant(self.name(ty, case as usize), payload),
+        })
+    }
+
+    /// What the case `case` of a variant of any kind holds.
+    fn payload(&self, ty: InterfaceType, case: u32) -> Result<Option<InterfaceType>> {
+        let held = payload_of(self.types, ty, case as usize);
+        Ok(held.ok_or(Breach::BadDiscriminant)?)
+    }
+
+    fn flags(&mut self, ty: InterfaceType, words: &[u32]) -> Result<Value> {
+        let InterfaceType::Flags(flags) = ty else { bail!("flags of no flags type") };
+        let count = self.types[flags].names.len();
+        let is_set = |i: usize| words.get(i / 32).is_some_and(|word| word >> (i % 32) & 1 == 1);
+        let set = (0..count).filter(|i| is_set(*i));
+        let mut names = self.names(set.clone().count(), 0)?;
+        set.for_each(|i| names.push(self.name(ty, i)));
+        Ok(Value::Flags(names))
+    }
+
+    /// A value from core values.
+    fn flat(&mut self, ty: InterfaceType, from: &mut Iter<'_, ValRaw>) -> Result<Value> {
+        self.steps.step()?;
+        let mut next = || from.next().copied().ok_or_else(|| wasmtime::Error::msg("too few core values"));
+        Ok(match ty {
+            InterfaceType::Bool => Value::Bool(next()?.get_u32() != 0),
+            InterfaceType::S8 => Value::S8(next()?.get_u32() as i8),
+            InterfaceType::U8 => Value::U8(next()?.get_u32() as u8),
+            InterfaceType::S16 => Value::S16(next()?.get_u32() as i16),
+            InterfaceType::U16 => Value::U16(next()?.get_u32() as u16),
+            InterfaceType::S32 => Value::S32(next()?.get_i32()),
+            InterfaceType::U32 => Value::U32(next()?.get_u32()),
+            InterfaceType::S64 => Value::S64(next()?.get_i64()),
+            InterfaceType::U64 => Value::U64(next()?.get_u64()),
+            InterfaceType::Float32 => Value::F32(f32::from_bits(next()?.get_f32())),
+            InterfaceType::Float64 => Value::F64(f64::from_bits(next()?.get_f64())),
+            InterfaceType::Char => char_of(next()?.get_u32())?,
+            InterfaceType::String => {
+                let (at, len) = (next()?.get_u32(), next()?.get_u32());
+                self.string(at as usize, len as usize)?
+            }
+            InterfaceType::List(i) => {
+                let (at, len) = (next()?.get_u32(), next()?.get_u32());
+                self.elements(self.types[i].element, at as usize, len as usize)?
+            }
+            InterfaceType::Map(i) => {
+                let (at, len) = (next()?.get_u32(), next()?.get_u32());
+                self.pairs(i, at as usize, len as usize)?
+            }
+            InterfaceType::Record(i) => {
+                let fields = &self.types[i].fields;
+                let mut out = self.names(fields.len(), SHOWN)?;
+                for (at, field) in fields.iter().enumerate() {
+                    out.push((self.name(ty, at), self.flat(field.ty, from)?));
+                }
+                Value::Record(out)
+            }
+            InterfaceType::Tuple(i) => {
+                let types = &self.types[i].types;
+                let mut out = self.room(types.len())?;
+                for ty in types {
+                    out.push(self.flat(*ty, from)?);
+                }
+                Value::Tuple(out)
+            }
+            InterfaceType::FixedLengthList(i) => {
+                let (element, len) = (self.types[i].element, self.types[i].size as usize);
+                let mut out = self.room(len)?;
+                for _ in 0..len {
+                    out.push(self.flat(element, from)?);
+                }
+                Value::List(out)
+            }
+            InterfaceType::Variant(_)
+            | InterfaceType::Enum(_)
+            | InterfaceType::Option(_)
+            | InterfaceType::Result(_) => {
+                let case = next()?.get_u32();
+                let count = |ty| usize::from(self.types.canonical_abi(ty).flat_count.unwrap_or_default());
+                let held = self.payload(ty, case)?;
+                // Every case has as many core values as the one that has most.
+                let rest = count(&ty).saturating_sub(1 + held.as_ref().map_or(0, count));
+                let payload = held.map(|ty| self.flat(ty, from)).transpose()?;
+                from.by_ref().take(rest).for_each(drop);
+                self.case(ty, case, payload)?
+            }
+            InterfaceType::Flags(i) => {
+                let words = usize::from(self.types[i].abi.flat_count.unwrap_or_default());
+                let mut read = [0; 16];
+                for word in read.iter_mut().take(words) {
+                    *word = next()?.get_u32();
+                }
+                self.flags(ty, &read)?
+            }
+            InterfaceType::Own(_) | InterfaceType::Borrow(_) => self.resource(ty, next()?.get_u32())?,
+            InterfaceType::Future(_) | InterfaceType::Stream(_) | InterfaceType::ErrorContext(_) => {
+                self.resource(ty, 0)?
+            }
+        })
+    }
+
+    /// A value from the memory that it takes up.
+    fn load(&mut self, ty: InterfaceType, bytes: &'c [u8]) -> Result<Value> {
+        self.steps.step()?;
+        let pair = || -> Result<(usize, usize)> {
+            let (at, len) = (array(bytes)?, array(part(bytes, 4, 4)?)?);
+            Ok((u32::from_le_bytes(at) as usize, u32::from_le_bytes(len) as usize))
+        };
+        Ok(match ty {
+            InterfaceType::Bool => Value::Bool(array::<1>(bytes)? != [0]),
+            InterfaceType::S8 => Value::S8(i8::from_le_bytes(array(bytes)?)),
+            InterfaceType::U8 => Value::U8(u8::from_le_bytes(array(bytes)?)),
+            InterfaceType::S16 => Value::S16(i16::from_le_bytes(array(bytes)?)),
+            InterfaceType::U16 => Value::U16(u16::from_le_bytes(array(bytes)?)),
+            InterfaceType::S32 => Value::S32(i32::from_le_bytes(array(bytes)?)),
+            InterfaceType::U32 => Value::U32(u32::from_le_bytes(array(bytes)?)),
+            InterfaceType::S64 => Value::S64(i64::from_le_bytes(array(bytes)?)),
+            InterfaceType::U64 => Value::U64(u64::from_le_bytes(array(bytes)?)),
+            InterfaceType::Float32 => Value::F32(f32::from_le_bytes(array(bytes)?)),
+            InterfaceType::Float64 => Value::F64(f64::from_le_bytes(array(bytes)?)),
+            InterfaceType::Char => char_of(u32::from_le_bytes(array(bytes)?))?,
+            InterfaceType::String => {
+                let (at, len) = pair()?;
+                self.string(at, len)?
+            }
+            InterfaceType::List(i) => {
+                let (at, len) = pair()?;
+                self.elements(self.types[i].element, at, len)?
+            }
+            InterfaceType::Map(i) => {
+                let (at, len) = pair()?;
+                self.pairs(i, at, len)?
+            }
+            InterfaceType::Record(i) => {
+                let fields = &self.types[i].fields;
+                let (mut out, mut offset) = (self.names(fields.len(), SHOWN)?, 0);
+                for (at, f) in fields.iter().enumerate() {
+                    let value = self.load(f.ty, field(self.types, &f.ty, bytes, &mut offset)?)?;
+                    out.push((self.name(ty, at), value));
+                }
+                Value::Record(out)
+            }
+            InterfaceType::Tuple(i) => {
+                let types = &self.types[i].types;
+                let (mut out, mut offset) = (self.room(types.len())?, 0);
+                for ty in types {
+                    out.push(self.load(*ty, field(self.types, ty, bytes, &mut offset)?)?);
+                }
+                Value::Tuple(out)
+            }
+            InterfaceType::FixedLengthList(i) => {
+                self.each(self.types[i].element, bytes, self.types[i].size as usize)?
+            }
+            InterfaceType::Variant(_)
+            | InterfaceType::Enum(_)
+            | InterfaceType::Option(_)
+            | InterfaceType::Result(_) => {
+                let info = variant_info(self.types, ty)?;
+                let case = part(bytes, 0, info.size.byte_size() as usize)?;
+                let case = case.iter().rev().fold(0, |case, byte| case << 8 | u32::from(*byte));
+                let payload = match self.payload(ty, case)? {
+                    Some(ty) => {
+                        let size = self.types.canonical_abi(&ty).size32 as usize;
+                        Some(self.load(ty, part(bytes, info.payload_offset32 as usize, size)?)?)
+                    }
+                    None => None,
+                };
+                self.case(ty, case, payload)?
+            }
+            InterfaceType::Flags(i) => {
+                let size = self.types[i].abi.size32 as usize;
+                let mut words = room(size.div_ceil(4))?;
+                for piece in part(bytes, 0, size)?.chunks(4) {
+                    words.push(piece.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
+                }
+                self.flags(ty, &words)?
+            }
+            InterfaceType::Own(_) | InterfaceType::Borrow(_) => self.resource(ty, u32::from_le_bytes(array(bytes)?))?,
+            InterfaceType::Future(_) | InterfaceType::Stream(_) | InterfaceType::ErrorContext(_) => {
+                self.resource(ty, 0)?
+            }
+        })
+    }
+}
+
+/// How a variant of any kind is laid out.
+pub fn variant_info(types: &ComponentTypes, ty: InterfaceType) -> Result<&VariantInfo> {
+    Ok(match ty {
+        InterfaceType::Variant(i) => &types[i].info,
+        InterfaceType::Enum(i) => &types[i].info,
+        InterfaceType::Option(i) => &types[i].info,
+        InterfaceType::Result(i) => &types[i].info,
+        _ => bail!("a case of no variant type"),
+    })
+}
+
+/// What the case `case` of a variant of any kind holds; none where there is no such case.
+pub fn payload_of(types: &ComponentTypes, ty: InterfaceType, case: usize) -> Option<Option<InterfaceType>> {
+    match ty {
+        InterfaceType::Variant(i) => types[i].cases.get_index(case).map(|(_, held)| *held),
+        InterfaceType::Enum(i) => (case < types[i].names.len()).then_some(None),
+        InterfaceType::Option(i) => [None, Some(types[i].ty)].get(case).copied(),
+        InterfaceType::Result(i) => [types[i].ok, types[i].err].get(case).copied(),
+        _ => None,
+    }
+}

@@ -1,0 +1,82 @@
+//! The time of the call that runs on this thread, for work of the host's that knows no store: values
+//! are lifted and lowered with the component at hand alone.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use wasmtime::{AsContextMut, Trap};
+
+use crate::contract::host::Host;
+use crate::engine::clock::Clock;
+use crate::engine::control::Control;
+use crate::engine::term::Term;
+
+struct Limit {
+    control: Arc<Control>,
+    clock: Arc<Clock>,
+    term: Term,
+}
+
+thread_local! {
+    static LIMIT: RefCell<Option<Limit>> = const { RefCell::new(None) };
+}
+
+/// A call runs on this thread until this is dropped. A host function may make another, of another
+/// instance, within it.
+pub struct Watch(Option<Limit>);
+
+impl Watch {
+    /// The call that was armed in `host`.
+    pub fn over(host: &Host) -> Self {
+        Self::set(Some(Limit { control: host.control.clone(), clock: host.clock.clone(), term: host.term }))
+    }
+
+    /// None: what is done now is the program's.
+    pub fn off() -> Self {
+        Self::set(None)
+    }
+
+    fn set(limit: Option<Limit>) -> Self {
+        Self(LIMIT.with(|at| std::mem::replace(&mut *at.borrow_mut(), limit)))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        let _ = LIMIT.try_with(|at| *at.borrow_mut() = before);
+    }
+}
+
+/// What ends the running call, where that is due.
+pub fn look() -> wasmtime::Result<()> {
+    let stop = LIMIT.with(|at| {
+        let mut limit = at.borrow_mut();
+        limit.as_mut().and_then(|limit| limit.term.stop(&limit.clock, &limit.control))
+    });
+    stop.map_or(Ok(()), |stop| Err(stop.into()))
+}
+
+/// So many bytes are copied between two looks: a fraction of a millisecond.
+pub const PIECE: usize = 256 << 10;
+
+/// Counts what is done, and looks every few thousand steps.
+#[derive(Default)]
+pub struct Steps(Cell<u32>);
+
+impl Steps {
+    /// One more.
+    #[inline]
+    pub fn step(&self) -> wasmtime::Result<()> {
+        self.0.set(self.0.get().wrapping_add(1));
+        if self.0.get().is_multiple_of(4096) { look() } else { Ok(()) }
+    }
+}
+
+/// Takes the fuel for `bytes` that the host copied, where there is fuel.
+pub fn charge(mut cx: impl AsContextMut, bytes: u64) -> wasmtime::Result<()> {
+    let mut cx = cx.as_context_mut();
+    let Ok(fuel) = cx.get_fuel() else { return Ok(()) };
+    cx.set_fuel(fuel.saturating_sub(bytes))?;
+    if bytes > fuel { Err(Trap::OutOfFuel.into()) } else { Ok(()) }
+}
