@@ -9,6 +9,7 @@ pub mod define;
 #[cfg(feature = "compiler")]
 mod extent;
 pub mod fault;
+pub mod features;
 pub mod fork;
 pub mod given;
 pub mod grants;
@@ -19,6 +20,8 @@ pub mod link;
 pub mod log;
 pub mod other;
 pub mod signature;
+#[cfg(feature = "compiler")]
+mod sizes;
 pub mod stack;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod surface;
