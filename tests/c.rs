@@ -250,6 +250,7 @@ programs! {
     log: Asan Tsan;
     host: Asan;
     nested: Asan;
+    composed: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;

@@ -22,6 +22,7 @@ pub mod other;
 pub mod signature;
 #[cfg(feature = "compiler")]
 mod sizes;
+pub mod slots;
 pub mod stack;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod surface;
@@ -58,6 +59,8 @@ impl WeakEngine {
 struct Inner {
     wasmtime: wasmtime::Engine,
     config: EngineConfig,
+    /// Where it has a pool.
+    slots: Option<Arc<slots::Slots>>,
     clock: Arc<Clock>,
     /// Host functions of the direct path, defined once.
     direct: wasmtime::Linker<crate::contract::host::Host>,
@@ -97,6 +100,7 @@ impl Engine {
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
         Ok(Self(Arc::new(Inner {
             wasmtime,
+            slots: config.pooling.map(|pooling| slots::Slots::new(pooling.instances)),
             config,
             clock,
             direct,
@@ -149,6 +153,11 @@ impl Engine {
     /// What it was made with.
     pub fn config(&self) -> &EngineConfig {
         &self.0.config
+    }
+
+    /// The slots of its pool, where it has one.
+    pub fn slots(&self) -> Option<&Arc<slots::Slots>> {
+        self.0.slots.as_ref()
     }
 
     /// Its clock.
