@@ -1155,7 +1155,11 @@ typedef struct torvyn_engine_config {
    * differ between machines. Needs `simd`. Default: off.
    */
   torvyn_switch_t relaxed_simd;
-  /** Whether a core module may have several memories. Default: off. */
+  /**
+   * Whether a core module of a component may have several memories. What
+   * passes values between the components of a composed one has them anyway.
+   * Default: off.
+   */
   torvyn_switch_t multi_memory;
   /** What the compiler optimises for. Default: TORVYN_OPTIMIZE_SPEED. */
   torvyn_optimize_t optimize;
@@ -1211,12 +1215,16 @@ typedef struct torvyn_engine_config {
   /**
    * Slots for instances that are made once and reused, which makes new
    * instances cheap; more instances than that are refused with
-   * TORVYN_ERROR_INSTANTIATION. A slot holds a memory of `memory_limit`, or 64
-   * MiB where that is not set, and tables of `table_limit`, at most 20000 each;
-   * a component that starts with more is TORVYN_ERROR_UNSUPPORTED. At most
-   * 100000, and no more than the address space has room for
-   * (TORVYN_ERROR_CONFIG). Default: 0, memory is had from the system for each
-   * instance.
+   * TORVYN_ERROR_INSTANTIATION (native ones take no slot). A slot holds
+   * memories of `memory_limit` each, or 64 MiB where that is not set, and
+   * tables of `table_limit`, at most 20000 each; a component that starts with
+   * more in one is TORVYN_ERROR_UNSUPPORTED. Components that are composed of
+   * others have several of both. The pool has 8 for each slot, of memories as
+   * many as 16 TiB of address space have room for (`memory_reservation`), but
+   * one for each slot at least; where they run out, it is
+   * TORVYN_ERROR_INSTANTIATION, too. At most 100000, and no more than the
+   * address space has room for (TORVYN_ERROR_CONFIG). Default: 0, memory is had
+   * from the system for each instance.
    */
   uint32_t pool_instances;
   /**
@@ -1359,15 +1367,23 @@ typedef struct torvyn_component torvyn_component_t;
  * @retval TORVYN_ERROR_NO_ROLE        It exports no interface of the contract
  *                                     at a compatible version.
  * @retval TORVYN_ERROR_TYPE_MISMATCH  It exports one with other types.
- * @retval TORVYN_ERROR_UNSUPPORTED    It uses what the library lacks or the
- *                                     engine's configuration forbids, holds
- *                                     more than 1000 components, nests types
- *                                     more than 100 deep, or comes to more
- *                                     than 262144 items (imports, functions,
- *                                     instances, exports), each as often as
- *                                     it is instantiated, an instance with
- *                                     all that it holds wherever it is named;
- *                                     or the library has no compiler.
+ * @retval TORVYN_ERROR_UNSUPPORTED    It uses a feature of WebAssembly that the
+ *                                     library lacks or the engine's
+ *                                     configuration forbids (the error names
+ *                                     it), or it is too much: holds more than
+ *                                     1000 components, nests types more than
+ *                                     100 deep, comes to more than 262144
+ *                                     items (imports, functions, instances,
+ *                                     exports), each as often as it is
+ *                                     instantiated, an instance with all that
+ *                                     it holds wherever it is named; to more
+ *                                     than 100 memories where it is composed
+ *                                     of others; has values of 2^28 bytes or
+ *                                     more, as lists of fixed length may be;
+ *                                     or passes such a list, or an enum, of
+ *                                     more than 1000 from one component in it
+ *                                     to another; or the library has no
+ *                                     compiler.
  * @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
  * @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
  *                                     where `len` is not 0.
@@ -1573,7 +1589,9 @@ void torvyn_component_free(torvyn_component_t *component);
 torvyn_bytes_t torvyn_component_content_id(const torvyn_component_t *component);
 
 /**
- * The roles that the component exports.
+ * The roles that the component exports. Where it exports the interface of one
+ * at several versions that are compatible with the contract's, the newest counts
+ * and the others are not looked at; one without a version is the oldest.
  *
  * @param component  Borrowed for the call; NULL gives 0.
  *
@@ -1619,7 +1637,9 @@ torvyn_str_t torvyn_component_import(const torvyn_component_t *component,
  * The WIT type of an import as text: of a function, e.g. "func(key: string) ->
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
- * "type level = enum { low, high }", and for each resource, "resource file".
+ * "type level = enum { low, high }", and for each resource, "resource file"; of
+ * an interface within it, its lines with "name#" before each name; "interface {}"
+ * where it has nothing; of a type, that; "resource", "module" or "component".
  * Where it is longer than 256 KiB, or those of the component together than 4
  * MiB, it ends with "..." there.
  *
@@ -1673,7 +1693,9 @@ torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
  * The WIT type of an export as text: of a function, e.g. "func(key: string) ->
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
- * "type level = enum { low, high }", and for each resource, "resource file".
+ * "type level = enum { low, high }", and for each resource, "resource file"; of
+ * an interface within it, its lines with "name#" before each name; "interface {}"
+ * where it has nothing; of a type, that; "resource", "module" or "component".
  * Where it is longer than 256 KiB, or those of the component together than 4
  * MiB, it ends with "..." there.
  *

@@ -252,6 +252,7 @@ programs! {
     values: Asan;
     names: Asan Valgrind;
     nested: Asan;
+    composed: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;

@@ -48,6 +48,21 @@ pub fn matches(interface: &str, base: &str) -> bool {
         }
 }
 
+/// The name among `names` that a component means the contract's interface `base` by, where there is one.
+/// Of several the one at the newest version; a name with none counts as the oldest, and of two at the
+/// same version the first is taken.
+pub fn newest<'n>(names: impl Iterator<Item = &'n str>, base: &str) -> Option<&'n str> {
+    let version = |name: &'n str| {
+        let version = split(name).1?;
+        let release = version.split_once('+').map_or(version, |(release, _)| release);
+        // As long as numbers are, the longer one is the greater; they have no zeros in front.
+        let part = |n| release.split('.').nth(n).map_or((0, ""), |part| (part.len(), part));
+        Some([part(0), part(1), part(2)])
+    };
+    let newer = |best: &'n str, name: &'n str| if version(name) > version(best) { name } else { best };
+    names.filter(|name| matches(name, base)).reduce(newer)
+}
+
 /// Whether it is a label: words between dashes, each in one case; digits may begin every word but the
 /// first, as in `sha-256` (Component Model, `Explainer.md`, `label`). What the validator says of the
 /// names in a component.
@@ -95,6 +110,29 @@ mod tests {
             "torvyn:streaming/types@0.10.0",
         ] {
             assert!(!matches(bad, base), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_newest_of_several_versions() {
+        let base = "torvyn:streaming/sink";
+        let of = |versions: &[&str]| {
+            let names: Vec<_> = versions.iter().map(|v| format!("torvyn:streaming/sink{v}")).collect();
+            newest(names.iter().map(String::as_str), base).map(|name| name[base.len()..].to_owned())
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["@0.2.0", "@1.0.0"]), None);
+        for (versions, wanted) in [
+            (["", "@0.1.0"], "@0.1.0"),
+            (["@0.1.7", "@0.1.0"], "@0.1.7"),
+            (["@0.1.9", "@0.1.10"], "@0.1.10"),
+            (["@0.1.7", "@0.2.0"], "@0.1.7"),
+            (["@0.1.7+a", "@0.1.7+b"], "@0.1.7+a"),
+        ] {
+            assert_eq!(of(&versions).as_deref(), Some(wanted));
+            if !wanted.contains('+') {
+                assert_eq!(of(&[versions[1], versions[0]]).as_deref(), Some(wanted));
+            }
         }
     }
 

@@ -83,7 +83,8 @@ pub struct Plan {
 pub struct ImportItem {
     /// The import's name: an interface with its version, or a plain name.
     pub name: String,
-    /// Functions and resources that the component uses of it.
+    /// Functions, resources, modules and components that it uses of it; of an instance within it as
+    /// `inner#item`.
     pub items: Vec<String>,
     /// Where one of them is the contract's by name and another by type: which, and how.
     pub mismatch: Option<String>,
@@ -133,14 +134,18 @@ pub use translate::{Translated, analyse};
 
 #[cfg(feature = "compiler")]
 mod translate {
+    mod adapters;
     mod compare;
+    mod resources;
 
     use std::collections::HashMap;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use wasmtime_environ::component::{
         CanonicalOptions, CanonicalOptionsDataModel, Component, ComponentTypes, ComponentTypesBuilder, CoreDef, Export,
         ExportItem, GlobalInitializer, InstantiateModule, RuntimeImportIndex, StaticModuleIndex, StringEncoding,
-        Trampoline, TrampolineIndex, Translator, TypeDef, TypeFuncIndex, TypeResourceTable, TypeResourceTableIndex,
+        Trampoline, TrampolineIndex, Translator, TypeComponentInstanceIndex, TypeDef, TypeFuncIndex, TypeResourceTable,
+        TypeResourceTableIndex,
     };
     use wasmtime_environ::{Module, ModuleTranslation, PrimaryMap, ScopeVec, Tunables, WasmValType};
 
@@ -155,6 +160,11 @@ mod translate {
         pub analysis: Analysis,
         /// The bytes of its core modules, as ranges of the component's.
         pub modules: Vec<std::ops::Range<usize>>,
+        /// The most memories that one of them has.
+        pub memories: usize,
+        /// Wasmtime's code that passes some value between the components in it would call itself
+        /// without end.
+        pub endless: bool,
     }
 
     /// Validates a binary component and takes it apart. The error is the validator's own, in one
@@ -164,23 +174,41 @@ mod translate {
         let mut validator = wasmparser::Validator::new_with_features(features);
         let mut types = ComponentTypesBuilder::new(&validator);
         let scope = ScopeVec::new();
-        let (translation, modules) = Translator::new(&tunables, &mut validator, &mut types, &scope)
-            .translate(wasm)
+        // Of some things that it does not implement Wasmtime panics; all that it was at is dropped here.
+        let translator = Translator::new(&tunables, &mut validator, &mut types, &scope);
+        let translated = catch_unwind(AssertUnwindSafe(|| translator.translate(wasm)));
+        let (translation, modules) = translated
+            .map_err(|_| "its translation fails".to_owned())?
             .map_err(|e| format!("{e:#}").replace('\n', " "))?;
         let component = &translation.component;
         let (types, _) = types.finish(component);
-        let reader = Reader { component, types: &types, modules: &modules, trampolines: &translation.trampolines };
+        let range = |module: &ModuleTranslation<'_>| {
+            let start = (module.wasm.as_ptr() as usize).checked_sub(wasm.as_ptr() as usize)?;
+            let range = start..start.checked_add(module.wasm.len())?;
+            (range.end <= wasm.len()).then_some(range)
+        };
+        // Behind the component's own modules come adapters: those that Wasmtime makes to pass values
+        // between the components in it, and used or not. They lie elsewhere.
+        let ranges: Vec<_> = modules.values().map_while(range).collect();
+        let own = ranges.len();
+        let reader = Reader { component, types: &types, modules: &modules, own, trampolines: &translation.trampolines };
+        if reader.has_unknown_resources() {
+            return Err("a component in it that has resources is an export of another one".into());
+        }
         let mut analysis = reader.surface();
         analysis.plan = reader.plan(&analysis);
-        let base = wasm.as_ptr() as usize;
-        let range = |m: &ModuleTranslation<'_>| {
-            let start = m.wasm.as_ptr() as usize - base;
-            start..start + m.wasm.len()
-        };
-        Ok(Translated { modules: modules.iter().map(|(_, m)| range(m)).collect(), analysis })
+        let memories = modules.values().take(own).map(|module| module.module.memories.len()).max().unwrap_or(0);
+        let endless = modules.values().skip(own).any(adapters::endless);
+        Ok(Translated { modules: ranges, analysis, memories, endless })
     }
 
-    /// What keeps a component from the direct path: an item of an interface, or a function by itself.
+    // What keeps a component from the direct path, each a clause that follows "the component".
+    const OWN_RESOURCES: &str = "defines resources";
+    const INNER: &str = "has an inner component with imports or exports of its own";
+    const COMPOSED: &str = "is composed of components that call one another";
+    const ASYNC: &str = "has asynchronous functions";
+
+    /// The same of an import: an item of an interface, or a function by itself.
     fn imports(interface: &str, item: &str) -> String {
         if item.is_empty() { format!("imports {interface}") } else { format!("imports {interface}#{item}") }
     }
@@ -203,6 +231,8 @@ mod translate {
         component: &'a Component,
         types: &'a ComponentTypes,
         modules: &'a PrimaryMap<StaticModuleIndex, ModuleTranslation<'a>>,
+        /// How many of them, the first, are the component's own.
+        own: usize,
         trampolines: &'a PrimaryMap<TrampolineIndex, Trampoline>,
     }
 
@@ -223,27 +253,29 @@ mod translate {
                 plan: Err(String::new()),
             };
             for role in Role::ALL {
-                let named = |name: &str| names::matches(name, role.interface());
-                for (name, (index, _)) in component.exports.raw_iter().filter(|(name, _)| named(name.as_str())) {
-                    let Export::Instance { exports, .. } = &component.export_items[*index] else { continue };
-                    let wrong = role.functions().find_map(|function| {
-                        let found = exports.raw_iter().find(|(n, _)| n.as_str() == function.name());
-                        let Some((_, (item, _))) = found else {
-                            return Some(format!("{name} has no function `{}`", function.name()));
-                        };
-                        let Export::LiftedFunction { ty, .. } = &component.export_items[*item] else {
-                            return Some(format!("{name}#{} is no function of the component", function.name()));
-                        };
-                        let differs = self.compare(*ty, &shapes::export(function))?;
-                        Some(format!("{name}#{}: {differs}", function.name()))
-                    });
-                    match wrong {
-                        None => {
-                            analysis.roles.add(role);
-                            analysis.interfaces[role as usize] = Some(name.to_string());
-                        }
-                        Some(wrong) => analysis.mismatch = Some(wrong),
+                let names = component.exports.raw_iter().map(|(name, _)| name.as_str());
+                let Some(name) = names::newest(names, role.interface()) else { continue };
+                let Some((_, (index, _))) = component.exports.raw_iter().find(|(n, _)| n.as_str() == name) else {
+                    continue;
+                };
+                let Export::Instance { exports, .. } = &component.export_items[*index] else { continue };
+                let wrong = role.functions().find_map(|function| {
+                    let found = exports.raw_iter().find(|(n, _)| n.as_str() == function.name());
+                    let Some((_, (item, _))) = found else {
+                        return Some(format!("{name} has no function `{}`", function.name()));
+                    };
+                    let Export::LiftedFunction { ty, .. } = &component.export_items[*item] else {
+                        return Some(format!("{name}#{} is no function of the component", function.name()));
+                    };
+                    let differs = self.compare(*ty, &shapes::export(function))?;
+                    Some(format!("{name}#{}: {differs}", function.name()))
+                });
+                match wrong {
+                    None => {
+                        analysis.roles.add(role);
+                        analysis.interfaces[role as usize] = Some(name.to_string());
                     }
+                    Some(wrong) => analysis.mismatch = Some(wrong),
                 }
             }
             analysis
@@ -278,26 +310,7 @@ mod translate {
         fn import(&self, name: &str, ty: &TypeDef) -> ImportItem {
             let mut item = ImportItem { name: name.into(), items: Vec::new(), mismatch: None };
             match ty {
-                TypeDef::ComponentInstance(instance) => {
-                    for (export, ty) in self.types[*instance].exports.iter() {
-                        match &ty.ty {
-                            TypeDef::ComponentFunc(func) => {
-                                item.items.push(export.to_string());
-                                let ours = Import::ALL.into_iter().find(|i| {
-                                    let (interface, function) = i.name();
-                                    function == export.as_str() && names::matches(name, interface)
-                                });
-                                if let Some(differs) = ours.and_then(|i| self.compare(*func, &i.signature())) {
-                                    item.mismatch = Some(format!("{name}#{export}: {differs}"));
-                                }
-                            }
-                            TypeDef::Resource(ty) if self.introduces(&[name, export.as_str()], *ty) => {
-                                item.items.push(export.to_string());
-                            }
-                            _ => {}
-                        }
-                    }
-                }
+                TypeDef::ComponentInstance(instance) => self.imported(&mut item, &[name], *instance),
                 TypeDef::Resource(ty) if !self.introduces(&[name], *ty) => {}
                 TypeDef::ComponentFunc(_) | TypeDef::Resource(_) | TypeDef::Module(_) | TypeDef::Component(_) => {
                     item.items.push(String::new());
@@ -305,6 +318,31 @@ mod translate {
                 _ => {}
             }
             item
+        }
+
+        /// Adds what the imported instance at `path` has, and the instances in it.
+        fn imported(&self, item: &mut ImportItem, path: &[&str], instance: TypeComponentInstanceIndex) {
+            for (export, ty) in self.types[instance].exports.iter() {
+                let path = &[path, &[export.as_str()]].concat()[..];
+                match &ty.ty {
+                    TypeDef::ComponentInstance(inner) => self.imported(item, path, *inner),
+                    TypeDef::ComponentFunc(func) => {
+                        let ours = Import::ALL.into_iter().find(|i| {
+                            let (interface, function) = i.name();
+                            path.len() == 2 && function == export.as_str() && names::matches(&item.name, interface)
+                        });
+                        if let Some(differs) = ours.and_then(|i| self.compare(*func, &i.signature())) {
+                            item.mismatch = Some(format!("{}#{export}: {differs}", item.name));
+                        }
+                        item.items.push(path[1..].join("#"));
+                    }
+                    TypeDef::Resource(ty) if !self.introduces(path, *ty) => {}
+                    TypeDef::Resource(_) | TypeDef::Module(_) | TypeDef::Component(_) => {
+                        item.items.push(path[1..].join("#"));
+                    }
+                    _ => {}
+                }
+            }
         }
 
         /// Whether a resource type is what stands at `path` among the imports, and not another name for one
@@ -319,7 +357,7 @@ mod translate {
         }
 
         /// Where an imported resource comes from.
-        fn resource_name(&self, ty: TypeResourceTableIndex) -> Option<(&str, &str)> {
+        fn resource_name(&self, ty: TypeResourceTableIndex) -> Option<(&str, Cow<'_, str>)> {
             let TypeResourceTable::Concrete { ty, .. } = &self.types[ty] else { return None };
             Some(self.import_name(*self.component.imported_resources.get(*ty)?))
         }
@@ -330,10 +368,15 @@ mod translate {
             all.into_iter().find(|r| r.name() == item && names::matches(interface, shapes::TYPES))
         }
 
-        /// Interface and item of an import.
-        fn import_name(&self, index: RuntimeImportIndex) -> (&str, &str) {
+        /// Interface and item of an import: "" of one by itself, `inner#item` within a nested instance.
+        fn import_name(&self, index: RuntimeImportIndex) -> (&str, Cow<'_, str>) {
             let (import, path) = &self.component.imports[index];
-            (&self.component.import_types[*import].0, path.first().map_or("", String::as_str))
+            let item = match path.as_slice() {
+                [] => "".into(),
+                [item] => item.as_str().into(),
+                longer => longer.join("#").into(),
+            };
+            (&self.component.import_types[*import].0, item)
         }
 
         /// Whether a function of this type is one of WASI's that the direct path knows, or why it is not.
@@ -350,15 +393,17 @@ mod translate {
         fn wasi(&self) -> Result<(), String> {
             for index in self.component.imported_resources.values() {
                 let (interface, item) = self.import_name(*index);
-                if wasi_types::is_wasi(interface) && !wasi_types::is_resource(interface, item) {
-                    return Err(imports(interface, item));
+                if wasi_types::is_wasi(interface) && !wasi_types::is_resource(interface, &item) {
+                    return Err(imports(interface, &item));
                 }
             }
             for (interface, ty) in self.component.import_types.values() {
                 let TypeDef::ComponentInstance(instance) = ty.ty else { continue };
                 for (item, ty) in self.types[instance].exports.iter().filter(|_| wasi_types::is_wasi(interface)) {
-                    if let TypeDef::ComponentFunc(func) = ty.ty {
-                        self.is_wasi(interface, item, func)?;
+                    match &ty.ty {
+                        TypeDef::ComponentFunc(func) => self.is_wasi(interface, item, *func)?,
+                        TypeDef::Resource(_) | TypeDef::Interface(_) => {}
+                        _ => return Err(imports(interface, item)),
                     }
                 }
             }
@@ -381,7 +426,9 @@ mod translate {
             for (index, trampoline) in self.trampolines {
                 let arg = match trampoline {
                     Trampoline::LowerImport { index, lower_ty, options } => {
-                        let (interface, item) = self.import_name(lowered[index]);
+                        let lowered = lowered.get(index).ok_or("lowers a function that it does not import")?;
+                        let (interface, item) = self.import_name(*lowered);
+                        let item = item.as_ref();
                         let import = Import::ALL.into_iter().find(|i| {
                             let (name, function) = i.name();
                             function == item && names::matches(interface, name)
@@ -402,12 +449,22 @@ mod translate {
                     Trampoline::ResourceDrop { ty, instance } if instance.as_u32() == 0 => match self.resource(*ty) {
                         Some(resource) => Arg::Drop(resource),
                         None => {
-                            let (interface, item) = self.resource_name(*ty).ok_or("drops a resource of its own")?;
-                            let wasi = WasiResource::find(interface, item);
-                            Arg::DropWasi(wasi.ok_or_else(|| imports(interface, item))?)
+                            let (interface, item) = self.resource_name(*ty).ok_or(OWN_RESOURCES)?;
+                            let wasi = WasiResource::find(interface, &item);
+                            Arg::DropWasi(wasi.ok_or_else(|| imports(interface, &item))?)
                         }
                     },
-                    other => return Err(format!("needs `{}`", other.symbol_name())),
+                    Trampoline::ResourceDrop { .. } => return Err(INNER.into()),
+                    Trampoline::ResourceNew { .. } | Trampoline::ResourceRep { .. } => {
+                        return Err(OWN_RESOURCES.into());
+                    }
+                    Trampoline::Transcoder { .. }
+                    | Trampoline::ResourceTransferOwn
+                    | Trampoline::ResourceTransferBorrow
+                    | Trampoline::Trap
+                    | Trampoline::EnterSyncCall
+                    | Trampoline::ExitSyncCall => return Err(COMPOSED.into()),
+                    _ => return Err(ASYNC.into()),
                 };
                 trampolines.insert(index, arg);
             }
@@ -417,10 +474,13 @@ mod translate {
             for step in &self.component.initializers {
                 match step {
                     GlobalInitializer::InstantiateModule(InstantiateModule::Static(module, args), _) => {
+                        if module.as_u32() as usize >= self.own {
+                            return Err(COMPOSED.into());
+                        }
                         let args = args
                             .iter()
                             .map(|arg| match arg {
-                                CoreDef::Trampoline(index) => Ok(trampolines[index].clone()),
+                                CoreDef::Trampoline(index) => trampolines.get(index).cloned().ok_or(COMPOSED.into()),
                                 other => self.core(other, &modules).map(Arg::Export),
                             })
                             .collect::<Result<_, _>>()?;
@@ -439,8 +499,13 @@ mod translate {
                         plan.steps.push(Step::Realloc(self.core(&realloc.def, &modules)?));
                     }
                     GlobalInitializer::ExtractPostReturn(post) => post_returns.push(self.core(&post.def, &modules)?),
-                    GlobalInitializer::Resource(_) => return Err("defines resources".into()),
-                    other => return Err(format!("needs a step that only the general path has: {other:?}")),
+                    GlobalInitializer::Resource(_) => return Err(OWN_RESOURCES.into()),
+                    GlobalInitializer::InstantiateModule(InstantiateModule::Import(..), _) => {
+                        return Err("imports a core module".into());
+                    }
+                    GlobalInitializer::ExtractCallback(_) | GlobalInitializer::ExtractTable(_) => {
+                        return Err(ASYNC.into());
+                    }
                 }
             }
             if !plan.steps.iter().any(|step| matches!(step, Step::Memory(_))) {
@@ -460,7 +525,10 @@ mod translate {
                 };
                 let options = &self.component.options[*options];
                 let realloc = self.options(options)?;
-                let post_return = options.post_return.map(|p| post_returns[p.as_u32() as usize].clone());
+                let post_return = match options.post_return {
+                    Some(index) => Some(post_returns.get(index.as_u32() as usize).cloned().ok_or(COMPOSED)?),
+                    None => None,
+                };
                 plan.entries.push(Entry { function, target: self.core(func, &modules)?, realloc, post_return });
             }
             Ok(plan)
@@ -469,11 +537,11 @@ mod translate {
         /// The realloc of canonical options that the direct path can serve.
         fn options(&self, options: &CanonicalOptions) -> Result<Option<u32>, String> {
             if options.async_ || options.callback.is_some() {
-                return Err("is async".into());
+                return Err(ASYNC.into());
             }
             if options.instance.as_u32() != 0 {
                 // Handle tables are per component instance; one serves the direct path.
-                return Err("has an inner component with imports or exports of its own".into());
+                return Err(INNER.into());
             }
             if options.string_encoding != StringEncoding::Utf8 {
                 return Err("has strings that are not UTF-8".into());
@@ -509,16 +577,15 @@ mod translate {
         }
 
         fn core(&self, def: &CoreDef, modules: &[StaticModuleIndex]) -> Result<CoreRef, String> {
-            let CoreDef::Export(export) = def else {
-                return Err(format!("needs a definition that only the general path has: {def:?}"));
-            };
+            // All else is of adapters.
+            let CoreDef::Export(export) = def else { return Err(COMPOSED.into()) };
             let instance = export.instance.as_u32();
             let name = match &export.item {
                 ExportItem::Name(name) => name.clone(),
                 ExportItem::Index(index) => {
-                    let module = &self.modules[modules[instance as usize]].module;
+                    let module = &self.modules[*modules.get(instance as usize).ok_or(COMPOSED)?].module;
                     let found = module.exports.iter().find(|(_, e)| *e == index);
-                    let (atom, _) = found.ok_or("has a core definition without a name")?;
+                    let (atom, _) = found.ok_or(COMPOSED)?;
                     module.strings[*atom].to_string()
                 }
             };

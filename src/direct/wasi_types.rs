@@ -345,7 +345,7 @@ mod tests {
             let component = wasmtime::component::Component::from_binary(engine.wasmtime(), &wasm);
             let component = component.unwrap_or_else(|e| panic!("{e:?}\n{text}"));
             linker.instantiate_pre(&component).map(drop).unwrap_or_else(|e| panic!("{e:?}\n{text}"));
-            let plan = plan::analyse(&wasm, engine.config().features()).unwrap().analysis.plan;
+            let plan = plan::analyse(&wasm, crate::engine::features::compiled(engine.config())).unwrap().analysis.plan;
             assert_eq!(plan.unwrap_err(), "has no memory", "{text}");
         }
     }

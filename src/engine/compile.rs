@@ -210,14 +210,17 @@ use with_compiler::{compile_direct, compile_general};
 #[cfg(feature = "compiler")]
 mod with_compiler {
     use sha2::{Digest as _, Sha256};
-    use wasmparser::{Parser, Validator, WasmFeatures};
+    use wasmparser::types::Types;
+    use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
     use wasmtime::Module;
     use wasmtime::component::Component;
 
     use super::*;
     use crate::direct::{glue, plan};
     use crate::engine::config::PathChoice;
-    use crate::engine::extent;
+    use crate::engine::extent::Extent;
+    use crate::engine::features;
+    use crate::engine::sizes::Sizes;
     use crate::engine::surface::Surface;
 
     fn failed(e: &wasmtime::Error) -> Box<Error> {
@@ -292,11 +295,25 @@ mod with_compiler {
 
     fn analyse_and_compile(engine: &Engine, bytes: &[u8]) -> Result<CompiledComponent> {
         let wasm = binary(bytes)?;
-        if let Some(what) = extent::too_much(&wasm) {
-            return Err(Error::new(ErrorKind::Unsupported, format!("the component {what}")));
+        let unsupported = |what| Error::new(ErrorKind::Unsupported, format!("the component {what}"));
+        let config = engine.config();
+        let features = features::compiled(config);
+        let extent = Extent::read(&wasm).map_err(unsupported)?;
+        let types = validate(&wasm, features)?;
+        if let Some(what) = extent.too_much() {
+            return Err(unsupported(what));
         }
-        let features = engine.config().features();
+        drop(extent);
         let translated = plan::analyse(&wasm, features).map_err(|e| invalid(&wasm, features, &e))?;
+        if translated.memories > 1 && !features::allowed(config).multi_memory() {
+            let off = features::off(WasmFeatures::MULTI_MEMORY);
+            return Err(unsupported(format!("needs {off}: a module of it has {} memories", translated.memories)));
+        }
+        if translated.endless {
+            let what = "passes an enum of more than 1000 cases, or a list of a fixed length of more than 1000, from \
+                one component in it to another, for which the code that Wasmtime makes does not end";
+            return Err(unsupported(what.into()));
+        }
         let mut analysis = translated.analysis;
         if let Some(mismatch) = &analysis.mismatch {
             return Err(Error::new(ErrorKind::TypeMismatch, format!("the component exports {mismatch}")));
@@ -306,8 +323,9 @@ mod with_compiler {
         }
         let names: Vec<_> = analysis.imports.iter().map(|import| import.name.as_str()).collect();
         let exports: Vec<_> = analysis.exports.iter().map(String::as_str).collect();
-        analysis.surface = Surface::read(&wasm, features, &names, &exports);
+        analysis.surface = Surface::read(&types, &names, &exports);
         let digest = Sha256::digest(&wasm).into();
+        drop(types);
         let source = Source { wasm: wasm.into_owned(), modules: translated.modules };
         // The analysis does not look at function bodies: what is wrong with one is found with the code.
         let judged = |e: Box<Error>| match Validator::new_with_features(features).validate_all(&source.wasm) {
@@ -333,6 +351,25 @@ mod with_compiler {
         Ok(CompiledComponent::from_parts(engine, parts))
     }
 
+    /// Finds a component valid, but for its function bodies, and its values no larger than they may be;
+    /// gives the types of the outermost one.
+    fn validate(wasm: &[u8], features: WasmFeatures) -> Result<Types> {
+        let mut validator = Validator::new_with_features(features);
+        let mut parser = Parser::new(0);
+        parser.set_features(features);
+        let (mut sizes, mut outermost) = (Sizes::default(), None);
+        for payload in parser.parse_all(wasm) {
+            let valid = payload.and_then(|payload| validator.payload(&payload));
+            if let ValidPayload::End(types) = valid.map_err(|e| invalid(wasm, features, &e))? {
+                if let Some(what) = sizes.too_large(types.as_ref()) {
+                    return Err(Error::new(ErrorKind::Unsupported, format!("the component {what}")));
+                }
+                outermost = Some(types);
+            }
+        }
+        outermost.ok_or_else(|| invalid(wasm, features, &"it does not end"))
+    }
+
     /// Why a component does not compile that was found invalid, or impossible, for the reason `why`.
     fn invalid(wasm: &[u8], features: WasmFeatures, why: &dyn std::fmt::Display) -> Box<Error> {
         let valid = |with| Validator::new_with_features(with).validate_all(wasm).is_ok();
@@ -340,25 +377,34 @@ mod with_compiler {
             let message = format!("the component is valid, but has what Wasmtime does not implement: {why}");
             return Error::new(ErrorKind::Unsupported, message);
         }
-        let Some(feature) = switched_off(valid, features) else {
-            return Error::new(ErrorKind::Malformed, format!("the component is not valid: {why}"));
-        };
-        let option = match feature.as_str() {
-            "simd" | "relaxed-simd" | "multi-memory" => {
-                format!(" (`{}` of the engine's configuration turns it on)", feature.replace('-', "_"))
-            }
-            _ => String::new(),
-        };
-        let message = format!("the component needs the WebAssembly feature {feature}, which is off{option}: {why}");
-        Error::new(ErrorKind::Unsupported, message)
+        let needed = switched_off(valid, features);
+        if !needed.is_empty() {
+            let message = format!("the component needs {}: {why}", features::off(needed));
+            return Error::new(ErrorKind::Unsupported, message);
+        }
+        let why = why.to_string();
+        // The validator has bounds of its own, which a valid component may exceed.
+        if ["exceeds limit", "exceeds the limit", "implementation limit"].iter().any(|limit| why.contains(limit)) {
+            return Error::new(
+                ErrorKind::Unsupported,
+                format!("the component is larger than what is supported: {why}"),
+            );
+        }
+        Error::new(ErrorKind::Malformed, format!("the component is not valid: {why}"))
     }
 
-    /// The feature that an invalid component is valid with, where there is one.
-    fn switched_off(valid: impl Fn(WasmFeatures) -> bool, features: WasmFeatures) -> Option<String> {
-        let off = || (WasmFeatures::all() - features).iter_names();
-        let one = off().find(|(_, feature)| valid(features | *feature));
-        let name = one.map(|(name, _)| name.to_ascii_lowercase().replace('_', "-"));
-        name.or_else(|| valid(WasmFeatures::all()).then(|| "set of several".into()))
+    /// The features that an invalid component is valid with: one, where one is enough.
+    fn switched_off(valid: impl Fn(WasmFeatures) -> bool, features: WasmFeatures) -> WasmFeatures {
+        let off = WasmFeatures::all() - features;
+        if let Some(one) = off.iter().find(|one| valid(features | *one)) {
+            return one;
+        }
+        if !valid(WasmFeatures::all()) {
+            return WasmFeatures::empty();
+        }
+        // Each is left out that can be.
+        let without = |needed: WasmFeatures, one| if valid(features | (needed - one)) { needed - one } else { needed };
+        off.iter().fold(off, without)
     }
 
     fn no_role(exports: &[String]) -> String {

@@ -1,9 +1,8 @@
 //! The engine's configuration: what may be set, the defaults, and how it becomes Wasmtime's.
 
-#[cfg(feature = "compiler")]
-use wasmparser::WasmFeatures;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::features;
 use super::instance::InstanceOptions;
 use super::log::Log;
 #[cfg(feature = "compiler")]
@@ -30,6 +29,17 @@ pub struct Pooling {
     /// Bytes of a linear memory that stay resident in an idle slot.
     pub keep_resident: usize,
 }
+
+/// Memories and tables (each) of a pool for each of its instances, and core instances: a component that
+/// is composed of others has those of all of them, and small core instances between them.
+const MEMBERS: u32 = 8;
+const CORES: u32 = 64;
+/// Bytes of address space that a pool's memories may take for the sake of composed components, of 128
+/// TiB that a process has.
+const POOLED: u64 = 16 << 40;
+/// The most bytes of an instance's own record, which has a place for each function that the component
+/// refers to. They are had from the system for each instance; it is a limit and no slot.
+const CONTEXT: usize = 16 << 20;
 
 /// The limit of linear memory where none is set: 16 MiB, and for a component whose memories start
 /// with more than half of that, 16 MiB on top of what they start with.
@@ -150,6 +160,14 @@ impl EngineConfig {
         if self.memory_limit == 0 { 64 << 20 } else { self.memory_limit }
     }
 
+    /// Memories of the pool: for each instance as many as a component may have that is composed of
+    /// others, as far as [`POOLED`] goes; one at least.
+    fn pooled_memories(&self, pooling: &Pooling) -> u32 {
+        let slot = self.memory_reservation.unwrap_or(4 << 30).max(self.slot_bytes());
+        let room = u32::try_from(POOLED / slot).unwrap_or(u32::MAX);
+        pooling.instances.saturating_mul(MEMBERS).min(room).max(pooling.instances)
+    }
+
     /// Elements of tables that a slot of the pool holds.
     fn slot_elements(&self) -> usize {
         usize::try_from(self.table_limit).unwrap_or(usize::MAX).min(20_000)
@@ -171,12 +189,8 @@ impl EngineConfig {
             .epoch_interruption(true)
             .max_wasm_stack(self.guest_stack)
             .async_stack_size(super::stack::fiber(self.guest_stack))
-            .wasm_simd(self.simd)
-            .wasm_relaxed_simd(self.relaxed_simd)
-            .wasm_multi_memory(self.multi_memory)
-            .wasm_component_model(true)
-            .wasm_component_model_map(true)
-            .wasm_component_model_fixed_length_lists(true)
+            .wasm_features(features::compiled(self), true)
+            .wasm_features(!features::compiled(self), false)
             .signals_based_traps(!self.explicit_traps)
             .native_unwind_info(self.unwind_info)
             .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
@@ -197,13 +211,16 @@ impl EngineConfig {
             config.memory_reservation(bytes.max(slot));
         }
         if let Some(pooling) = &self.pooling {
-            let cores = pooling.instances.saturating_mul(8);
             let mut pool = PoolingAllocationConfig::new();
             pool.total_component_instances(pooling.instances)
-                .total_core_instances(cores)
-                .total_memories(pooling.instances)
-                .total_tables(cores)
+                .total_core_instances(pooling.instances.saturating_mul(CORES))
+                .total_memories(self.pooled_memories(pooling))
+                .total_tables(pooling.instances.saturating_mul(MEMBERS))
                 .total_stacks(pooling.instances)
+                .max_core_instance_size(CONTEXT)
+                .max_component_instance_size(CONTEXT)
+                .max_memories_per_module(100)
+                .max_tables_per_module(100)
                 .max_memory_size(self.slot_bytes() as usize)
                 .table_elements(self.slot_elements())
                 .linear_memory_keep_resident(pooling.keep_resident.min(slot as usize))
@@ -222,31 +239,13 @@ impl EngineConfig {
         Some(bad("pool_instances", format!("{e:#}; {advice}")))
     }
 
-    /// The features of WebAssembly that components may use: what Wasmtime has as [`Self::build`]
-    /// configures it, so that one which is off is found before code is made.
-    #[cfg(feature = "compiler")]
-    pub fn features(&self) -> WasmFeatures {
-        let mut features = WasmFeatures::WASM3
-            | WasmFeatures::COMPONENT_MODEL
-            | WasmFeatures::CM_MAP
-            | WasmFeatures::CM_FIXED_LENGTH_LISTS;
-        // Wasmtime is built without its `gc` and `threads`.
-        features.remove(WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS);
-        features.set(WasmFeatures::SIMD, self.simd);
-        features.set(WasmFeatures::RELAXED_SIMD, self.relaxed_simd);
-        features.set(WasmFeatures::MULTI_MEMORY, self.multi_memory);
-        features
-    }
-
     /// What an artifact depends on besides Wasmtime's version and the machine: two engines with
     /// the same text run each other's artifacts.
     pub fn fingerprint(&self) -> String {
         format!(
-            "map fixed fuel={} simd={} relaxed={} multi={} opt={:?} traps={} unwind={} reservation={:?} pool={}",
+            "features={:x} fuel={} opt={:?} traps={} unwind={} reservation={:?} pool={}",
+            features::allowed(self).bits(),
             self.fuel,
-            self.simd,
-            self.relaxed_simd,
-            self.multi_memory,
             self.optimize,
             self.explicit_traps,
             self.unwind_info,

@@ -13,6 +13,7 @@ use super::given::Given;
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
 use super::log::Level;
+use super::slots::{Slot, Slots};
 use super::stack::Room;
 use super::term::Term;
 use super::traits::MemoryUsage;
@@ -152,6 +153,8 @@ pub struct ComponentInstance {
     pub(super) started: Option<Instant>,
     ticket: usize,
     linked: LinkedComponent,
+    /// Of the engine's pool; given back after what runs has ended.
+    _slot: Option<Slot>,
 }
 
 impl Drop for ComponentInstance {
@@ -172,6 +175,8 @@ impl ComponentInstance {
         // Before anything that takes stack itself.
         let mut room = linked.room();
         room.check().map_err(|e| e.at(id, None))?;
+        let slots = engine.slots().filter(|_| linked.component().native().is_none());
+        let slot = slots.map(Slots::take).transpose().map_err(|e| e.at(id, None))?;
         let control = Arc::new(Control::new(State::New));
         let ticket = engine.clock().register(control.clone());
         let timeout_ticks = match options.timeout_ns {
@@ -191,6 +196,7 @@ impl ComponentInstance {
             started: None,
             ticket,
             linked: linked.clone(),
+            _slot: slot,
         };
         let began = instance.control.begin();
         debug_assert!(began);

@@ -113,7 +113,8 @@ fn unresolved(import: &ImportItem, types: &str, grants: &Grants) -> Option<Strin
         return Some(format!("{}#{item}, which the contract does not have", import.name));
     }
     if is_wasi(&import.name) {
-        return None;
+        let item = import.items.iter().find(|item| item.contains('#'))?;
+        return Some(format!("{}#{item}, which WASI does not have", import.name));
     }
     if grants.defined.knows(&import.name) {
         let is_resource = |item: &str| types.lines().any(|line| line.strip_prefix("resource ") == Some(item));

@@ -9,6 +9,7 @@ pub mod define;
 #[cfg(feature = "compiler")]
 mod extent;
 pub mod fault;
+pub mod features;
 pub mod fork;
 pub mod fuel;
 pub mod given;
@@ -22,6 +23,9 @@ pub mod other;
 #[cfg_attr(not(feature = "wasi"), allow(dead_code))]
 pub mod signals;
 pub mod signature;
+#[cfg(feature = "compiler")]
+mod sizes;
+pub mod slots;
 pub mod stack;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod surface;
@@ -58,6 +62,8 @@ impl WeakEngine {
 struct Inner {
     wasmtime: wasmtime::Engine,
     config: EngineConfig,
+    /// Where it has a pool.
+    slots: Option<Arc<slots::Slots>>,
     clock: Arc<Clock>,
     /// Host functions of the direct path, defined once.
     direct: wasmtime::Linker<crate::contract::host::Host>,
@@ -97,6 +103,7 @@ impl Engine {
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
         Ok(Self(Arc::new(Inner {
             wasmtime,
+            slots: config.pooling.map(|pooling| slots::Slots::new(pooling.instances)),
             config,
             clock,
             direct,
@@ -149,6 +156,11 @@ impl Engine {
     /// What it was made with.
     pub fn config(&self) -> &EngineConfig {
         &self.0.config
+    }
+
+    /// The slots of its pool, where it has one.
+    pub fn slots(&self) -> Option<&Arc<slots::Slots>> {
+        self.0.slots.as_ref()
     }
 
     /// Its clock.

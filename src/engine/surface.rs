@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId,
-    ComponentValType,
+    ComponentInstanceTypeId, ComponentValType,
 };
 use wasmparser::types::Types;
-use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
 
 /// A component may describe types of any size in a few bytes; the text ends there.
 const LONGEST: usize = 256 << 10;
@@ -17,6 +16,9 @@ const ALL: usize = 4 << 20;
 
 /// Where a text was cut.
 const CUT: &str = "...";
+
+/// An interface that has nothing.
+const EMPTY: &str = "interface {}";
 
 /// The types of a component's imports and exports, in their order, as text.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -28,10 +30,8 @@ pub struct Surface {
 }
 
 impl Surface {
-    /// Reads a component that was found valid; function bodies are not looked at again.
-    pub fn read(wasm: &[u8], features: WasmFeatures, imports: &[&str], exports: &[&str]) -> Self {
-        let Some(types) = types(wasm, features) else { return Self::default() };
-        let types = &types;
+    /// Reads the types of a component, as the validator found them.
+    pub fn read(types: &Types, imports: &[&str], exports: &[&str]) -> Self {
         // Exports may use the resources of imports.
         let mut known = HashMap::new();
         for item in imports.iter().filter_map(|name| types.component_item_for_import(name)) {
@@ -65,17 +65,6 @@ impl Surface {
     }
 }
 
-fn types(wasm: &[u8], features: WasmFeatures) -> Option<Types> {
-    let mut validator = Validator::new_with_features(features);
-    let mut last = None;
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let ValidPayload::End(types) = validator.payload(&payload.ok()?).ok()? {
-            last = Some(types);
-        }
-    }
-    last
-}
-
 /// What a type is called where it is used.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Id {
@@ -96,28 +85,14 @@ impl<'t> Writer<'t> {
         match ty {
             ComponentEntityType::Func(func) => self.func(*func),
             ComponentEntityType::Instance(instance) => {
-                let types = self.types;
-                let exports = &types[*instance].exports;
-                for (name, item) in exports {
-                    let ComponentEntityType::Type { created, .. } = &item.ty else { continue };
-                    match created {
-                        ComponentAnyTypeId::Resource(id) => self.names.insert(Id::Resource(id.resource()), name),
-                        ComponentAnyTypeId::Defined(id) => self.names.insert(Id::Defined(*id), name),
-                        _ => None,
-                    };
-                }
-                for (name, item) in exports {
-                    let line = self.out.len();
-                    self.member(name, &item.ty);
-                    if self.out.len() > line {
-                        self.out.push('\n');
-                    }
-                }
+                self.members("", *instance);
                 self.out.truncate(self.out.trim_end().len());
+                if self.out.is_empty() {
+                    self.out.push_str(EMPTY);
+                }
             }
             ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(_), .. } => self.out.push_str("resource"),
-            ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. } => self.written_out(*id),
-            ComponentEntityType::Type { .. } => self.out.push_str("type"),
+            ComponentEntityType::Type { created, .. } => self.any(*created),
             ComponentEntityType::Module(_) => self.out.push_str("module"),
             ComponentEntityType::Component(_) => self.out.push_str("component"),
             ComponentEntityType::Value(ty) => self.val(ty),
@@ -125,20 +100,59 @@ impl<'t> Writer<'t> {
         self.out
     }
 
-    fn member(&mut self, name: &str, ty: &ComponentEntityType) {
+    fn any(&mut self, ty: ComponentAnyTypeId) {
         match ty {
-            ComponentEntityType::Func(func) => {
-                self.put(format_args!("{name}: "));
-                self.func(*func);
+            ComponentAnyTypeId::Defined(id) => self.written_out(id),
+            ComponentAnyTypeId::Func(id) => self.func(id),
+            ComponentAnyTypeId::Resource(_) => self.put(format_args!("resource")),
+            ComponentAnyTypeId::Instance(_) => self.put(format_args!("interface")),
+            ComponentAnyTypeId::Component(_) => self.put(format_args!("component")),
+        }
+    }
+
+    /// A line for each thing in an instance; `path` leads there from the outermost one.
+    fn members(&mut self, path: &str, instance: ComponentInstanceTypeId) {
+        let types = self.types;
+        let exports = &types[instance].exports;
+        for (name, item) in exports {
+            let ComponentEntityType::Type { created, .. } = &item.ty else { continue };
+            match created {
+                ComponentAnyTypeId::Resource(id) => self.names.insert(Id::Resource(id.resource()), name),
+                ComponentAnyTypeId::Defined(id) => self.names.insert(Id::Defined(*id), name),
+                _ => None,
+            };
+        }
+        for (name, item) in exports {
+            if self.out.len() >= self.room {
+                return;
             }
-            ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(_), .. } => {
-                self.put(format_args!("resource {name}"));
+            match &item.ty {
+                ComponentEntityType::Func(func) => {
+                    self.put(format_args!("{path}{name}: "));
+                    self.func(*func);
+                }
+                ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(_), .. } => {
+                    self.put(format_args!("resource {path}{name}"));
+                }
+                ComponentEntityType::Type { created, .. } => {
+                    self.put(format_args!("type {path}{name} = "));
+                    self.any(*created);
+                }
+                ComponentEntityType::Instance(inner) if types[*inner].exports.is_empty() => {
+                    self.put(format_args!("{path}{name}: {EMPTY}"));
+                }
+                ComponentEntityType::Instance(inner) => {
+                    self.members(&format!("{path}{name}#"), *inner);
+                    continue;
+                }
+                ComponentEntityType::Module(_) => self.put(format_args!("{path}{name}: module")),
+                ComponentEntityType::Component(_) => self.put(format_args!("{path}{name}: component")),
+                ComponentEntityType::Value(ty) => {
+                    self.put(format_args!("{path}{name}: "));
+                    self.val(ty);
+                }
             }
-            ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. } => {
-                self.put(format_args!("type {name} = "));
-                self.written_out(*id);
-            }
-            _ => {}
+            self.out.push('\n');
         }
     }
 

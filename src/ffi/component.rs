@@ -91,15 +91,23 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 /// @retval TORVYN_ERROR_NO_ROLE        It exports no interface of the contract
 ///                                     at a compatible version.
 /// @retval TORVYN_ERROR_TYPE_MISMATCH  It exports one with other types.
-/// @retval TORVYN_ERROR_UNSUPPORTED    It uses what the library lacks or the
-///                                     engine's configuration forbids, holds
-///                                     more than 1000 components, nests types
-///                                     more than 100 deep, or comes to more
-///                                     than 262144 items (imports, functions,
-///                                     instances, exports), each as often as
-///                                     it is instantiated, an instance with
-///                                     all that it holds wherever it is named;
-///                                     or the library has no compiler.
+/// @retval TORVYN_ERROR_UNSUPPORTED    It uses a feature of WebAssembly that the
+///                                     library lacks or the engine's
+///                                     configuration forbids (the error names
+///                                     it), or it is too much: holds more than
+///                                     1000 components, nests types more than
+///                                     100 deep, comes to more than 262144
+///                                     items (imports, functions, instances,
+///                                     exports), each as often as it is
+///                                     instantiated, an instance with all that
+///                                     it holds wherever it is named; to more
+///                                     than 100 memories where it is composed
+///                                     of others; has values of 2^28 bytes or
+///                                     more, as lists of fixed length may be;
+///                                     or passes such a list, or an enum, of
+///                                     more than 1000 from one component in it
+///                                     to another; or the library has no
+///                                     compiler.
 /// @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
 /// @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
 ///                                     where `len` is not 0.
@@ -366,7 +374,9 @@ pub unsafe extern "C" fn torvyn_component_content_id(component: *const Component
     })
 }
 
-/// The roles that the component exports.
+/// The roles that the component exports. Where it exports the interface of one
+/// at several versions that are compatible with the contract's, the newest counts
+/// and the others are not looked at; one without a version is the oldest.
 ///
 /// @param component  Borrowed for the call; NULL gives 0.
 ///
@@ -414,7 +424,9 @@ pub unsafe extern "C" fn torvyn_component_import(component: *const ComponentHand
 /// The WIT type of an import as text: of a function, e.g. "func(key: string) ->
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
-/// "type level = enum { low, high }", and for each resource, "resource file".
+/// "type level = enum { low, high }", and for each resource, "resource file"; of
+/// an interface within it, its lines with "name#" before each name; "interface {}"
+/// where it has nothing; of a type, that; "resource", "module" or "component".
 /// Where it is longer than 256 KiB, or those of the component together than 4
 /// MiB, it ends with "..." there.
 ///
@@ -469,7 +481,9 @@ pub unsafe extern "C" fn torvyn_component_export(component: *const ComponentHand
 /// The WIT type of an export as text: of a function, e.g. "func(key: string) ->
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
-/// "type level = enum { low, high }", and for each resource, "resource file".
+/// "type level = enum { low, high }", and for each resource, "resource file"; of
+/// an interface within it, its lines with "name#" before each name; "interface {}"
+/// where it has nothing; of a type, that; "resource", "module" or "component".
 /// Where it is longer than 256 KiB, or those of the component together than 4
 /// MiB, it ends with "..." there.
 ///

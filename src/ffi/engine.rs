@@ -99,7 +99,9 @@ pub struct EngineConfig {
     /// Whether components may use relaxed SIMD instructions, whose results may
     /// differ between machines. Needs `simd`. Default: off.
     pub relaxed_simd: MaybeUninit<Switch>,
-    /// Whether a core module may have several memories. Default: off.
+    /// Whether a core module of a component may have several memories. What
+    /// passes values between the components of a composed one has them anyway.
+    /// Default: off.
     pub multi_memory: MaybeUninit<Switch>,
     /// What the compiler optimises for. Default: TORVYN_OPTIMIZE_SPEED.
     pub optimize: MaybeUninit<Optimize>,
@@ -142,12 +144,16 @@ pub struct EngineConfig {
     pub pool_keep_resident: u64,
     /// Slots for instances that are made once and reused, which makes new
     /// instances cheap; more instances than that are refused with
-    /// TORVYN_ERROR_INSTANTIATION. A slot holds a memory of `memory_limit`, or 64
-    /// MiB where that is not set, and tables of `table_limit`, at most 20000 each;
-    /// a component that starts with more is TORVYN_ERROR_UNSUPPORTED. At most
-    /// 100000, and no more than the address space has room for
-    /// (TORVYN_ERROR_CONFIG). Default: 0, memory is had from the system for each
-    /// instance.
+    /// TORVYN_ERROR_INSTANTIATION (native ones take no slot). A slot holds
+    /// memories of `memory_limit` each, or 64 MiB where that is not set, and
+    /// tables of `table_limit`, at most 20000 each; a component that starts with
+    /// more in one is TORVYN_ERROR_UNSUPPORTED. Components that are composed of
+    /// others have several of both. The pool has 8 for each slot, of memories as
+    /// many as 16 TiB of address space have room for (`memory_reservation`), but
+    /// one for each slot at least; where they run out, it is
+    /// TORVYN_ERROR_INSTANTIATION, too. At most 100000, and no more than the
+    /// address space has room for (TORVYN_ERROR_CONFIG). Default: 0, memory is had
+    /// from the system for each instance.
     pub pool_instances: u32,
     /// Threads that wait for what components granted WASI do: sockets, sleeps.
     /// They start with the first instance that needs them. From 1 to 64.

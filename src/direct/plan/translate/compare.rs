@@ -89,7 +89,7 @@ impl Reader<'_> {
     /// Whether a handle type is what `is` says of the interface and the name that it is imported by.
     fn is_imported(&self, ty: TypeResourceTableIndex, is: impl Fn(&str, &str) -> bool) -> bool {
         match &self.types[ty] {
-            TypeResourceTable::Concrete { .. } => self.resource_name(ty).is_some_and(|(from, item)| is(from, item)),
+            TypeResourceTable::Concrete { .. } => self.resource_name(ty).is_some_and(|(from, item)| is(from, &item)),
             // Of a type that is never instantiated: compared where it is lowered.
             TypeResourceTable::Abstract(_) => true,
         }
