@@ -54,12 +54,14 @@
   "  (import \"torvyn:capabilities/capability-query@0.1.0\" (instance $query\n" \
   "    (export \"has-capability\" (func (param \"name\" string) (result bool)))))\n"
 
-/* The memory and realloc that the lowered functions use: `$memory` of so many pages, and one place
- * for whatever comes. A memory of 1 MiB and what lies there. */
-#define LIB(pages) LIB_WITH(pages, "i32.const 1048576")
-#define LIB_WITH(pages, realloc) \
-  "  (core module $lib (memory (export \"memory\") " pages ")\n" \
-  "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) " realloc "))\n" \
+/* The memory and realloc that the lowered functions use: `$memory` of so many pages, of which those
+ * behind 1 MiB take whatever comes, small things apart: 16 places in a ring from 64 KiB. */
+#define LIB(pages) \
+  "  (core module $lib (memory (export \"memory\") " pages ") (global $at (mut i32) (i32.const 0))\n" \
+  "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32)\n" \
+  "      (if (i32.gt_u (local.get 3) (i32.const 4096)) (then (return (i32.const 1048576))))\n" \
+  "      (global.set $at (i32.and (i32.add (global.get $at) (i32.const 4096)) (i32.const 0xffff)))\n" \
+  "      (i32.add (global.get $at) (i32.const 65536))))\n" \
   "  (core instance $lib (instantiate $lib))\n" \
   "  (alias core export $lib \"memory\" (core memory $memory))\n" \
   "  (alias core export $lib \"realloc\" (core func $realloc))\n"

@@ -58,35 +58,30 @@ static inline torvyn_linked_t *linked_from(const torvyn_engine_t *engine, text_t
 
 /* ---- what may come after a stop ---------------------------------------------- */
 
-/* The time of one copy of 16 MiB, that of the slowest kind. */
-static inline uint64_t longest_copy(void) {
-  static const size_t from[] = {17 * MIB, 1, 0}, to[] = {0, 0, 1}; /* apart; over each other, down and up */
-  char *bytes = malloc(33 * MIB + 1);
-  uint64_t longest = 0;
+/* The time of one copy of 16 MiB. */
+static inline uint64_t one_copy(void) {
+  char *bytes = malloc(32 * MIB);
+  uint64_t took[9];
   CHECK(bytes != NULL);
-  memset(bytes, 1, 33 * MIB + 1);
-  for (int kind = 0; kind < 3; kind++) {
-    uint64_t took[5];
-    for (int i = 0; i < 5; i++) {
-      uint64_t now = now_ns();
-      memmove(bytes + to[kind], bytes + from[kind], 16 * MIB);
-      __asm__ volatile("" ::"r"(bytes) : "memory"); /* it is done */
-      now = now_ns() - now;
-      int k = i;
-      for (; k > 0 && took[k - 1] > now; k--) took[k] = took[k - 1];
-      took[k] = now;
-    }
-    longest = took[2] > longest ? took[2] : longest;
+  memset(bytes, 1, 32 * MIB);
+  for (int i = 0; i < 9; i++) {
+    uint64_t now = now_ns();
+    int k = i;
+    memcpy(bytes + (i % 2 ? 0 : 16 * MIB), bytes + (i % 2 ? 16 * MIB : 0), 16 * MIB);
+    __asm__ volatile("" ::"r"(bytes) : "memory"); /* it is done */
+    now = now_ns() - now;
+    for (; k > 0 && took[k - 1] > now; k--) took[k] = took[k - 1];
+    took[k] = now;
   }
   free(bytes);
-  return longest;
+  return took[4];
 }
 
 /* The longest that a call may run on. */
 static inline uint64_t allowed(void) {
   static uint64_t most;
   if (!most) {
-    uint64_t copy = longest_copy();
+    uint64_t copy = one_copy();
     most = (2 * TICK + copy + 2 * MS /* for the system to run the threads */) * check_slow();
     printf("    a copy of 16 MiB takes %.1f ms: at most %.1f ms may come after a stop\n", (double)copy / 1e6,
            (double)most / 1e6);
