@@ -132,6 +132,7 @@ pub fn is_known(error: &wasmtime::Error) -> bool {
         || error.is::<Trap>()
         || error.is::<Breach>()
         || error.is::<Failed>()
+        || error.is::<wasmtime::OutOfMemory>()
         || table_full(error)
         || too_many_values(error)
 }
@@ -152,6 +153,8 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
         (ErrorKind::Internal, None, cause)
     } else if error.is::<LimitReached>() {
         (ErrorKind::Memory, None, cause)
+    } else if error.is::<wasmtime::OutOfMemory>() {
+        (ErrorKind::Memory, None, format!("the system has no memory for what the component needs: {cause}"))
     } else if let Some(breach) = error.downcast_ref::<Breach>() {
         match breach {
             Breach::TooManyHandles(_)
