@@ -246,6 +246,9 @@ programs! {
     hostile: Asan;
     budgets: Asan Tsan;
     memory: Asan Valgrind;
+    overruns: ;
+    // Has a malloc of its own.
+    refusals: ;
     native: Asan Valgrind;
     log: Asan Tsan;
     host: Asan;

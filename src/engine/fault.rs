@@ -143,7 +143,7 @@ pub fn is_known(error: &wasmtime::Error) -> bool {
         || error.is::<Trap>()
         || error.is::<Breach>()
         || error.is::<Failed>()
-        || error.is::<wasmtime::error::OutOfMemory>()
+        || error.is::<wasmtime::OutOfMemory>()
         || table_full(error)
         || too_many_values(error)
 }
@@ -164,6 +164,8 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
         (ErrorKind::Internal, None, cause)
     } else if error.is::<LimitReached>() {
         (ErrorKind::Memory, None, cause)
+    } else if error.is::<wasmtime::OutOfMemory>() {
+        (ErrorKind::Memory, None, format!("the system has no memory for what the component needs: {cause}"))
     } else if let Some(breach) = error.downcast_ref::<Breach>() {
         match breach {
             Breach::TooManyHandles(_)

@@ -1,5 +1,7 @@
 //! Limits of one instance's linear memory, tables and core instances, and what it uses of them.
 
+use crate::contract::host::Host;
+
 /// A limit was reached where the guest cannot be told: its call ends.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LimitReached {
@@ -116,6 +118,40 @@ impl wasmtime::ResourceLimiter for Limits {
 
     fn memories(&self) -> usize {
         self.max_instances
+    }
+}
+
+/// What the component may grow by, and when: growing takes time, and code that grows need neither loop
+/// nor call.
+impl wasmtime::ResourceLimiter for Host {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.check_time()?;
+        self.limits.memory_growing(current, desired, maximum)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.memory_grow_failed(error)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.check_time()?;
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.table_grow_failed(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
     }
 }
 

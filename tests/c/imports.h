@@ -1,0 +1,186 @@
+/* What a component in text imports of WASI and of the program, beside `contract.h`: the imports, their functions lowered,
+ * the same as what a core module is given, and in that module. */
+#ifndef TORVYN_TEST_IMPORTS_H
+#define TORVYN_TEST_IMPORTS_H
+
+#include "check.h"
+
+/* ---- streams, environment, clocks, randomness ---------------------------------------- */
+
+#define IO \
+  "(import \"wasi:io/error@0.2.0\" (instance $e (export \"error\" (type (sub resource)))))\n" \
+  "(alias export $e \"error\" (type $io-error))\n" \
+  "(import \"wasi:io/streams@0.2.0\" (instance $s (alias outer 1 $io-error (type $e0)) (export \"error\" (type $e (eq $e0)))\n" \
+  "  (export \"output-stream\" (type $out (sub resource)))\n" \
+  "  (type $f (variant (case \"last-operation-failed\" (own $e)) (case \"closed\")))\n" \
+  "  (export \"stream-error\" (type $f2 (eq $f)))\n" \
+  "  (export \"[method]output-stream.check-write\" (func (param \"self\" (borrow $out)) (result (result u64 (error $f2)))))\n" \
+  "  (export \"[method]output-stream.write\" (func (param \"self\" (borrow $out)) (param \"contents\" (list u8))\n" \
+  "    (result (result (error $f2)))))\n" \
+  "  (export \"[method]output-stream.blocking-write-and-flush\" (func (param \"self\" (borrow $out))\n" \
+  "    (param \"contents\" (list u8)) (result (result (error $f2)))))))\n" \
+  "(alias export $s \"output-stream\" (type $out))\n" \
+  "(import \"wasi:cli/stdout@0.2.0\" (instance $stdout (alias outer 1 $out (type $o)) (export \"output-stream\" (type $o2 (eq $o)))\n" \
+  "  (export \"get-stdout\" (func (result (own $o2))))))\n" \
+  "(import \"wasi:cli/environment@0.2.0\" (instance $environment\n" \
+  "  (export \"get-environment\" (func (result (list (tuple string string)))))))\n" \
+  "(import \"wasi:clocks/monotonic-clock@0.2.0\" (instance $monotonic (export \"now\" (func (result u64)))))\n" \
+  "(import \"wasi:clocks/wall-clock@0.2.0\" (instance $wall\n" \
+  "  (type $d (record (field \"seconds\" u64) (field \"nanoseconds\" u32))) (export \"datetime\" (type $d2 (eq $d)))\n" \
+  "  (export \"now\" (func (result $d2)))))\n" \
+  "(import \"wasi:random/random@0.2.0\" (instance $random\n" \
+  "  (export \"get-random-bytes\" (func (param \"len\" u64) (result (list u8)))) (export \"get-random-u64\" (func (result u64)))))\n"
+
+#define IO_LOWERED \
+  "(core func $check (canon lower (func $s \"[method]output-stream.check-write\") " OPTIONS "))\n" \
+  "(core func $out-write (canon lower (func $s \"[method]output-stream.write\") " OPTIONS "))\n" \
+  "(core func $out-flush (canon lower (func $s \"[method]output-stream.blocking-write-and-flush\") " OPTIONS "))\n" \
+  "(core func $get-stdout (canon lower (func $stdout \"get-stdout\"))) (core func $drop-out (canon resource.drop $out))\n" \
+  "(core func $environment (canon lower (func $environment \"get-environment\") " OPTIONS "))\n" \
+  "(core func $monotonic (canon lower (func $monotonic \"now\")))\n" \
+  "(core func $wall (canon lower (func $wall \"now\") " OPTIONS "))\n" \
+  "(core func $random (canon lower (func $random \"get-random-bytes\") " OPTIONS "))\n" \
+  "(core func $random-u64 (canon lower (func $random \"get-random-u64\")))\n"
+#define IO_GIVEN \
+  "(export \"check\" (func $check)) (export \"out-write\" (func $out-write)) (export \"out-flush\" (func $out-flush))\n" \
+  "(export \"get-stdout\" (func $get-stdout)) (export \"drop-out\" (func $drop-out)) (export \"environment\" (func $environment))\n" \
+  "(export \"monotonic\" (func $monotonic)) (export \"wall\" (func $wall)) (export \"random\" (func $random))\n" \
+  "(export \"random-u64\" (func $random-u64))\n"
+#define IO_CORE \
+  "(import \"h\" \"check\" (func $check (param i32 i32))) (import \"h\" \"out-write\" (func $out_write (param i32 i32 i32 i32)))\n" \
+  "(import \"h\" \"out-flush\" (func $out_flush (param i32 i32 i32 i32))) (import \"h\" \"get-stdout\" (func $stdout (result i32)))\n" \
+  "(import \"h\" \"drop-out\" (func $drop_out (param i32))) (import \"h\" \"environment\" (func $environment (param i32)))\n" \
+  "(import \"h\" \"monotonic\" (func $monotonic (result i64))) (import \"h\" \"wall\" (func $wall (param i32)))\n" \
+  "(import \"h\" \"random\" (func $random (param i64 i32))) (import \"h\" \"random-u64\" (func $random_u64 (result i64)))\n"
+
+/* ---- files ------------------------------------------------------------------------------ */
+
+#define FILES \
+  "(import \"wasi:filesystem/types@0.2.0\" (instance $files (export \"descriptor\" (type $d (sub resource)))\n" \
+  "  (type $c (enum \"access\" \"would-block\" \"already\" \"bad-descriptor\" \"busy\" \"deadlock\" \"quota\" \"exist\"\n" \
+  "    \"file-too-large\" \"illegal-byte-sequence\" \"in-progress\" \"interrupted\" \"invalid\" \"io\" \"is-directory\" \"loop\"\n" \
+  "    \"too-many-links\" \"message-size\" \"name-too-long\" \"no-device\" \"no-entry\" \"no-lock\" \"insufficient-memory\"\n" \
+  "    \"insufficient-space\" \"not-directory\" \"not-empty\" \"not-recoverable\" \"unsupported\" \"no-tty\" \"no-such-device\"\n" \
+  "    \"overflow\" \"not-permitted\" \"pipe\" \"read-only\" \"invalid-seek\" \"text-file-busy\" \"cross-device\"))\n" \
+  "  (export \"error-code\" (type $c2 (eq $c)))\n" \
+  "  (type $p (flags \"symlink-follow\")) (export \"path-flags\" (type $p2 (eq $p)))\n" \
+  "  (type $o (flags \"create\" \"directory\" \"exclusive\" \"truncate\")) (export \"open-flags\" (type $o2 (eq $o)))\n" \
+  "  (type $a (flags \"read\" \"write\" \"file-integrity-sync\" \"data-integrity-sync\" \"requested-write-sync\"\n" \
+  "    \"mutate-directory\")) (export \"descriptor-flags\" (type $a2 (eq $a)))\n" \
+  "  (export \"[method]descriptor.open-at\" (func (param \"self\" (borrow $d)) (param \"path-flags\" $p2) (param \"path\" string)\n" \
+  "    (param \"open-flags\" $o2) (param \"flags\" $a2) (result (result (own $d) (error $c2)))))\n" \
+  "  (export \"[method]descriptor.read\" (func (param \"self\" (borrow $d)) (param \"length\" u64) (param \"offset\" u64)\n" \
+  "    (result (result (tuple (list u8) bool) (error $c2)))))\n" \
+  "  (export \"[method]descriptor.write\" (func (param \"self\" (borrow $d)) (param \"buffer\" (list u8)) (param \"offset\" u64)\n" \
+  "    (result (result u64 (error $c2)))))))\n" \
+  "(alias export $files \"descriptor\" (type $d))\n" \
+  "(import \"wasi:filesystem/preopens@0.2.0\" (instance $preopens (alias outer 1 $d (type $d0))\n" \
+  "  (export \"descriptor\" (type $d (eq $d0))) (export \"get-directories\" (func (result (list (tuple (own $d) string)))))))\n"
+#define FILES_LOWERED \
+  "(core func $directories (canon lower (func $preopens \"get-directories\") " OPTIONS "))\n" \
+  "(core func $open (canon lower (func $files \"[method]descriptor.open-at\") " OPTIONS "))\n" \
+  "(core func $file-read (canon lower (func $files \"[method]descriptor.read\") " OPTIONS "))\n" \
+  "(core func $file-write (canon lower (func $files \"[method]descriptor.write\") " OPTIONS "))\n"
+#define FILES_GIVEN \
+  "(export \"directories\" (func $directories)) (export \"open\" (func $open)) (export \"file-read\" (func $file-read))\n" \
+  "(export \"file-write\" (func $file-write))\n"
+#define FILES_CORE \
+  "(import \"h\" \"directories\" (func $directories (param i32)))\n" \
+  "(import \"h\" \"open\" (func $open (param i32 i32 i32 i32 i32 i32 i32)))\n" \
+  "(import \"h\" \"file-read\" (func $file_read (param i32 i64 i64 i32)))\n" \
+  "(import \"h\" \"file-write\" (func $file_write (param i32 i32 i32 i64 i32)))\n"
+
+/* Opens `file` in the first folder, as `$h`; it is made where it is not there. */
+#define FILE \
+  "(call $directories (i32.const 64)) (global.set $h (i32.load (i32.load (i32.const 64))))\n" \
+  "(i32.store (i32.const 512) (i32.const 0x656c6966))\n" \
+  "(call $open (global.get $h) (i32.const 0) (i32.const 512) (i32.const 4) (i32.const 1) (i32.const 3) (i32.const 64))\n" \
+  "(if (i32.load8_u (i32.const 64)) (then unreachable)) (global.set $h (i32.load (i32.const 68)))\n"
+
+/* ---- the program's functions --------------------------------------------------------------- */
+
+static bool give(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, size_t count,
+                 torvyn_value_t *result) {
+  const torvyn_value_t *given = user;
+  (void)scope, (void)args, (void)count;
+  if (given) *result = *given;
+  return true;
+}
+
+#define MANY 50000 /* elements of their lists */
+
+/* The functions; those that begin with `get` give what `bytes` has, or 50000 numbers or texts. */
+static torvyn_imports_t *program_functions(const torvyn_engine_t *engine, torvyn_bytes_t bytes) {
+  static const struct {
+    const char *name, *type;
+  } all[] = {{"plain", "func()"},
+             {"put-bytes", "func(v: list<u8>)"},
+             {"put-text", "func(v: string)"},
+             {"put-numbers", "func(v: list<u32>)"},
+             {"put-texts", "func(v: list<string>)"},
+             {"get-bytes", "func() -> list<u8>"},
+             {"get-text", "func() -> string"},
+             {"get-numbers", "func() -> list<u32>"},
+             {"get-texts", "func() -> list<string>"}};
+  static torvyn_value_t gifts[4], numbers[MANY], texts[MANY];
+  torvyn_imports_t *imports = NULL;
+  int gift = 0;
+  for (int i = 0; i < MANY; i++) {
+    numbers[i].kind = TORVYN_KIND_U32;
+    texts[i].kind = TORVYN_KIND_STRING;
+    texts[i].of.string = str("one of many");
+  }
+  gifts[0].kind = TORVYN_KIND_BYTES;
+  gifts[0].of.bytes = bytes;
+  gifts[1].kind = TORVYN_KIND_STRING;
+  gifts[1].of.string.data = (const char *)bytes.data;
+  gifts[1].of.string.len = bytes.len;
+  gifts[2].kind = gifts[3].kind = TORVYN_KIND_LIST;
+  gifts[2].of.values.len = gifts[3].of.values.len = MANY;
+  gifts[2].of.values.data = numbers;
+  gifts[3].of.values.data = texts;
+  OK(torvyn_imports_new(engine, &imports, &err));
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    OK(torvyn_imports_define(imports, str("acme:work/host@1.0.0"), str(all[i].name), str(all[i].type), give,
+                             strncmp(all[i].name, "get", 3) ? NULL : &gifts[gift++], NULL, &err));
+  return imports;
+}
+
+#define HOST \
+  "(import \"acme:work/host@1.0.0\" (instance $w (export \"plain\" (func))\n" \
+  "  (export \"put-bytes\" (func (param \"v\" (list u8)))) (export \"put-text\" (func (param \"v\" string)))\n" \
+  "  (export \"put-numbers\" (func (param \"v\" (list u32)))) (export \"put-texts\" (func (param \"v\" (list string))))\n" \
+  "  (export \"get-bytes\" (func (result (list u8)))) (export \"get-text\" (func (result string)))\n" \
+  "  (export \"get-numbers\" (func (result (list u32)))) (export \"get-texts\" (func (result (list string))))))\n"
+#define HOST_LOWERED \
+  "(core func $plain (canon lower (func $w \"plain\")))\n" \
+  "(core func $put_bytes (canon lower (func $w \"put-bytes\") " OPTIONS "))\n" \
+  "(core func $put_text (canon lower (func $w \"put-text\") " OPTIONS "))\n" \
+  "(core func $put_numbers (canon lower (func $w \"put-numbers\") " OPTIONS "))\n" \
+  "(core func $put_texts (canon lower (func $w \"put-texts\") " OPTIONS "))\n" \
+  "(core func $get_bytes (canon lower (func $w \"get-bytes\") " OPTIONS "))\n" \
+  "(core func $get_text (canon lower (func $w \"get-text\") " OPTIONS "))\n" \
+  "(core func $get_numbers (canon lower (func $w \"get-numbers\") " OPTIONS "))\n" \
+  "(core func $get_texts (canon lower (func $w \"get-texts\") " OPTIONS "))\n"
+#define HOST_GIVEN \
+  "(export \"plain\" (func $plain))\n" \
+  "(export \"put-bytes\" (func $put_bytes))\n" \
+  "(export \"put-text\" (func $put_text))\n" \
+  "(export \"put-numbers\" (func $put_numbers))\n" \
+  "(export \"put-texts\" (func $put_texts))\n" \
+  "(export \"get-bytes\" (func $get_bytes))\n" \
+  "(export \"get-text\" (func $get_text))\n" \
+  "(export \"get-numbers\" (func $get_numbers))\n" \
+  "(export \"get-texts\" (func $get_texts))\n"
+#define HOST_CORE \
+  "(import \"h\" \"plain\" (func $plain))\n" \
+  "(import \"h\" \"put-bytes\" (func $put_bytes (param i32 i32)))\n" \
+  "(import \"h\" \"put-text\" (func $put_text (param i32 i32)))\n" \
+  "(import \"h\" \"put-numbers\" (func $put_numbers (param i32 i32)))\n" \
+  "(import \"h\" \"put-texts\" (func $put_texts (param i32 i32)))\n" \
+  "(import \"h\" \"get-bytes\" (func $get_bytes (param i32)))\n" \
+  "(import \"h\" \"get-text\" (func $get_text (param i32)))\n" \
+  "(import \"h\" \"get-numbers\" (func $get_numbers (param i32)))\n" \
+  "(import \"h\" \"get-texts\" (func $get_texts (param i32)))\n"
+
+#endif /* TORVYN_TEST_IMPORTS_H */

@@ -1,0 +1,581 @@
+/* Refusals: where the system has no memory for what a component wants, the component or the caller is
+ * told so; nothing ends the process, nothing leaks, and the instance works afterwards. Each large
+ * allocation of each call fails in its turn, in a process of its own. */
+#define _GNU_SOURCE /* anonymous mappings */
+#include "refusals.h"
+
+#include <sys/resource.h>
+
+#include "contract.h"
+#include "imports.h"
+
+#define MIB (1 << 20)
+
+static torvyn_path_t path; /* under test */
+static uint8_t *payload;   /* of 16 MiB */
+static int wrong;          /* how many allocations were not taken well */
+
+/* A text that grows. */
+typedef struct {
+  char *at;
+  size_t len, room;
+} text_t;
+
+static void add(text_t *text, const char *more) {
+  size_t len = strlen(more);
+  if (text->len + len + 1 > text->room) {
+    text->room = 2 * (text->len + len + 1);
+    CHECK((text->at = realloc(text->at, text->room)) != NULL);
+  }
+  memcpy(text->at + text->len, more, len + 1);
+  text->len += len;
+}
+
+/* ---- a call, each of whose allocations fails -------------------------------------------- */
+
+typedef struct {
+  const char *name;
+  /* Makes an instance that is READY, or NEW where `is_init`. */
+  torvyn_linked_t *linked;
+  int is_init;
+  /* The call; `user` says which. */
+  int (*call)(torvyn_instance_t *instance, uint64_t number);
+  uint64_t number;
+  int status; /* where nothing fails */
+} call_t;
+
+/* Whether the allocation was missed in a way that a caller or a component can live with. */
+static int is_told(int status, int wanted) {
+  return status == wanted || status == TORVYN_ERROR_MEMORY || status == TORVYN_ERROR_UNAVAILABLE;
+}
+
+static int again(const call_t *call, torvyn_instance_t *instance) {
+  if (torvyn_instance_state(instance) != TORVYN_STATE_READY || call->is_init) {
+    if (torvyn_instance_reset(instance, NULL) != TORVYN_OK) return 1;
+    if (!call->is_init && torvyn_init(instance, str(""), NULL) != TORVYN_OK) return 1;
+  }
+  return call->call(instance, call->number) != call->status;
+}
+
+/* In a child: 0 where all is well, else which of these was not. */
+enum { WELL, NOT_TOLD, NOT_AGAIN, LEAKED = 3 };
+
+#define MOST 60 /* allocations of a call that fail in their turn */
+
+static int failing(const call_t *call, long nth) {
+  torvyn_instance_t *instance = instance_of(call->linked, 1, NULL);
+  long live[3];
+  int status;
+  if (!call->is_init) OK(torvyn_init(instance, str(""), &err));
+  for (int round = 0; round < 3; round++) {
+    watched(nth);
+    status = call->call(instance, call->number);
+    unwatched();
+    if (round == 0) watch->most = watch->seen;
+    if (nth == 0 ? status != call->status : !is_told(status, call->status)) {
+      fprintf(stderr, "%s: gave %s\n", call->name, torvyn_status_name(status));
+      return NOT_TOLD;
+    }
+    if (again(call, instance)) return NOT_AGAIN;
+    OK(torvyn_instance_reset(instance, &err));
+    live[round] = watch->live;
+    if (!call->is_init) OK(torvyn_init(instance, str(""), &err));
+  }
+  /* What is kept to be used again is there after the second round. */
+  if (live[2] > live[1] + LARGE) return LEAKED;
+  torvyn_instance_free(instance);
+  return WELL;
+}
+
+/* The exit status of a child, in which the `nth` allocation fails, or none: then it is counted, and
+ * not here, where those that follow would find what it left. Negative for a signal. */
+static int in_child_of(const call_t *call, long nth) {
+  int status;
+  pid_t child;
+  fflush(stdout);
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(30 * check_slow());
+    _Exit(failing(call, nth));
+  }
+  CHECK(waitpid(child, &status, 0) == child);
+  unwatched();
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void each_fails(const call_t *call) {
+  static const char *const says[] = {"", "told as something else", "the instance works no more", "leaks"};
+  long count, bad = 0;
+  check_doing = call->name;
+  CHECK(in_child_of(call, 0) == WELL);
+  count = watch->most;
+  for (long nth = 1; nth <= count && nth <= MOST; nth++) {
+    int said = in_child_of(call, nth);
+    if (said == WELL) continue;
+    if (++bad > 3) continue;
+    printf("    %s: the %ld. of %ld, of %zu bytes: ", call->name, nth, count, watch->refused);
+    if (said < 0) printf("signal %d\n", -said);
+    else printf("%s\n", said <= LEAKED ? says[said] : "a check failed");
+  }
+  printf("    %-8s %3ld large, %3ld wrong  %s\n", path == TORVYN_PATH_DIRECT ? "direct" : "general", count, bad, call->name);
+  wrong += bad != 0;
+}
+
+/* ---- the contract ------------------------------------------------------------------------ */
+
+#define NEW(bytes) "(call $allocate (i64.const " #bytes ") (i32.const 64))"
+#define GOT "(i32.eqz (i32.load8_u (i32.const 64)))"
+#define HANDLE "(i32.load (i32.const 68))"
+/* A buffer of so many bytes, and what is done with it before it is dropped. */
+#define WITH(bytes, what) NEW(bytes) "(if " GOT "(then (global.set $h " HANDLE ")" what "(call $drop_m (global.get $h))))"
+#define DROPS "(call $drop_b (global.get $p)) (call $drop_f (global.get $c))"
+#define ALL "(i32.const 1048576) (i32.const 16777216)"
+
+/* What an element's number has done, where that is not to emit. */
+static const struct {
+  const char *name, *code;
+  int status;
+} ops[] = {
+    {"allocate of 64 KiB", WITH(65536, ""), TORVYN_NOTHING_EMITTED},
+    {"allocate of 1 MiB", WITH(1048576, ""), TORVYN_NOTHING_EMITTED},
+    {"allocate of 16 MiB, and append", WITH(16777216, "(call $append (global.get $h) " ALL " (i32.const 64))"),
+     TORVYN_NOTHING_EMITTED},
+    {"many buffers",
+     "(local.set $n (i32.const 3000)) (loop $more " NEW(16) "(local.set $n (i32.sub (local.get $n) (i32.const 1)))"
+     "(br_if $more (local.get $n)))", TORVYN_NOTHING_EMITTED},
+    {"clone-into-mutable of 16 MiB",
+     "(call $clone (global.get $p) (i32.const 64)) (if " GOT "(then (call $drop_m " HANDLE ")))",
+     TORVYN_NOTHING_EMITTED},
+    {"set-content-type of 1 MiB", WITH(16, "(call $set_type (global.get $h) (i32.const 1048576) (i32.const 1048576))"),
+     TORVYN_NOTHING_EMITTED},
+    {"read-all of 16 MiB", "(call $read_all (global.get $p) (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"read of 1 MiB", "(call $read (global.get $p) (i64.const 0) (i64.const 1048576) (i32.const 64))",
+     TORVYN_NOTHING_EMITTED},
+    {"content-type of 1 MiB", "(call $type (global.get $p) (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"has-capability of 1 MiB", "(drop (call $has (i32.const 1048576) (i32.const 1048576)))", TORVYN_NOTHING_EMITTED},
+    {"an error's text of 64 KiB",
+     "(i32.store8 (i32.const 512) (i32.const 1)) (i32.store8 (i32.const 520) (i32.const 2))"
+     "(i32.store (i32.const 524) (i32.const 1048576)) (i32.store (i32.const 528) (i32.const 65536))"
+     DROPS "(return (i32.const 512))", TORVYN_ERROR_GUEST_INTERNAL},
+    {"an output with a content type of 1 MiB",
+     NEW(1048576) "(if (i32.eqz " GOT ") (then " DROPS "(return (i32.const 256))))"
+     "(i32.store (i32.const 568) (call $freeze " HANDLE ")) (call $drop_m " HANDLE ")"
+     "(i32.store (i32.const 560) (i32.const 1048576)) (i32.store (i32.const 564) (i32.const 1048576))"
+     DROPS "(return (i32.const 528))", TORVYN_OK},
+};
+
+/* 2000 outputs at 2 MiB, each with a content type of 4000 bytes; 20000 ports of 16 bytes. */
+static const char MORE[] =
+    "    (func (export \"ingest\") " ELEMENT " (call $drop_b (local.get 4)) (call $drop_f (local.get 5)) (i32.const 600))\n"
+    "    (func (export \"flush\") (result i32) (local $n i32) (local $at i32)\n"
+    "      (loop $more " NEW(16) "(if (i32.eqz " GOT ") (then (unreachable)))\n"
+    "        (local.set $at (i32.add (i32.const 2097152) (i32.mul (local.get $n) (i32.const 32))))\n"
+    "        (i32.store offset=24 (local.get $at) (call $freeze " HANDLE ")) (call $drop_m " HANDLE ")\n"
+    "        (i32.store offset=16 (local.get $at) (i32.const 1048576)) (i32.store offset=20 (local.get $at) (i32.const 4000))\n"
+    "        (br_if $more (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 2000))))\n"
+    "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (local.get $n)) (i32.const 616))\n"
+    "    (func (export \"route\") " ELEMENT " (local $n i32) (local $at i32)\n"
+    "      (call $drop_b (local.get 4)) (call $drop_f (local.get 5))\n"
+    "      (loop $more\n"
+    "        (local.set $at (i32.add (i32.const 2097152) (i32.mul (local.get $n) (i32.const 8))))\n"
+    "        (i32.store (local.get $at) (i32.const 1048576)) (i32.store offset=4 (local.get $at) (i32.const 16))\n"
+    "        (br_if $more (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 20000))))\n"
+    "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (local.get $n)) (i32.const 616))\n"
+    "    (func (export \"init\") (param i32 i32) (result i32) i32.const 600) (func (export \"teardown\"))\n";
+
+static const char EXPORTS[] =
+    "  (func $route (param \"element\" $se) (result (result (list string) (error $error)))\n"
+    "    (canon lift (core func $i \"route\") " OPTIONS "))\n"
+    "  (instance $router (export \"route\" (func $route)))\n"
+    "  (export \"torvyn:filtering/router@0.1.0\" (instance $router))\n"
+    "  (func $ingest (param \"element\" $se) (result (result (option $oe) (error $error)))\n"
+    "    (canon lift (core func $i \"ingest\") " OPTIONS "))\n"
+    "  (func $flush (result (result (list $oe) (error $error))) (canon lift (core func $i \"flush\") " OPTIONS "))\n"
+    "  (instance $aggregator (export \"ingest\" (func $ingest)) (export \"flush\" (func $flush)))\n"
+    "  (export \"torvyn:aggregation/aggregator@0.1.0\" (instance $aggregator))\n"
+    "  (func $init (param \"config\" string) (result (result (error $error)))\n"
+    "    (canon lift (core func $i \"init\") " OPTIONS "))\n"
+    "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
+    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
+    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))\n";
+
+/* A component with the contract at hand, these imports, and what an element's number has done. */
+static torvyn_linked_t *component(const torvyn_engine_t *engine, const char *const parts[4], const char *const *codes,
+                                  size_t count, size_t stride, torvyn_imports_t *imports) {
+  text_t text = {0};
+  char number[80];
+  torvyn_component_t *made;
+  torvyn_linked_t *linked = STALE;
+  add(&text, "(component\n" CONTRACT), add(&text, parts[0]);
+  add(&text, LIB("640") LOWERED), add(&text, parts[1]);
+  add(&text, "  (core module $m\n" IMPORTED("640")), add(&text, parts[2]);
+  add(&text, ANSWERS "(global $p (mut i32) (i32.const 0)) (global $c (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))\n");
+  add(&text, MORE);
+  add(&text, "(func (export \"process\") " ELEMENT " (local $n i32)\n"
+             "  (global.set $p (local.get 4)) (global.set $c (local.get 5))\n");
+  for (size_t i = 0; i < count; i++) {
+    snprintf(number, sizeof number, "(if (i64.eq (local.get 0) (i64.const %zu)) (then\n", i);
+    add(&text, number), add(&text, codes[i * stride]), add(&text, "))\n");
+  }
+  add(&text, DROPS "(i32.const 256)))\n (core instance $i (instantiate $m (with \"lib\" (instance $lib)) (with \"h\" (instance " GIVEN);
+  add(&text, parts[3]), add(&text, "))))\n" PROCESSOR), add(&text, EXPORTS), add(&text, ")");
+  made = component_from(engine, text.at);
+  OK(torvyn_linked_new(made, imports, &linked, &err));
+  torvyn_component_free(made);
+  torvyn_imports_free(imports);
+  free(text.at);
+  return linked;
+}
+
+/* ---- calls --------------------------------------------------------------------------------- */
+
+/* With a content type of 1 MiB where the number says so. */
+#define LONG_TYPE (UINT64_C(1) << 32)
+
+static int process(torvyn_instance_t *instance, uint64_t number) {
+  torvyn_element_t e = {number & ~LONG_TYPE, 0, {(const char *)payload, 16}, {payload, 16 * MIB}, NULL};
+  torvyn_output_t out;
+  int status;
+  if (number & LONG_TYPE) e.content_type.len = MIB;
+  status = torvyn_process(instance, &e, &out, NULL);
+  torvyn_output_release(&out);
+  return status;
+}
+
+static int flush(torvyn_instance_t *instance, uint64_t number) {
+  torvyn_outputs_t *outs;
+  int status = torvyn_flush(instance, &outs, NULL);
+  (void)number;
+  if (status == TORVYN_OK) CHECK(torvyn_outputs_count(outs) == 2000);
+  torvyn_outputs_free(outs);
+  return status;
+}
+
+static int route(torvyn_instance_t *instance, uint64_t number) {
+  torvyn_element_t e = {number, 0, {NULL, 0}, {payload, 16}, NULL};
+  torvyn_ports_t ports;
+  int status = torvyn_route(instance, &e, &ports, NULL);
+  if (status == TORVYN_OK) CHECK(ports.len == 20000);
+  return status;
+}
+
+static int init(torvyn_instance_t *instance, uint64_t number) {
+  torvyn_str_t config = {(const char *)payload, MIB};
+  (void)number;
+  return torvyn_init(instance, config, NULL);
+}
+
+static torvyn_engine_t *engine_here(void) {
+  torvyn_engine_config_t c = {.struct_size = sizeof c, .path = path, .optimize = TORVYN_OPTIMIZE_NONE};
+  c.memory_limit = 64 * MIB;
+  c.timeout_ns = 20000 * MS;
+  return engine_with(&c);
+}
+
+static void contract(void) {
+  static const char *const parts[4] = {"", "", "", ""};
+  torvyn_engine_t *engine = engine_here();
+  torvyn_linked_t *linked = component(engine, parts, &ops[0].code, sizeof ops / sizeof *ops,
+                                      sizeof *ops / sizeof(char *), NULL);
+  part("the contract");
+  for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+    call_t call = {ops[i].name, linked, 0, process, i, ops[i].status};
+    if (strstr(ops[i].name, "type of 1 MiB")) call.number |= LONG_TYPE;
+    each_fails(&call);
+  }
+  call_t others[] = {{"2000 outputs of flush", linked, 0, flush, 0, TORVYN_OK},
+                     {"20000 ports", linked, 0, route, 0, TORVYN_OK},
+                     {"a configuration of 1 MiB", linked, 1, init, 0, TORVYN_OK}};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) each_fails(&others[i]);
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
+/* ---- what the program gives and takes ---------------------------------------------------------- */
+
+/* A million bytes and lists of 50000. */
+static const struct {
+  const char *name, *code;
+} host_ops[] = {
+    {"a function that takes 1 MiB", "(call $put_bytes (i32.const 1048576) (i32.const 1048576))"},
+    {"a function that takes a text of 1 MiB", "(call $put_text (i32.const 1048576) (i32.const 1048576))"},
+    {"a function that takes 50000 numbers", "(call $put_numbers (i32.const 4194304) (i32.const 50000))"},
+    {"a function that takes 50000 texts", "(call $put_texts (i32.const 4194304) (i32.const 50000))"},
+    {"a function that gives 1 MiB", "(call $get_bytes (i32.const 64))"},
+    {"a function that gives a text of 1 MiB", "(call $get_text (i32.const 64))"},
+    {"a function that gives 50000 numbers", "(call $get_numbers (i32.const 64))"},
+    {"a function that gives 50000 texts", "(call $get_texts (i32.const 64))"},
+};
+
+static void functions(void) {
+  static const char *const parts[4] = {HOST, HOST_LOWERED, HOST_CORE, HOST_GIVEN};
+  torvyn_engine_t *engine = engine_here();
+  torvyn_bytes_t bytes = {payload, MIB};
+  torvyn_linked_t *linked = component(engine, parts, &host_ops[0].code, sizeof host_ops / sizeof *host_ops,
+                                      sizeof *host_ops / sizeof(char *), program_functions(engine, bytes));
+  part("the program's functions");
+  for (size_t i = 0; i < sizeof host_ops / sizeof *host_ops; i++) {
+    call_t call = {host_ops[i].name, linked, 0, process, i, TORVYN_NOTHING_EMITTED};
+    each_fails(&call);
+  }
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
+static const struct {
+  const char *name, *type;
+} echoes[] = {{"bytes", "(list u8)"},
+              {"text", "string"},
+              {"numbers", "(list u32)"},
+              {"texts", "(list string)"},
+              {"pairs", "(list (tuple string u32))"},
+              {"options", "(list (option string))"},
+              {"results", "(list (result string (error u32)))"},
+              {"lists", "(list (list u8))"}};
+enum { ECHOES = sizeof echoes / sizeof *echoes, ELEMENTS = 20000 };
+
+/* Gives the function's argument back. */
+static int echo(torvyn_instance_t *instance, uint64_t number) {
+  static torvyn_value_t list[ELEMENTS], pair[2], some, each, arg;
+  torvyn_values_t *out;
+  int status;
+  some.kind = TORVYN_KIND_STRING;
+  some.of.string = str("one of many");
+  pair[0] = some;
+  pair[1].kind = TORVYN_KIND_U32;
+  each = some;
+  if (number == 2) each = pair[1];
+  if (number == 4) each.kind = TORVYN_KIND_TUPLE, each.of.values.data = pair, each.of.values.len = 2;
+  if (number == 5) each.kind = TORVYN_KIND_OPTION, each.of.option = &some;
+  if (number == 6) each.kind = TORVYN_KIND_RESULT, each.of.result.is_error = false, each.of.result.payload = &some;
+  if (number == 7) each.kind = TORVYN_KIND_BYTES, each.of.bytes.data = payload, each.of.bytes.len = 11;
+  for (int i = 0; i < ELEMENTS; i++) list[i] = each;
+  arg.kind = TORVYN_KIND_LIST;
+  arg.of.values.data = list;
+  arg.of.values.len = ELEMENTS;
+  if (number == 0) arg.kind = TORVYN_KIND_BYTES, arg.of.bytes.data = payload, arg.of.bytes.len = MIB;
+  if (number == 1) arg.kind = TORVYN_KIND_STRING, arg.of.string.data = (const char *)payload, arg.of.string.len = MIB;
+  status = torvyn_call(instance, str("acme:echo/values@0.1.0"), str(echoes[number].name), &arg, 1, &out, NULL);
+  if (status == TORVYN_OK) {
+    const torvyn_value_t *given = torvyn_values_get(out, 0);
+    CHECK(given && given->kind == arg.kind);
+    CHECK(number > 1 ? given->of.values.len == ELEMENTS : number ? given->of.string.len == MIB : given->of.bytes.len == MIB);
+  }
+  torvyn_values_free(out);
+  return status;
+}
+
+static void values(void) {
+  text_t text = {0};
+  char line[400];
+  torvyn_engine_t *engine = engine_here();
+  torvyn_component_t *made;
+  torvyn_linked_t *linked = STALE;
+  part("values of torvyn_call()");
+  add(&text, "(component\n  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
+             "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
+             "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
+             "    (export \"process-error\" (type (eq $e)))))\n"
+             "  (alias export $types \"process-error\" (type $error))\n" LIB("640"));
+  add(&text, "(core module $m (import \"lib\" \"memory\" (memory 640))\n"
+             "  (func (export \"echo\") (param i32 i32) (result i32)\n"
+             "    (i32.store (i32.const 64) (local.get 0)) (i32.store (i32.const 68) (local.get 1)) (i32.const 64))\n"
+             "  (func (export \"init\") (param i32 i32) (result i32) i32.const 600) (func (export \"teardown\")))\n"
+             "(core instance $i (instantiate $m (with \"lib\" (instance $lib))))\n");
+  for (size_t i = 0; i < ECHOES; i++) {
+    snprintf(line, sizeof line,
+             "(func $%s (param \"v\" %s) (result %s) (canon lift (core func $i \"echo\") " OPTIONS "))\n",
+             echoes[i].name, echoes[i].type, echoes[i].type);
+    add(&text, line);
+  }
+  add(&text, "(instance $echo\n");
+  for (size_t i = 0; i < ECHOES; i++) {
+    snprintf(line, sizeof line, "(export \"%s\" (func $%s))\n", echoes[i].name, echoes[i].name);
+    add(&text, line);
+  }
+  add(&text, ") (export \"acme:echo/values@0.1.0\" (instance $echo))\n"
+             "  (func $init (param \"config\" string) (result (result (error $error)))\n"
+             "    (canon lift (core func $i \"init\") " OPTIONS "))\n"
+             "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
+             "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
+             "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))\n");
+  made = component_from(engine, text.at);
+  OK(torvyn_linked_new(made, NULL, &linked, &err));
+  torvyn_component_free(made);
+  free(text.at);
+  for (uint64_t i = 0; i < ECHOES; i++) {
+    call_t call = {echoes[i].name, linked, 0, echo, i, TORVYN_OK};
+    each_fails(&call);
+  }
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
+/* ---- WASI --------------------------------------------------------------------------------------- */
+
+#define STDOUT "(global.set $h (call $stdout))"
+
+static const struct {
+  const char *name, *code;
+} wasi_ops[] = {
+    {"output-stream.write of 64 KiB", STDOUT "(call $check (global.get $h) (i32.const 64))"
+     "(call $out_write (global.get $h) (i32.const 1048576) (i32.const 65536) (i32.const 64))"
+     "(call $drop_out (global.get $h))"},
+    {"get-random-bytes of 1 MiB", "(call $random (i64.const 1048576) (i32.const 64))"},
+    {"get-environment", "(call $environment (i32.const 64))"},
+};
+
+static const struct {
+  const char *name, *code;
+} file_ops[] = {
+    {"descriptor.write of 1 MiB",
+     FILE "(call $file_write (global.get $h) (i32.const 1048576) (i32.const 1048576) (i64.const 0) (i32.const 64))"},
+    {"descriptor.read of 1 MiB",
+     FILE "(call $file_read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))"},
+};
+
+static char folder[] = "/tmp/torvyn-refusals-XXXXXX";
+
+static void take(void *user, uint64_t id, torvyn_bytes_t bytes) { (void)user, (void)id, (void)bytes; }
+
+static void wasi(int grants) {
+  static const char *const parts[4] = {IO, IO_LOWERED, IO_CORE, IO_GIVEN},
+                    *const file_parts[4] = {FILES, FILES_LOWERED, FILES_CORE, FILES_GIVEN};
+  torvyn_engine_t *engine = engine_here();
+  torvyn_imports_t *imports = NULL;
+  torvyn_linked_t *linked;
+  char name[32];
+  torvyn_str_t value = {(const char *)payload, 500};
+  part(grants ? "WASI, granted" : "WASI, nothing granted");
+  if (grants) {
+    OK(torvyn_imports_new(engine, &imports, &err));
+    OK(torvyn_imports_wasi_output(imports, TORVYN_STREAM_STDOUT, take, NULL, NULL, &err));
+    for (int i = 0; i < 1000; i++) {
+      snprintf(name, sizeof name, "VARIABLE_%d", i);
+      OK(torvyn_imports_wasi_env(imports, str(name), value, &err));
+    }
+  }
+  linked = component(engine, parts, &wasi_ops[0].code, sizeof wasi_ops / sizeof *wasi_ops,
+                     sizeof *wasi_ops / sizeof(char *), imports);
+  for (size_t i = 0; i < sizeof wasi_ops / sizeof *wasi_ops; i++) {
+    call_t call = {wasi_ops[i].name, linked, 0, process, i, TORVYN_NOTHING_EMITTED};
+    each_fails(&call);
+  }
+  torvyn_linked_free(linked);
+  if (grants) {
+    OK(torvyn_imports_new(engine, &imports, &err));
+    OK(torvyn_imports_wasi_preopen(imports, folder, str("/"), TORVYN_ACCESS_READ_WRITE, &err));
+    linked = component(engine, file_parts, &file_ops[0].code, sizeof file_ops / sizeof *file_ops,
+                       sizeof *file_ops / sizeof(char *), imports);
+    for (size_t i = 0; i < sizeof file_ops / sizeof *file_ops; i++) {
+      call_t call = {file_ops[i].name, linked, 0, process, i, TORVYN_NOTHING_EMITTED};
+      each_fails(&call);
+    }
+    torvyn_linked_free(linked);
+  }
+  torvyn_engine_free(engine);
+}
+
+/* ---- native components ---------------------------------------------------------------------------- */
+
+/* A callback tells what it was told: there is no memory. */
+static torvyn_status_t told(int status) {
+  if (status == TORVYN_OK) return TORVYN_OK;
+  CHECK(status == TORVYN_ERROR_MEMORY);
+  return TORVYN_ERROR_UNAVAILABLE;
+}
+
+static torvyn_status_t native_process(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e) {
+  torvyn_str_t text = {(const char *)payload, 65536};
+  uint8_t *at;
+  int status;
+  (void)user, (void)state;
+  switch (e->sequence) {
+  case 0: /* grows through every size */
+    for (int i = 0; i < 24; i++)
+      if ((status = torvyn_native_append(call, payload, 65536, NULL)) != TORVYN_OK) return told(status);
+    return told(torvyn_native_emit(call, 1, 1, str(""), NULL));
+  case 1:
+    if ((status = torvyn_native_reserve(call, 16 * MIB, &at, NULL)) != TORVYN_OK) return told(status);
+    OK(torvyn_native_commit(call, 16 * MIB, &err));
+    return told(torvyn_native_emit(call, 1, 1, str(""), NULL));
+  case 2:
+    if ((status = torvyn_native_append(call, payload, 16, NULL)) != TORVYN_OK) return told(status);
+    text.len = MIB;
+    return told(torvyn_native_emit(call, 1, 1, text, NULL));
+  default:
+    if ((status = torvyn_native_fail(call, TORVYN_ERROR_GUEST_INTERNAL, text)) < 0) return (torvyn_status_t)status;
+    return TORVYN_ERROR_GUEST_INTERNAL;
+  }
+}
+
+static torvyn_status_t native_flush(void *user, void *state, torvyn_native_call_t *call) {
+  int status;
+  (void)user, (void)state;
+  for (int i = 0; i < 2000; i++) {
+    if ((status = torvyn_native_append(call, payload, 16, NULL)) != TORVYN_OK) return told(status);
+    if ((status = torvyn_native_emit(call, 1, 1, str("text/plain"), NULL)) != TORVYN_OK) return told(status);
+  }
+  return TORVYN_OK;
+}
+
+static torvyn_status_t native_route(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e) {
+  int status;
+  (void)user, (void)state, (void)e;
+  for (int i = 0; i < 20000; i++)
+    if ((status = torvyn_native_port(call, str("one of the ports"), NULL)) != TORVYN_OK) return told(status);
+  return TORVYN_OK;
+}
+
+static torvyn_status_t native_ingest(void *user, void *state, torvyn_native_call_t *call, const torvyn_element_t *e) {
+  (void)user, (void)state, (void)call, (void)e;
+  return TORVYN_NOTHING_EMITTED;
+}
+
+static void native(void) {
+  torvyn_native_t table = {.struct_size = sizeof table, .process = native_process, .flush = native_flush};
+  torvyn_engine_t *engine = engine_here();
+  torvyn_component_t *made = NULL;
+  torvyn_linked_t *linked = NULL;
+  table.route = native_route;
+  table.ingest = native_ingest;
+  part("native components");
+  OK(torvyn_component_native(engine, &table, &made, &err));
+  OK(torvyn_linked_new(made, NULL, &linked, &err));
+  torvyn_component_free(made);
+  call_t calls[] = {{"native: append of 1.5 MiB", linked, 0, process, 0, TORVYN_OK},
+                    {"native: reserve of 16 MiB", linked, 0, process, 1, TORVYN_OK},
+                    {"native: a content type of 1 MiB", linked, 0, process, 2, TORVYN_OK},
+                    {"native: an error's text of 64 KiB", linked, 0, process, 3, TORVYN_ERROR_GUEST_INTERNAL},
+                    {"native: 2000 outputs", linked, 0, flush, 0, TORVYN_OK},
+                    {"native: 20000 ports", linked, 0, route, 0, TORVYN_OK}};
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) each_fails(&calls[i]);
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
+int main(int argc, char **argv) {
+  static const torvyn_path_t paths[] = {TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL};
+  char file[64];
+  check_begin(argc, argv);
+  CHECK(mkdtemp(folder) != NULL);
+  payload = malloc(16 * MIB);
+  CHECK(payload != NULL);
+  memset(payload, 'x', 16 * MIB);
+  watch_begin();
+  for (int i = 0; i < 2; i++) {
+    path = paths[i];
+    contract();
+    wasi(0);
+  }
+  wasi(1);
+  functions();
+  values();
+  native();
+  part("");
+  snprintf(file, sizeof file, "%s/file", folder);
+  CHECK(unlink(file) == 0 && rmdir(folder) == 0);
+  CHECK(wrong == 0);
+  return check_end();
+}
