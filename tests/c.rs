@@ -251,6 +251,7 @@ programs! {
     host: Asan;
     values: Asan;
     names: Asan Valgrind;
+    straight: Asan Valgrind;
     nested: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
