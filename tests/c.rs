@@ -254,6 +254,7 @@ programs! {
     host: Asan;
     values: Asan;
     names: Asan Valgrind;
+    straight: Asan Valgrind;
     nested: Asan;
     composed: Asan;
     null: Asan Valgrind;
