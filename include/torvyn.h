@@ -1745,13 +1745,13 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
  * does one that only calls it.
  *
  * What a component writes is taken 64 KiB at once (`check-write` says so; more
- * ends the call with TORVYN_ERROR_TRAP), and 1 MiB by `descriptor.write`, which
- * says how much it was; what it reads comes 64 KiB at once. The library holds for
- * it, not counted as the instance's, up to 64 KiB for each stream, the texts that
- * it gives WASI in one call, and what a look-up gave. A file that may not grow,
- * and a pipe or a connection that nobody reads, are errors of the component's;
- * neither SIGXFSZ nor SIGPIPE reaches the program by it. `max_files` says how many
- * file descriptors it may hold.
+ * ends the call with TORVYN_ERROR_TRAP), and 1 MiB by `descriptor.write`,
+ * which says how much it was; what it reads comes 64 KiB at once. The library
+ * holds for it, not counted as the instance's, up to 64 KiB for each stream,
+ * the texts that it gives WASI in one call, and what a look-up gave. A file
+ * that may not grow, and a pipe or a connection that nobody reads, are errors
+ * of the component's; neither SIGXFSZ nor SIGPIPE reaches the program by it.
+ * `max_files` says how many file descriptors it may hold.
  *
  * Where imports may wait, components and the callbacks that they reach run on a
  * stack of the library's, which leaves a callback at least 1 MiB.
@@ -1961,14 +1961,13 @@ torvyn_status_t torvyn_imports_wasi_output(torvyn_imports_t *imports,
 /**
  * Sends an output stream to the process's own. What the component writes goes
  * to the descriptor, 1 or 2, past any buffer of the C library. Where nobody
- * reads it, the component waits, until its deadline at most, and no thread of
- * the program's with it; where nobody can, as in a pipe whose reader has gone,
- * its write fails. Neither SIGPIPE nor SIGXFSZ is raised by it. Pipes and
- * terminals are opened anew by /proc/self/fd for each write, so that the flags
- * of the program's own stream stay as they are; where that fails a thread of the
- * library's writes, which may then wait for as long as nobody reads. What a
- * component has written and nobody took when its instance is freed or reset, 64
- * KiB at most, is lost.
+ * reads it, the component waits, until its deadline or a cancel at most; where
+ * nobody can, as in a pipe whose reader has gone, its write fails. Neither
+ * SIGPIPE nor SIGXFSZ is raised by it. Pipes and terminals are opened anew by
+ * /proc/self/fd for each write, so that the flags of the program's own stream
+ * stay as they are; where that fails a thread of the library's writes, which
+ * may then wait for as long as nobody reads. What a component has written and
+ * nobody took when its instance is freed or reset, 64 KiB at most, is lost.
  *
  * @param imports  Changed for what is linked with it from now on.
  * @param stream   Which one.

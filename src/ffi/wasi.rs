@@ -222,14 +222,13 @@ pub unsafe extern "C" fn torvyn_imports_wasi_output(
 
 /// Sends an output stream to the process's own. What the component writes goes
 /// to the descriptor, 1 or 2, past any buffer of the C library. Where nobody
-/// reads it, the component waits, until its deadline at most, and no thread of
-/// the program's with it; where nobody can, as in a pipe whose reader has gone,
-/// its write fails. Neither SIGPIPE nor SIGXFSZ is raised by it. Pipes and
-/// terminals are opened anew by /proc/self/fd for each write, so that the flags
-/// of the program's own stream stay as they are; where that fails a thread of the
-/// library's writes, which may then wait for as long as nobody reads. What a
-/// component has written and nobody took when its instance is freed or reset, 64
-/// KiB at most, is lost.
+/// reads it, the component waits, until its deadline or a cancel at most; where
+/// nobody can, as in a pipe whose reader has gone, its write fails. Neither
+/// SIGPIPE nor SIGXFSZ is raised by it. Pipes and terminals are opened anew by
+/// /proc/self/fd for each write, so that the flags of the program's own stream
+/// stay as they are; where that fails a thread of the library's writes, which
+/// may then wait for as long as nobody reads. What a component has written and
+/// nobody took when its instance is freed or reset, 64 KiB at most, is lost.
 ///
 /// @param imports  Changed for what is linked with it from now on.
 /// @param stream   Which one.
