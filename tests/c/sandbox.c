@@ -311,7 +311,7 @@ static unsigned refusals;
 
 static void count_refusals(void *user, const torvyn_log_line_t *line) {
   (void)user;
-  if (line->level == TORVYN_LOG_WARN && strstr(line->message.data, "max_files")) refusals++;
+  if (line->level == TORVYN_LOG_WARN && memmem(line->message.data, line->message.len, "max_files", 9)) refusals++;
 }
 
 static void limits(void) {
