@@ -23,9 +23,20 @@ use crate::engine::link::ImportBindings;
 /// some toolchains import it unasked: a call of it ends with
 /// TORVYN_ERROR_TRAP, and a line in the log.
 /// `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
-/// that waits in WASI ends at its deadline or by a cancel like any other. Where
-/// imports may wait, components and the callbacks that they reach run on a stack
-/// of the library's, which leaves a callback at least 1 MiB.
+/// that waits in WASI ends at its deadline or by a cancel like any other, and so
+/// does one that only calls it.
+///
+/// What a component writes is taken 64 KiB at once (`check-write` says so; more
+/// ends the call with TORVYN_ERROR_TRAP), and 1 MiB by `descriptor.write`,
+/// which says how much it was; what it reads comes 64 KiB at once. The library
+/// holds for it, not counted as the instance's, up to 64 KiB for each stream,
+/// the texts that it gives WASI in one call, and what a look-up gave. A file
+/// that may not grow, and a pipe or a connection that nobody reads, are errors
+/// of the component's; neither SIGXFSZ nor SIGPIPE reaches the program by it.
+/// `max_files` says how many file descriptors it may hold.
+///
+/// Where imports may wait, components and the callbacks that they reach run on a
+/// stack of the library's, which leaves a callback at least 1 MiB.
 ///
 /// `torvyn:capabilities/capability-query#has-capability` answers from the same
 /// set. The names: "args"; "env", "env:NAME"; "stdin"; "stdout", "stderr"

@@ -222,9 +222,13 @@ pub unsafe extern "C" fn torvyn_imports_wasi_output(
 
 /// Sends an output stream to the process's own. What the component writes goes
 /// to the descriptor, 1 or 2, past any buffer of the C library. Where nobody
-/// reads it, the component waits, until its deadline at most; where nobody can,
-/// as in a pipe whose reader has gone, its write fails. (A reader that goes in
-/// that very moment raises SIGPIPE, as in any write of the program's.)
+/// reads it, the component waits, until its deadline or a cancel at most; where
+/// nobody can, as in a pipe whose reader has gone, its write fails. Neither
+/// SIGPIPE nor SIGXFSZ is raised by it. Pipes and terminals are opened anew by
+/// /proc/self/fd for each write, so that the flags of the program's own stream
+/// stay as they are; where that fails a thread of the library's writes, which
+/// may then wait for as long as nobody reads. What a component has written and
+/// nobody took when its instance is freed or reset, 64 KiB at most, is lost.
 ///
 /// @param imports  Changed for what is linked with it from now on.
 /// @param stream   Which one.
@@ -262,10 +266,10 @@ pub unsafe extern "C" fn torvyn_imports_wasi_inherit_output(
 /// What is granted is the directory that is there now, not its path: the library
 /// holds it open (one file descriptor, close-on-exec) until the imports and all
 /// that was linked with them and made of that are freed. Where it is renamed or
-/// removed, or something else is put or mounted in its place, instances still see
-/// the directory itself, those that are made or reset later, too. What is mounted
-/// below it later is seen. Of two directories of which one lies in the other each
-/// is granted for itself, with its own `access`.
+/// removed, or another is put or mounted in its place, instances still see the
+/// directory itself, those that are made or reset later, too. What is mounted
+/// below it later is seen. Where one directory lies in another, each is granted
+/// for itself, with its own `access`.
 ///
 /// @param imports     Changed for what is linked with it from now on.
 /// @param host_path   A directory, NUL-terminated, in the system's encoding;
@@ -278,8 +282,8 @@ pub unsafe extern "C" fn torvyn_imports_wasi_inherit_output(
 ///                    caller (torvyn_error_free()); NULL to do without.
 ///
 /// @retval TORVYN_OK              It is granted.
-/// @retval TORVYN_ERROR_WASI      There is no such directory, it does not open, or
-///                                `guest_path` is empty or taken.
+/// @retval TORVYN_ERROR_WASI      There is no such directory, it does not open,
+///                                or `guest_path` is empty or taken.
 /// @retval TORVYN_ERROR_ARGUMENT  `access` is no access.
 /// @retval TORVYN_ERROR_NULL, _UTF8 Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library.

@@ -2,14 +2,15 @@
 //! more of them than is taken.
 
 use bytes::Bytes;
-use wasmtime::component::{ComponentType, Linker, Lower, Resource, WasmList};
+use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
+use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource, WasmList};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host as _, HostDescriptor as _};
 use wasmtime_wasi::p2::{DynOutputStream, IoError, StreamError, StreamResult};
 
 use super::{files, parts, reserve};
-use crate::contract::host::Host;
+use crate::contract::host::{Breach, Host};
 use crate::direct::wasi::{MOST_FLUSHED, PERMIT};
 
 /// The names that `wasmtime-wasi` gives the interfaces.
@@ -18,6 +19,9 @@ const FILES: &str = "wasi:filesystem/types@0.2.12";
 
 /// What a file is given at once. Less may be written than was asked for, so the rest comes next.
 const PIECE: usize = 1 << 20;
+
+/// What a stream is given at once; more is refused.
+const MOST_WRITTEN: usize = PERMIT as usize;
 
 /// The `stream-error` of the WIT.
 #[derive(ComponentType, Lower)]
@@ -31,13 +35,46 @@ enum Failed {
 
 type Written = (std::result::Result<(), Failed>,);
 
-/// The first `most` of `bytes`.
-fn copy(cx: &StoreContextMut<'_, Host>, bytes: &WasmList<u8>, most: usize) -> Result<Vec<u8>> {
-    let bytes = bytes.as_le_slice(cx);
-    let bytes = &bytes[..bytes.len().min(most)];
-    let mut copied = reserve(bytes.len())?;
-    copied.extend_from_slice(bytes);
-    Ok(copied)
+/// A `list<u8>` of which `MOST` bytes are taken, copied as it is lifted. Wasmtime's own would be copied
+/// whole, and end the process where there is no memory for it.
+struct Taken<const MOST: usize> {
+    bytes: Vec<u8>,
+    /// How many there were.
+    len: usize,
+}
+
+impl<const MOST: usize> Taken<MOST> {
+    fn lift(cx: &LiftContext<'_>, at: u32, len: u32) -> Result<Self> {
+        let (at, len) = (at as usize, len as usize);
+        let all = at.checked_add(len).and_then(|end| cx.memory().get(at..end)).ok_or(Breach::OutOfBounds)?;
+        let mut bytes = reserve(len.min(MOST))?;
+        bytes.extend_from_slice(&all[..len.min(MOST)]);
+        Ok(Self { bytes, len })
+    }
+}
+
+// SAFETY: layout, type check and representation are those of `WasmList<u8>`.
+#[allow(unsafe_code)] // a type that stands for another in every way
+unsafe impl<const MOST: usize> ComponentType for Taken<MOST> {
+    type Lower = <WasmList<u8> as ComponentType>::Lower;
+    const ABI: CanonicalAbiInfo = <WasmList<u8> as ComponentType>::ABI;
+
+    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+        <WasmList<u8>>::typecheck(ty, types)
+    }
+}
+
+// SAFETY: pointer and length are read as `WasmList` does.
+#[allow(unsafe_code)] // the same
+unsafe impl<const MOST: usize> Lift for Taken<MOST> {
+    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
+        Self::lift(cx, src[0].get_u32(), src[1].get_u32())
+    }
+
+    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        Self::lift(cx, word(0), word(4))
+    }
 }
 
 fn answer(host: &mut Host, result: StreamResult<()>) -> Result<Written> {
@@ -57,7 +94,7 @@ fn check(len: usize, flushes: bool) -> Result<()> {
         let most = format!("expected at most {MOST_FLUSHED}");
         return Err(wasmtime::Error::msg(format!("Buffer too large for blocking-write-and-flush ({most})")));
     }
-    if len > PERMIT as usize {
+    if len > MOST_WRITTEN {
         return Err(wasmtime::Error::msg("more was written than `check-write` allows"));
     }
     Ok(())
@@ -67,30 +104,32 @@ fn check(len: usize, flushes: bool) -> Result<()> {
 pub fn add(linker: &mut Linker<Host>) -> Result<()> {
     type Output = Resource<DynOutputStream>;
     let mut streams = linker.instance(STREAMS)?;
-    let write = |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, WasmList<u8>)| {
-        check(bytes.len(), false)?;
-        let bytes = Bytes::from(copy(&cx, &bytes, PERMIT as usize)?);
+    let write = |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, Taken<MOST_WRITTEN>)| {
+        check(bytes.len, false)?;
+        let bytes = Bytes::from(bytes.bytes);
         let result = parts(cx.data_mut()).table.get_mut(&stream)?.write(bytes);
         answer(cx.data_mut(), result)
     };
     streams.func_wrap("[method]output-stream.write", write)?;
     let flush = "[method]output-stream.blocking-write-and-flush";
-    streams.func_wrap_async(flush, |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, WasmList<u8>)| {
-        Box::new(async move {
-            check(bytes.len(), true)?;
-            let bytes = Bytes::from(copy(&cx, &bytes, MOST_FLUSHED as usize)?);
-            let result = parts(cx.data_mut()).table.get_mut(&stream)?.blocking_write_and_flush(bytes).await;
-            answer(cx.data_mut(), result)
-        })
-    })?;
-    type Write = (Resource<Descriptor>, WasmList<u8>, u64);
+    streams.func_wrap_async(
+        flush,
+        |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, Taken<MOST_WRITTEN>)| {
+            Box::new(async move {
+                check(bytes.len, true)?;
+                let bytes = Bytes::from(bytes.bytes);
+                let result = parts(cx.data_mut()).table.get_mut(&stream)?.blocking_write_and_flush(bytes).await;
+                answer(cx.data_mut(), result)
+            })
+        },
+    )?;
+    type Write = (Resource<Descriptor>, Taken<PIECE>, u64);
     let mut files = linker.instance(FILES)?;
     let write = "[method]descriptor.write";
     files.func_wrap_async(write, |mut cx: StoreContextMut<'_, Host>, (fd, bytes, offset): Write| {
         Box::new(async move {
-            let bytes = copy(&cx, &bytes, PIECE)?;
             let mut files = files::view(cx.data_mut());
-            let result: std::result::Result<u64, ErrorCode> = match files.write(fd, bytes, offset).await {
+            let result: std::result::Result<u64, ErrorCode> = match files.write(fd, bytes.bytes, offset).await {
                 Ok(written) => Ok(written),
                 Err(error) => Err(files.convert_error_code(error)?),
             };

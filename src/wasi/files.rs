@@ -30,7 +30,7 @@ pub struct Files<'a> {
 
 /// The view of a store.
 pub fn view(host: &mut Host) -> Files<'_> {
-    let Parts { ctx, table, open, watch } = super::parts(host);
+    let Parts { ctx, table, open, watch, .. } = super::parts(host);
     Files { inner: WasiFilesystemCtxView { ctx: ctx.filesystem(), table }, open, watch }
 }
 

@@ -10,6 +10,7 @@ mod directory;
 pub mod files;
 pub mod http;
 mod inherited;
+mod lookup;
 mod open;
 pub mod preopens;
 pub mod random;
@@ -41,6 +42,7 @@ pub struct Shared {
     linker: OnceLock<Linker<Host>>,
     /// What waits for them.
     pub runtime: runtime::Lazy,
+    lookups: lookup::Threads,
 }
 
 /// The interfaces that are provided, at every version 0.2, besides those of [`http`].
@@ -146,6 +148,7 @@ pub struct State {
     /// Holds nothing, ever.
     none: ResourceTable,
     open: open::Open,
+    lookups: lookup::Lookups,
     watch: Watch,
 }
 
@@ -187,6 +190,7 @@ struct Parts<'a> {
     ctx: &'a mut WasiCtx,
     table: &'a mut ResourceTable,
     open: &'a mut open::Open,
+    lookups: &'a lookup::Lookups,
     watch: &'a Watch,
 }
 
@@ -194,15 +198,23 @@ struct Parts<'a> {
 /// is room for none, and the function traps; `Host::stopped` says why.
 fn parts(host: &mut Host) -> Parts<'_> {
     let stop = host.check_time().is_err();
-    let State { ctx, table, none, open, watch } = &mut **host.wasi.get_or_insert_with(|| Box::new(State::denied()));
-    Parts { ctx, table: if stop { none } else { table }, open, watch }
+    let State { ctx, table, none, open, lookups, watch } =
+        &mut **host.wasi.get_or_insert_with(|| Box::new(State::denied()));
+    Parts { ctx, table: if stop { none } else { table }, open, lookups, watch }
 }
 
 impl State {
     /// Nothing at all: for a store that no WASI is linked with, so never seen.
     fn denied() -> Self {
         let watch = Watch { engine: WeakEngine::default(), id: ComponentId(0) };
-        Self { ctx: WasiCtx::default(), table: table(0), none: table(0), open: open::Open::new(0), watch }
+        Self {
+            ctx: WasiCtx::default(),
+            table: table(0),
+            none: table(0),
+            open: open::Open::new(0),
+            lookups: lookup::Lookups::new(&Default::default()),
+            watch,
+        }
     }
 
     /// What `grants` give to instance `id`.
@@ -226,7 +238,6 @@ impl State {
                 Box::pin(std::future::ready(allowed))
             });
         }
-        builder.allow_ip_name_lookup(grants.name_lookup);
         if let Some(clock) = grants.clock {
             builder.wall_clock(Steps::new(clock.start_ns, clock)).monotonic_clock(Steps::new(0, clock));
         }
@@ -241,6 +252,7 @@ impl State {
             table: table(max_handles.min(MOST_STREAMS)),
             none: table(0),
             open: open::Open::new(max_files),
+            lookups: lookup::Lookups::new(&engine.wasi().lookups),
             watch,
         }
     }

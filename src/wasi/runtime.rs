@@ -22,7 +22,7 @@ use crate::engine::term::Term;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Threads for system calls that cannot be waited for otherwise (files).
-const BLOCKING: usize = 64;
+pub const BLOCKING: usize = 64;
 
 /// The stack of a thread: where none is said, the environment says it.
 const STACK: usize = 2 << 20;

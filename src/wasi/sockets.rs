@@ -15,14 +15,12 @@ use wasmtime_wasi::p2::{
 };
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
 
+use super::lookup::{Lookup, Lookups};
 use super::open::Open;
 use super::{Parts, Watch};
 use crate::contract::host::Host;
 use crate::engine::fault::Stop;
 use crate::engine::grants::{SocketRule, SocketUse};
-
-/// No name that can be looked up has more bytes: 253 characters, of up to four.
-const MOST_NAME: usize = 4 * 253;
 
 /// What a use is called in the log.
 pub fn name(usage: SocketAddrUse) -> &'static str {
@@ -67,6 +65,8 @@ impl HasData for Has {
 pub struct Sockets<'a> {
     inner: WasiSocketsCtxView<'a>,
     open: &'a mut Open,
+    /// There where look-up is granted.
+    lookups: Option<&'a Lookups>,
     watch: &'a Watch,
     /// What ends the call, for functions that need no handle.
     stopped: Option<Stop>,
@@ -75,8 +75,10 @@ pub struct Sockets<'a> {
 /// The view of a store.
 pub fn view(host: &mut Host) -> Sockets<'_> {
     let stopped = host.check_time().err();
-    let Parts { ctx, table, open, watch } = super::parts(host);
-    Sockets { inner: WasiSocketsCtxView { ctx: ctx.sockets(), table }, open, watch, stopped }
+    let named = host.grants.name_lookup;
+    let Parts { ctx, table, open, lookups, watch } = super::parts(host);
+    let lookups = named.then_some(lookups);
+    Sockets { inner: WasiSocketsCtxView { ctx: ctx.sockets(), table }, open, lookups, watch, stopped }
 }
 
 /// The name that `wasmtime-wasi` gives the interface.
@@ -162,17 +164,24 @@ impl LookupHost for Sockets<'_> {
         network: Resource<Network>,
         name: String,
     ) -> SocketResult<Resource<ip_name_lookup::ResolveAddressStream>> {
-        if name.len() > MOST_NAME {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        let asked = name.clone();
-        let result = self.inner.resolve_addresses(network, name);
-        let refused = |e: &SocketError| matches!(e.downcast_ref(), Some(ErrorCode::PermanentResolverFailure));
-        if result.as_ref().err().is_some_and(refused) {
-            self.watch.refused(&format!("to look up `{asked}`: name look-up is not granted"));
-        }
-        result
+        self.inner.table.get(&network)?;
+        let Some(lookups) = self.lookups else {
+            self.watch.refused(&format!("to look up `{name}`: name look-up is not granted"));
+            return Err(ErrorCode::PermanentResolverFailure.into());
+        };
+        let lookup = lookups.begin(&name).inspect_err(|code| {
+            if *code == ErrorCode::TemporaryResolverFailure {
+                self.watch.refused(&format!("to look up `{name}`: the instance has too many look-ups under way"));
+            }
+        })?;
+        // The same handle to the component, whatever it stands for here.
+        Ok(Resource::new_own(self.inner.table.push(lookup)?.rep()))
     }
+}
+
+/// What a handle of a look-up stands for.
+fn lookup(stream: &Resource<ip_name_lookup::ResolveAddressStream>) -> Resource<Lookup> {
+    Resource::new_borrow(stream.rep())
 }
 
 impl HostResolveAddressStream for Sockets<'_> {
@@ -180,17 +189,18 @@ impl HostResolveAddressStream for Sockets<'_> {
         &mut self,
         stream: Resource<ip_name_lookup::ResolveAddressStream>,
     ) -> SocketResult<Option<IpAddress>> {
-        self.inner.resolve_next_address(stream)
+        Ok(self.inner.table.get_mut(&lookup(&stream))?.next()?.map(IpAddress::from))
     }
 
     fn subscribe(
         &mut self,
         stream: Resource<ip_name_lookup::ResolveAddressStream>,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        HostResolveAddressStream::subscribe(&mut self.inner, stream)
+        wasmtime_wasi::p2::subscribe(self.inner.table, lookup(&stream))
     }
 
     fn drop(&mut self, stream: Resource<ip_name_lookup::ResolveAddressStream>) -> wasmtime::Result<()> {
-        HostResolveAddressStream::drop(&mut self.inner, stream)
+        self.inner.table.delete(lookup(&stream))?;
+        Ok(())
     }
 }

@@ -190,6 +190,26 @@ static void locked_in(void) {
   remove_folder();
 }
 
+/* More entries than are read at once. */
+static void many_entries(void) {
+  torvyn_linked_t *linked;
+  torvyn_instance_t *instance;
+  char name[64];
+  make_folder();
+  for (int i = 0; i < 300; i++) {
+    snprintf(name, sizeof name, "srv/out/%d", i);
+    make(name, "");
+  }
+  linked = linked_with(stdio, granted(engine, at("srv/out"), "/d", TORVYN_ACCESS_READ));
+  instance = instance_of(linked, 1, NULL);
+  emits(instance, "list:/d", "303"); /* with `file`, . and .. */
+  emits(instance, "list:/d", "303");
+  emits(instance, "list:/d/file", "error: Not a directory");
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  remove_folder();
+}
+
 static int is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
 
 static int open_count(void) {
@@ -291,7 +311,7 @@ static unsigned refusals;
 
 static void count_refusals(void *user, const torvyn_log_line_t *line) {
   (void)user;
-  if (line->level == TORVYN_LOG_WARN && strstr(line->message.data, "max_files")) refusals++;
+  if (line->level == TORVYN_LOG_WARN && memmem(line->message.data, line->message.len, "max_files", 9)) refusals++;
 }
 
 static void limits(void) {
@@ -372,6 +392,7 @@ int main(int argc, char **argv) {
   run("a link on the way to it", links);
   run("directories in directories", nested);
   run("a program that locks itself in", locked_in);
+  run("many entries", many_entries);
   run("descriptors of the library's", descriptors);
   run("so many files and no more", limits);
   run("so many sockets and no more", sockets);

@@ -211,6 +211,36 @@ static void masks(void) {
   end();
 }
 
+/* By the configuration's letter: 2 MiB to a file, of which it takes one; as much as a stream takes at
+ * once, and a byte more. */
+#define SIZES \
+  "    (func (export \"init\") (param $at i32) (param i32) (result i32) (local $way i32) (local $fd i32)\n" \
+  "      (local.set $way (i32.load8_u (local.get $at)))\n" \
+  "      (if (i32.eq (memory.grow (i32.const 40)) (i32.const -1)) (then unreachable))\n" \
+  "      (if (i32.eqz (call $file (call $dir))) (then unreachable))\n" \
+  "      (local.set $fd (i32.load (i32.const 68)))\n" \
+  "      (if (i32.eq (local.get $way) (i32.const 102)) (then\n" /* f */ \
+  "        (call $write (local.get $fd) (i32.const 0) (i32.const 2097152) (i64.const 0) (i32.const 64))\n" \
+  "        (if (i64.ne (i64.load (i32.const 72)) (i64.const 1048576)) (then unreachable))\n" \
+  "        (return (call $say (i32.load8_u (i32.const 64))))))\n" \
+  "      (call $writes (local.get $fd) (i64.const 0) (i32.const 64))\n" \
+  "      (call $put (i32.load (i32.const 68)) (i32.const 0)\n" /* s, and t for one more */ \
+  "        (i32.add (i32.const 65536) (i32.eq (local.get $way) (i32.const 116))) (i32.const 64))\n" \
+  "      (call $say (i32.load8_u (i32.const 64))))\n"
+
+static void sizes(void) {
+  torvyn_instance_t *instance;
+  start();
+  torvyn_component_free(component);
+  component = component_from(engine, wasi_component(SIZES));
+  told("f", FINE);
+  told("s", FINE);
+  instance = writer(0);
+  EXPECT_TEXT(TORVYN_ERROR_TRAP, "check-write", torvyn_init(instance, str("t"), &err));
+  torvyn_instance_free(instance);
+  end();
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   in_child("writes: files past the limit of their size", files);
@@ -218,5 +248,6 @@ int main(int argc, char **argv) {
   in_child("writes: a socket whose other end is gone", socket_output);
   in_child("writes: a signal of the program's own", own_signal);
   in_child("writes: the threads for files", masks);
+  in_child("writes: how much at once", sizes);
   return check_end();
 }
