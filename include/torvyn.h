@@ -78,9 +78,17 @@
  *            on, threads for compilation unless `parallel_compilation` is off,
  *            and threads for components that may wait in WASI (`wasi_threads`);
  *            what needs a thread that cannot be had is an error, of a call
- *            TORVYN_ERROR_INTERNAL. Where the system has no memory for the
- *            library's own records, it aborts; memory for components that
- *            cannot be had is an error or a refusal.
+ *            TORVYN_ERROR_INTERNAL.
+ * Memory     What a component chooses the size of (its memory and tables,
+ *            buffers, content types, texts, names, lists of outputs and their
+ *            handles) is refused to the component where the system has no memory
+ *            for it, or ends the call with TORVYN_ERROR_MEMORY; of an error's
+ *            text there may be a part then. Where there is none for the
+ *            library's own small records, of some KiB at most, the process
+ *            aborts: what handles of this interface point to, errors, what
+ *            Wasmtime keeps for an instance and for a trap. So it does where
+ *            what the program itself gives is kept (configuration, grants), and
+ *            while a component is compiled.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
  *            they stay for good. What comes from elsewhere they pass on to the
@@ -1080,9 +1088,11 @@ typedef struct torvyn_engine_config {
    */
   uint32_t struct_size;
   /**
-   * Whether calls use up fuel. A budget of fuel ends a call after the same
-   * number of instructions each time, where a deadline ends it after some time;
-   * counting costs the component some of its speed. Default: off.
+   * Whether calls use up fuel: about one unit for each instruction, and one for
+   * each byte that the library copies into the component's memory, out of it,
+   * or for it (payloads, texts, values). A budget of fuel ends a call after the
+   * same work each time, where a deadline ends it after some time; counting
+   * costs the component some of its speed. Default: off.
    */
   torvyn_switch_t fuel;
   /**
@@ -1121,12 +1131,18 @@ typedef struct torvyn_engine_config {
    */
   uint64_t table_limit;
   /**
-   * Bytes of host buffers that an instance's component may hold at once; an
-   * allocation past it is refused to the component. Texts are limited beside:
-   * a content type of the component's of more than 4 KiB, unless the element's
-   * is as long, an error's text of more than 64 KiB, names of ports of more
-   * than 1 MiB in all, and values of more than 128 MiB (torvyn_value_t) end the
-   * call with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
+   * Bytes that the library may hold for an instance's component at once: its
+   * buffers by their capacity (4 KiB, 64 KiB, 1 MiB or 16 MiB); each content
+   * type that it gave by what it has beyond 64 bytes, those of outputs among
+   * them until the call returns; the names of ports of its latest answer (each
+   * with 24 bytes more) beyond 4 KiB; and 64 bytes for each handle of the
+   * contract's that it ever held at once beyond 1024. An allocation past it is
+   * refused to the component; where it cannot be told, the call ends with
+   * TORVYN_ERROR_MEMORY. Texts are limited beside: a content type of the
+   * component's of more than 4 KiB, unless the element's is as long, an error's
+   * text of more than 64 KiB, names of ports of more than 1 MiB in all, and
+   * values of more than 128 MiB (torvyn_value_t) end the call with
+   * TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
    */
   uint64_t buffer_limit;
   /**
@@ -2477,8 +2493,9 @@ typedef struct torvyn_native_call torvyn_native_call_t;
  *          would be.
  * Memory   What a callback allocates is the program's affair, and
  *          torvyn_instance_memory_usage() knows nothing of it. `buffer_limit`
- *          and `max_handles` hold for the outputs of one call; the other limits
- *          of an instance say nothing here.
+ *          (buffers, and content types beyond 64 bytes) and `max_handles` hold
+ *          for the outputs of one call; the other limits of an instance say
+ *          nothing here.
  * Fuel     None is used: torvyn_instance_fuel_remaining() gives
  *          TORVYN_FUEL_OFF, torvyn_instance_set_fuel()
  *          TORVYN_ERROR_FUEL_DISABLED.
@@ -2891,8 +2908,8 @@ typedef struct torvyn_instance_options {
   /** Elements of tables, over all tables. Default: the engine's. */
   uint64_t table_limit;
   /**
-   * Bytes of host buffers that the component may hold at once. Default: the
-   * engine's.
+   * Bytes that the library may hold for the component at once; what counts is
+   * said at torvyn_engine_config_t. Default: the engine's.
    */
   uint64_t buffer_limit;
   /** Handles that the component may hold at once. Default: the engine's. */
@@ -3144,8 +3161,10 @@ typedef struct torvyn_memory_usage {
   /** Linear memory of the component, over all its memories. */
   uint64_t linear;
   /**
-   * Host buffers that the component holds, by their capacity. Outputs that the
-   * caller holds are not among them.
+   * What the library holds for the component, as it counts against
+   * `buffer_limit` of torvyn_engine_config_t: buffers by their capacity, long
+   * content types, names of ports, many handles. Outputs that the caller holds
+   * are not among them.
    */
   uint64_t buffers;
 } torvyn_memory_usage_t;
@@ -3191,7 +3210,10 @@ typedef struct torvyn_stats {
    * `refused` too.
    */
   uint64_t cancels;
-  /** Calls that a limit of memory, tables, handles, texts or values ended. */
+  /**
+   * Calls that a limit of memory, tables, handles, texts or values ended, or
+   * that the system had no memory for.
+   */
   uint64_t memory_limits;
   /** Elements lent to the component. */
   uint64_t elements_in;
@@ -3205,13 +3227,13 @@ typedef struct torvyn_stats {
   /** Payload bytes copied out of the component's memory. */
   uint64_t bytes_out;
   /**
-   * Host buffers that the component held when the latest call ended, in bytes
-   * of their capacity.
+   * What the library held for the component when the latest call ended, or the
+   * instance was made, in bytes, as `buffers` of torvyn_memory_usage_t.
    */
   uint64_t buffer_bytes;
   /**
-   * The most that the component held of them at once, also within a call; known
-   * when that has ended.
+   * The most of it that was held at once, also within a call; known when that
+   * has ended.
    */
   uint64_t buffer_bytes_peak;
   /** Linear memory when the latest call ended, in bytes. */

@@ -1,7 +1,6 @@
 //! Errors as values: what happened, to which component, in which function, and what to do.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::contract::{ComponentId, Function, ProcessErrorKind};
 
@@ -88,13 +87,41 @@ pub struct Error {
     pub fatal: bool,
 }
 
-/// `text` in one line: a component's text may hold anything.
-pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+/// A text that grows as long as the system has memory: a component's may be in it.
+#[derive(Default)]
+struct Growing(String);
+
+impl fmt::Write for Growing {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.try_reserve(text.len()).map_err(|_| fmt::Error)?;
+        self.0.push_str(text);
+        Ok(())
     }
-    line
+}
+
+/// The same in one line.
+#[derive(Default)]
+struct OneLine(Growing);
+
+impl fmt::Write for OneLine {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.find(char::is_control) {
+            self.0.write_str(&rest[..at])?;
+            let control = rest[at..].chars().next().unwrap_or_default();
+            write!(self.0, "{}", control.escape_default())?;
+            rest = &rest[at + control.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+/// `message` in one line, since a component's text may hold anything; as much of it as the system has
+/// memory for.
+pub fn one_line(message: impl fmt::Display) -> String {
+    let mut line = OneLine::default();
+    let _ = write!(line, "{message}");
+    line.0.0
 }
 
 impl Error {
@@ -133,12 +160,12 @@ impl Error {
     }
 
     /// What happened, for a reader who knows the component and the function.
-    pub fn what(&self) -> Cow<'_, str> {
-        match self.kind {
-            ErrorKind::Guest(kind) if self.message.is_empty() => format!("answered {}", kind.name()).into(),
-            ErrorKind::Guest(kind) => format!("answered {}: {}", kind.name(), self.message).into(),
-            _ => Cow::from(&*self.message),
-        }
+    pub fn what(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| match self.kind {
+            ErrorKind::Guest(kind) if self.message.is_empty() => write!(f, "answered {}", kind.name()),
+            ErrorKind::Guest(kind) => write!(f, "answered {}: {}", kind.name(), self.message),
+            _ => f.write_str(&self.message),
+        })
     }
 
     /// Whether the same call may succeed when it is made again later, unchanged.
@@ -159,7 +186,7 @@ impl fmt::Display for Error {
             (None, Some(function)) => write!(f, "{}: ", function.name())?,
             (None, None) => {}
         }
-        f.write_str(&self.what())?;
+        write!(f, "{}", self.what())?;
         use ErrorKind as K;
         if self.fatal && matches!(self.kind, K::Trap | K::Fuel | K::Memory | K::HostFunction) {
             f.write_str("; reset the instance to use it again")?;

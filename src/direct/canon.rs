@@ -7,8 +7,8 @@
 use wasmtime::Memory;
 
 use crate::contract::buffer::Buffer;
-use crate::contract::host::{Breach, Handles, Host, Resource};
 use crate::contract::held;
+use crate::contract::host::{Breach, Handles, Host, Resource};
 use crate::contract::lent::Loan;
 use crate::contract::ports::Ports;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessError, ProcessErrorKind};

@@ -37,7 +37,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// What an artifact begins with.
 pub const MAGIC: [u8; 8] = *b"TORVYN\x00\x1a";
 /// Raised whenever the header, the index or the meaning of the images changes.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const HEADER: usize = 128;
 /// Images begin at multiples of this: the largest page of the supported machines.
 const PAGE: usize = 64 << 10;

@@ -272,6 +272,8 @@ impl ComponentInstance {
         let MemoryUsage { linear, buffers } = self.memory_usage();
         self.control.counters.linear_bytes.set(linear);
         self.control.counters.buffer_bytes.set(buffers);
+        let peak = &self.control.counters.buffer_bytes_peak;
+        peak.set(peak.get().max(self.running.store().map_or(0, |store| store.data().handles.held().peak())));
         Ok(())
     }
 

@@ -267,7 +267,7 @@ impl ComponentInstance {
     #[cold]
     fn log_failure(&self, level: Level, error: &Error) {
         let message = std::fmt::from_fn(|f| {
-            f.write_str(&error.what())?;
+            write!(f, "{}", error.what())?;
             error.backtrace.iter().try_for_each(|frame| write!(f, ", in {frame}"))
         });
         self.linked().engine().log(level, Some(self.id), error.function, message);

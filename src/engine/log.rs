@@ -61,7 +61,7 @@ impl Log {
         message: impl Display,
     ) {
         if level <= self.level {
-            let message = one_line(&message.to_string());
+            let message = one_line(message);
             self.sink.line(&Line { level, component, function, message: &message });
         }
     }

@@ -28,12 +28,12 @@ impl Handle for ErrorHandle {
 impl ErrorHandle {
     /// Hands an error to C.
     #[cold]
-    pub fn give(error: Box<Error>) -> *mut Self {
+    pub fn give(mut error: Box<Error>) -> *mut Self {
         handle::give::<Self>(Box::new(Detail {
-            message: Text::new(&one_line(&error.to_string())),
-            detail: Text::new(&error.message),
+            message: Text::from(one_line(&error)),
+            detail: Text::from(std::mem::take(&mut error.message)),
             function: Text::new(error.function.map_or("", |function| function.name())),
-            frames: error.backtrace.iter().map(|frame| Text::new(frame)).collect(),
+            frames: std::mem::take(&mut error.backtrace).into_iter().map(Text::from).collect(),
             error,
         }))
     }

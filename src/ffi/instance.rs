@@ -45,8 +45,8 @@ pub struct InstanceOptions {
     pub memory_limit: u64,
     /// Elements of tables, over all tables. Default: the engine's.
     pub table_limit: u64,
-    /// Bytes of host buffers that the component may hold at once. Default: the
-    /// engine's.
+    /// Bytes that the library may hold for the component at once; what counts is
+    /// said at torvyn_engine_config_t. Default: the engine's.
     pub buffer_limit: u64,
     /// Handles that the component may hold at once. Default: the engine's.
     pub max_handles: u32,

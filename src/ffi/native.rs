@@ -70,8 +70,9 @@ impl Handle for NativeCallHandle {
 ///          would be.
 /// Memory   What a callback allocates is the program's affair, and
 ///          torvyn_instance_memory_usage() knows nothing of it. `buffer_limit`
-///          and `max_handles` hold for the outputs of one call; the other limits
-///          of an instance say nothing here.
+///          (buffers, and content types beyond 64 bytes) and `max_handles` hold
+///          for the outputs of one call; the other limits of an instance say
+///          nothing here.
 /// Fuel     None is used: torvyn_instance_fuel_remaining() gives
 ///          TORVYN_FUEL_OFF, torvyn_instance_set_fuel()
 ///          TORVYN_ERROR_FUEL_DISABLED.

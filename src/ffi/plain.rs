@@ -373,12 +373,23 @@ pub fn switch(given: MaybeUninit<Switch>, default: bool, refuse: impl FnOnce(Str
 
 /// Text that C may read: with a NUL at its end.
 #[derive(Debug)]
-pub struct Text(Box<str>);
+pub struct Text(String);
+
+impl From<String> for Text {
+    /// Where the system has no memory for a NUL, it takes the place of the last character.
+    fn from(mut text: String) -> Self {
+        if text.try_reserve(1).is_err() {
+            text.pop();
+        }
+        text.push('\0');
+        Self(text)
+    }
+}
 
 impl Text {
     /// A copy of `text`.
     pub fn new(text: &str) -> Self {
-        Self(format!("{text}\0").into())
+        Self(format!("{text}\0"))
     }
 
     /// The text without its NUL, valid as long as this is.

@@ -21,8 +21,10 @@ pub struct MemoryUsage {
     pub total: u64,
     /// Linear memory of the component, over all its memories.
     pub linear: u64,
-    /// Host buffers that the component holds, by their capacity. Outputs that the
-    /// caller holds are not among them.
+    /// What the library holds for the component, as it counts against
+    /// `buffer_limit` of torvyn_engine_config_t: buffers by their capacity, long
+    /// content types, names of ports, many handles. Outputs that the caller holds
+    /// are not among them.
     pub buffers: u64,
 }
 
@@ -69,7 +71,8 @@ pub struct Stats {
     /// Calls that a cancel ended, or stopped before they began, which are among
     /// `refused` too.
     pub cancels: u64,
-    /// Calls that a limit of memory, tables, handles, texts or values ended.
+    /// Calls that a limit of memory, tables, handles, texts or values ended, or
+    /// that the system had no memory for.
     pub memory_limits: u64,
     /// Elements lent to the component.
     pub elements_in: u64,
@@ -80,11 +83,11 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Payload bytes copied out of the component's memory.
     pub bytes_out: u64,
-    /// Host buffers that the component held when the latest call ended, in bytes
-    /// of their capacity.
+    /// What the library held for the component when the latest call ended, or the
+    /// instance was made, in bytes, as `buffers` of torvyn_memory_usage_t.
     pub buffer_bytes: u64,
-    /// The most that the component held of them at once, also within a call; known
-    /// when that has ended.
+    /// The most of it that was held at once, also within a call; known when that
+    /// has ended.
     pub buffer_bytes_peak: u64,
     /// Linear memory when the latest call ended, in bytes.
     pub linear_bytes: u64,

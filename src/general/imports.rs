@@ -100,15 +100,12 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
             give(&mut cx, bytes)
         },
     )?;
-    l.func_wrap(
-        "[method]buffer.read-all",
-        |mut cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(&'static [u8],)> {
-            let host = timed(&mut cx)?;
-            let bytes = lent(host.buffer_bytes(h.rep())?);
-            host.control.counters.bytes_in.add(bytes.len() as u64);
-            give(&mut cx, bytes)
-        },
-    )?;
+    l.func_wrap("[method]buffer.read-all", |mut cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(&'static [u8],)> {
+        let host = timed(&mut cx)?;
+        let bytes = lent(host.buffer_bytes(h.rep())?);
+        host.control.counters.bytes_in.add(bytes.len() as u64);
+        give(&mut cx, bytes)
+    })?;
 
     l.func_wrap(
         "[method]mutable-buffer.write",

@@ -204,11 +204,7 @@ pub struct Text {
 
 impl Text {
     /// Works on it.
-    pub fn beside<R>(
-        &self,
-        cx: &mut StoreContextMut<'_, Host>,
-        work: impl FnOnce(&Encoded<'_>, &mut Host) -> R,
-    ) -> R {
+    pub fn beside<R>(&self, cx: &mut StoreContextMut<'_, Host>, work: impl FnOnce(&Encoded<'_>, &mut Host) -> R) -> R {
         self.part.beside(cx, |bytes, host| work(&Encoded { bytes, encoding: self.encoding }, host))
     }
 

@@ -188,7 +188,8 @@ impl Call {
         self.text.clear();
         for chunk in text.utf8_chunks() {
             let replaced = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
-            if [chunk.valid(), replaced].into_iter().try_for_each(|piece| held::append(&mut self.text, piece)).is_err() {
+            if [chunk.valid(), replaced].into_iter().try_for_each(|piece| held::append(&mut self.text, piece)).is_err()
+            {
                 break;
             }
         }
