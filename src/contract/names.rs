@@ -75,7 +75,12 @@ pub fn is_kebab(name: &str) -> bool {
 pub fn is_interface(name: &str) -> bool {
     use ComponentNameKind::{Dependency, Hash, Interface, Label, Url};
     let parsed = ComponentName::new(name, 0);
-    parsed.is_ok_and(|name| matches!(name.kind(), Label(_) | Interface(_) | Dependency(_) | Url(_) | Hash(_)))
+    parsed.is_ok_and(|name| match name.kind() {
+        // The parser leaves the version to the validator.
+        Interface(name) => name.version(None).is_ok(),
+        Label(_) | Dependency(_) | Url(_) | Hash(_) => true,
+        _ => false,
+    })
 }
 
 /// Whether it names a function: a plain name, or that of a resource's method or constructor.
