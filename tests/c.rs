@@ -251,6 +251,7 @@ programs! {
     host: Asan;
     nested: Asan;
     composed: Asan;
+    surfaces: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;
