@@ -257,6 +257,7 @@ programs! {
     straight: Asan Valgrind;
     nested: Asan;
     composed: Asan;
+    surfaces: Asan;
     null: Asan Valgrind;
     misuse: Asan Tsan Valgrind;
     threads: Asan Tsan;

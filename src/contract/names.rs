@@ -51,6 +51,7 @@ pub fn matches(interface: &str, base: &str) -> bool {
 /// The name among `names` that a component means the contract's interface `base` by, where there is one.
 /// Of several the one at the newest version; a name with none counts as the oldest, and of two at the
 /// same version the first is taken.
+#[cfg(feature = "compiler")]
 pub fn newest<'n>(names: impl Iterator<Item = &'n str>, base: &str) -> Option<&'n str> {
     let version = |name: &'n str| {
         let version = split(name).1?;
@@ -118,6 +119,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "compiler")]
     #[test]
     fn the_newest_of_several_versions() {
         let base = "torvyn:streaming/sink";

@@ -9,6 +9,7 @@ pub mod define;
 #[cfg(feature = "compiler")]
 mod extent;
 pub mod fault;
+#[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod features;
 pub mod fork;
 pub mod fuel;

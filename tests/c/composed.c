@@ -252,6 +252,50 @@ static void budgets(void) {
   torvyn_engine_free(engine);
 }
 
+/* A list of two million characters from one component to another, over and over: nearly all of the time
+ * goes by in what passes them. */
+static void long_lists(void) {
+  static const char parts[] =
+      "(component $callee (core module $m (memory (export \"memory\") 200) (func (export \"f\") (param i32 i32))\n"
+      "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))\n"
+      "  (core instance $m (instantiate $m)) (func (export \"f\") (param \"a\" (list char)) (canon lift\n"
+      "    (core func $m \"f\") (memory (core memory $m \"memory\")) (realloc (core func $m \"realloc\")))))\n"
+      "(component $caller (import \"f\" (func $f (param \"a\" (list char))))\n"
+      "  (core module $memory (memory (export \"memory\") 200)) (core instance $memory (instantiate $memory))\n"
+      "  (core func $f (canon lower (func $f) (memory (core memory $memory \"memory\"))))\n"
+      "  (core module $m (import \"\" \"f\" (func $f (param i32 i32)))\n"
+      "    (func (export \"run\") (loop $l (call $f (i32.const 0) (i32.const 2000000)) (br $l))))\n"
+      "  (core instance $m (instantiate $m (with \"\" (instance (export \"f\" (func $f))))))\n"
+      "  (func (export \"run\") (canon lift (core func $m \"run\"))))\n"
+      "(instance $callee (instantiate $callee)) (instance $caller (instantiate $caller (with \"f\" (func $callee \"f\"))))\n"
+      "(export \"run\" (func $caller \"run\"))";
+  part("deadline and fuel hold in what passes a long list");
+  for (int fuel = 0; fuel < 2; fuel++) {
+    torvyn_engine_config_t config = {.struct_size = sizeof config, .fuel = fuel ? TORVYN_ON : TORVYN_OFF, .memory_limit = 64 << 20};
+    torvyn_instance_options_t options = {.struct_size = sizeof options, .fuel = fuel ? 1000000 : 0,
+                                         .timeout_ns = fuel ? 0 : 50 * MS};
+    torvyn_engine_t *engine = engine_with(&config);
+    torvyn_component_t *component;
+    torvyn_linked_t *linked = STALE;
+    torvyn_instance_t *instance;
+    torvyn_values_t *values = STALE;
+    text_t text = {0};
+    uint64_t began;
+    add(&text, "(component " TYPES "(core module $life " CORE ") (core instance $i (instantiate $life))\n" LIFE "%s)", parts);
+    component = composed(engine, &text);
+    OK(torvyn_linked_new(component, NULL, &linked, &err));
+    instance = instance_of(linked, 1, &options);
+    began = now_ns();
+    EXPECT(fuel ? TORVYN_ERROR_FUEL : TORVYN_ERROR_DEADLINE,
+           torvyn_call(instance, str(""), str("run"), NULL, 0, &values, &err));
+    CHECK(now_ns() - began < 2000 * MS * check_slow());
+    torvyn_instance_free(instance);
+    torvyn_linked_free(linked);
+    torvyn_component_free(component);
+    torvyn_engine_free(engine);
+  }
+}
+
 static void pooled(void) {
   enum { SLOTS = 8 };
   torvyn_engine_config_t config = {.struct_size = sizeof config, .pool_instances = SLOTS, .memory_limit = 8 << 20};
@@ -459,6 +503,7 @@ int main(int argc, char **argv) {
   refuses();
   component_values();
   budgets();
+  long_lists();
   pooled();
   values();
   unused();

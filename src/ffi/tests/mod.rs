@@ -3,6 +3,8 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 mod calls;
+#[cfg(feature = "compiler")]
+mod features;
 mod handles;
 mod host;
 mod log;
