@@ -246,6 +246,8 @@ programs! {
     hostile: Asan;
     budgets: Asan Tsan;
     memory: Asan Valgrind;
+    holding: Asan;
+    straight: Asan;
     native: Asan Valgrind;
     log: Asan Tsan;
     host: Asan;
