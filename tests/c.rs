@@ -246,6 +246,7 @@ programs! {
     hostile: Asan;
     budgets: Asan Tsan;
     memory: Asan Valgrind;
+    encodings: Asan Valgrind;
     holding: Asan;
     straight: Asan;
     native: Asan Valgrind;
