@@ -249,12 +249,15 @@ programs! {
     overruns: ;
     // Has a malloc of its own.
     refusals: ;
+    encodings: Asan Valgrind;
+    holding: Asan;
+    straight: Asan;
     native: Asan Valgrind;
     log: Asan Tsan;
     host: Asan;
     values: Asan;
     names: Asan Valgrind;
-    straight: Asan Valgrind;
+    callouts: Asan Valgrind;
     nested: Asan;
     composed: Asan;
     surfaces: Asan;

@@ -67,14 +67,22 @@ fn trap_code(trap: Trap) -> TrapCode {
     }
 }
 
+/// A component's names of its own may be 100,000 bytes long; so much of one is kept.
+const NAME: usize = 512;
+
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME)]
+}
+
 /// The guest's frames, innermost first; the library's own are left out.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let guest = backtrace.frames().iter().filter(|f| f.module().name() != Some(crate::direct::glue::NAME));
     guest
         .map(|frame| {
-            let name = frame.func_name().map_or_else(|| format!("<function {}>", frame.func_index()), str::to_owned);
-            let module = frame.module().name().unwrap_or("<module>");
+            let number = || format!("<function {}>", frame.func_index());
+            let name = frame.func_name().map_or_else(number, |name| cut(name).to_owned());
+            let module = cut(frame.module().name().unwrap_or("<module>"));
             // Within the function, since where the module begins is the path's own matter.
             match frame.func_offset() {
                 Some(offset) => format!("{module}!{name}+{offset:#x}"),

@@ -170,7 +170,11 @@ impl<'m> Encoded<'m> {
         let mut text = String::new();
         text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
         match self.encoding {
-            Encoding::Utf16 => characters(self.bytes).try_for_each(|c| Ok(text.push(c?)))?,
+            Encoding::Utf16 => {
+                for c in characters(self.bytes) {
+                    text.push(c?);
+                }
+            }
             _ => text.extend(self.bytes.iter().map(|byte| char::from(*byte))),
         }
         Ok(Cow::Owned(text.into_bytes()))

@@ -2,6 +2,9 @@
  * of sound steps and broken here and there. `paths.h` says what is compared. */
 #define _POSIX_C_SOURCE 200809L
 #include "paths.h"
+
+static const call_t FIRST = INIT; /* a piece of text below */
+
 #include "wat.h"
 
 /* ---- a generator: the same numbers in every run -------------------------------- */
@@ -330,6 +333,92 @@ static void randomness(void) {
   }
 }
 
+/* ---- start functions ------------------------------------------------------------ */
+
+/* A component whose start function does this, and whose `ingest` does with what is left what the element's
+ * sequence says: drops `$m`, asks for its size, emits `$f`, makes a buffer, asks for the size of `$f`, drops it. */
+static const char *starts(const char *does) {
+  return WAT("(component\n", CONTRACT, LIBC("2"), LOWERED,
+             "  (core module $main\n", IMPORTED,
+             "    (global $m (mut i32) (i32.const 0)) (global $f (mut i32) (i32.const 0))\n" INIT TEARDOWN
+             "    (func $make (global.set $m (call $new)))\n"
+             "    (func $frozen (call $make) (global.set $f (call $freeze (global.get $m))))\n"
+             "    (func $gone (call $frozen) (call $drop-mutable (global.get $m)))\n"
+             "    (func (export \"go\") ", does, ")\n"
+             "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32)\n"
+             "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) (i64.store (i32.const 1032) (i64.const 0))\n"
+             "      (if (i64.eq (local.get 0) (i64.const 1)) (then (call $drop-mutable (global.get $m))))\n"
+             "      (if (i64.eq (local.get 0) (i64.const 2)) (then (drop (call $msize (global.get $m)))))\n"
+             "      (if (i64.eq (local.get 0) (i64.const 3)) (then (i64.store (i32.const 1032) (i64.const 1))\n"
+             "        (i32.store (i32.const 1064) (global.get $f))))\n"
+             "      (if (i64.eq (local.get 0) (i64.const 4)) (then (drop (call $new))))\n"
+             "      (if (i64.eq (local.get 0) (i64.const 5)) (then (drop (call $size (global.get $f)))))\n"
+             "      (if (i64.eq (local.get 0) (i64.const 6)) (then (call $drop-buffer (global.get $f))))\n"
+             "      i32.const 1024)\n"
+             "    (func (export \"flush\") (result i32) i32.const 2048))\n"
+             "  (core instance $i (instantiate $main " WITH "))\n"
+             "  (core module $start (import \"\" \"go\" (func $go)) (start $go))\n"
+             "  (core instance (instantiate $start (with \"\" (instance (export \"go\" (func $i \"go\"))))))\n",
+             AGGREGATOR, LIFE_WITH("$realloc"), ")\n");
+}
+
+/* What a start function does with handles, the calls after it find. */
+static void start_functions(pair_t *pair) {
+  static const char *const does[] = {
+      "", "(call $make)", "(call $frozen)", "(call $gone)", "(call $gone) (call $gone)", "(call $gone) (call $make)",
+      "(call $gone) (call $frozen)", "(call $frozen) (call $drop-buffer (global.get $f))",
+      "(call $gone) (call $drop-buffer (global.get $f))", "(call $frozen) (call $gone)",
+      "(call $make) (call $set (global.get $m) (i32.const 0) (i32.const 4000))",
+      /* No instance comes of these. */
+      "(call $gone) (call $drop-mutable (global.get $m))", "(call $frozen) (drop (call $msize (global.get $m)))",
+      "(call $frozen) (drop (call $freeze (global.get $m)))", "(drop (call $size (i32.const 1)))",
+      "(call $drop-flow (i32.const 2))", "(call $make) (call $set (global.get $m) (i32.const 0) (i32.const 4097))",
+  };
+  static const char *const calls[] = {"00", "1", "11", "2", "3", "33", "44444", "5", "6", "66", "0444", "16", "61", "3144444"};
+  torvyn_instance_options_t options = {.struct_size = sizeof options, .max_handles = 4};
+  unsigned long made = 0, none = 0;
+  part("start functions: what they do with handles");
+  pair->calls = pair->emitted = pair->stopped = 0;
+  for (size_t k = 0; k < sizeof does / sizeof *does; k++) {
+    check_doing = does[k];
+    for (int i = 0; i < 2; i++) {
+      torvyn_component_t *component = component_from(pair->engines[i], starts(does[k]));
+      OK(torvyn_linked_new(component, NULL, &pair->linked[i], &err));
+      torvyn_component_free(component);
+    }
+    for (size_t n = 0; n < sizeof calls / sizeof *calls; n++) {
+      char name[128];
+      torvyn_error_t *errors[2];
+      int status[2];
+      snprintf(name, sizeof name, "%s: calls %s", does[k], calls[n]);
+      check_doing = name;
+      for (int i = 0; i < 2; i++) {
+        status[i] = torvyn_instance_new(pair->linked[i], 77, &options, &pair->instances[i], &errors[i]);
+        torvyn_error_free(errors[i]);
+      }
+      CHECK(status[0] == status[1]);
+      none += status[0] < 0;
+      if (status[0] < 0) continue;
+      made++;
+      for (int i = 0; i < 2; i++) pair->before[i] = stats_of(pair->instances[i]);
+      CHECK(memory_of(pair->instances[0]).buffers == memory_of(pair->instances[1]).buffers);
+      CHECK(pair->before[0].buffer_bytes == pair->before[1].buffer_bytes);
+      CHECK(pair->before[0].buffer_bytes == memory_of(pair->instances[0]).buffers);
+      CHECK(pair->before[0].buffer_bytes_peak == pair->before[1].buffer_bytes_peak);
+      pair->apart = 0;
+      call_both(pair, FIRST, &(torvyn_element_t){0}, str(""), 0);
+      for (const char *c = calls[n]; *c; c++) {
+        torvyn_element_t e = {.sequence = (uint64_t)(*c - '0')};
+        call_both(pair, INGEST, &e, str(""), 0);
+      }
+      for (int i = 0; i < 2; i++) torvyn_instance_free(pair->instances[i]);
+    }
+    pair_unlink(pair);
+  }
+  CHECK(made == 11 * sizeof calls / sizeof *calls && none == 6 * sizeof calls / sizeof *calls);
+  CHECK(pair->emitted > made / 14 && pair->stopped > made / 4);
+}
+
 /* ---- programs of the interpreter ------------------------------------------------- */
 
 /* An operation of `interpreter.wat` with operands that suit it: the texts at 512 (table entry 22,
@@ -428,6 +517,7 @@ int main(int argc, char **argv) {
   wasi_answers(&pair);
   wasi_types();
   randomness();
+  start_functions(&pair);
   programs(&pair);
   for (int i = 0; i < 2; i++) torvyn_engine_free(pair.engines[i]);
   return check_end();

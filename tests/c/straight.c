@@ -1,109 +1,164 @@
-/* A component that does nothing but call the program: in a straight line there is no place of its own
- * where it could be stopped. */
+/* Time in a straight line: a component that does nothing but call the host, in no loop, is stopped all the
+ * same. Each function of the contract looks at the time before it does anything. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include "wat.h"
 
-enum { CALLS = 600 };
+#include <pthread.h>
 
-static torvyn_engine_t *engine;
-static torvyn_cancel_t *cancel;
-static unsigned called, ended[CALLS];
+/* A component that calls the program's function `now` in `ingest`, then does what the element's sequence says,
+ * and traps. */
+static const char *const functions[] = {
+    "(drop (call $size (local.get 4)))",
+    "(call $type (local.get 4) (i32.const 64))",
+    "(call $read (local.get 4) (i64.const 0) (i64.const 1) (i32.const 64))",
+    "(call $read-all (local.get 4) (i32.const 64))",
+    "(call $write (local.get $m) (i64.const 0) (i32.const 0) (i32.const 1) (i32.const 64))",
+    "(call $append (local.get $m) (i32.const 0) (i32.const 1) (i32.const 64))",
+    "(drop (call $msize (local.get $m)))",
+    "(drop (call $mcap (local.get $m)))",
+    "(call $set (local.get $m) (i32.const 0) (i32.const 1))",
+    "(drop (call $freeze (local.get $m)))",
+    "(call $trace (local.get 5) (i32.const 64))",
+    "(call $span (local.get 5) (i32.const 64))",
+    "(call $id (local.get 5) (i32.const 64))",
+    "(drop (call $deadline (local.get 5)))",
+    "(call $allocate (i64.const 1) (i32.const 64))",
+    "(call $clone (local.get 4) (i32.const 64))",
+    "(drop (call $has (i32.const 0) (i32.const 1)))",
+    "(call $drop-buffer (local.get $f))",
+    "(call $drop-mutable (local.get $m))",
+};
+#define FUNCTIONS (sizeof functions / sizeof *functions)
 
-static bool work(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, size_t count, torvyn_value_t *result) {
-  (void)user, (void)scope, (void)args, (void)result;
-  CHECK(count == 0);
-  sleep_ms(1);
-  if (++called == 3 && cancel) torvyn_cancel(cancel);
+static torvyn_engine_t *ticked;
+static unsigned ticks;
+
+static bool passes(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, size_t count, torvyn_value_t *result) {
+  (void)user, (void)scope, (void)args, (void)count, (void)result;
+  for (unsigned i = 0; i < ticks; i++) torvyn_engine_tick(ticked);
   return true;
 }
 
-static void end(void *user, uint32_t resource) {
-  (void)user;
-  CHECK(resource < CALLS);
-  ended[resource]++;
-  sleep_ms(1);
-}
-
-/* `work` calls the program so often; `drops` lets go of as many resources, whose handles are 1 and so on. */
-static torvyn_linked_t *linked(void) {
-  char *text = malloc(CALLS * 80 + 4096), *at = text;
-  torvyn_component_t *component;
-  torvyn_imports_t *imports = NULL;
-  torvyn_linked_t *made = NULL;
-  CHECK(text != NULL);
-  at += sprintf(at, "(component " TYPES "(import \"host\" (instance $h (export \"r\" (type (sub resource)))"
-                    "  (export \"work\" (func)))) (alias export $h \"r\" (type $r))"
-                    "(core func $work (canon lower (func $h \"work\"))) (core func $drop (canon resource.drop $r))"
-                    "(core module $m (import \"\" \"work\" (func $work)) (import \"\" \"drop\" (func $drop (param i32))) " CORE
-                    "(func (export \"work\")");
-  for (int i = 0; i < CALLS; i++) at += sprintf(at, " (call $work)");
-  at += sprintf(at, ") (func (export \"drops\") (param i32 i32)");
-  for (int i = 0; i < CALLS; i++) at += sprintf(at, " (call $drop (i32.const %d))", i + 1);
-  sprintf(at, "))"
-              "(core instance $i (instantiate $m (with \"\" (instance (export \"work\" (func $work))"
-              "  (export \"drop\" (func $drop))))))" LIFE
-              "(func (export \"work\") (canon lift (core func $i \"work\")))"
-              "(func (export \"drops\") (param \"all\" (list (own $r))) (canon lift (core func $i \"drops\")"
-              "  (memory $memory) (realloc (core func $i \"realloc\")))))");
-  component = component_from(engine, text);
-  free(text);
-  OK(torvyn_imports_new(engine, &imports, &err));
-  OK(torvyn_imports_define(imports, str("host"), str("work"), str("func()"), work, NULL, NULL, &err));
-  OK(torvyn_imports_define_resource(imports, str("host"), str("r"), end, NULL, NULL, &err));
-  OK(torvyn_linked_new(component, imports, &made, &err));
+static void each_function(void) {
+  static char chosen[8192];
+  torvyn_engine_config_t config = {.struct_size = sizeof config, .host_ticks = TORVYN_ON};
+  torvyn_instance_options_t o = {.struct_size = sizeof o, .timeout_ns = 10 * MS};
+  torvyn_imports_t *imports = STALE;
+  torvyn_linked_t *linked = STALE;
+  size_t len = 0;
+  part("each function of the contract looks at the time");
+  ticked = engine_with(&config);
+  for (size_t i = 0; i < FUNCTIONS; i++)
+    len += (size_t)snprintf(chosen + len, sizeof chosen - len, "(if (i64.eq (local.get 0) (i64.const %zu)) (then %s))\n", i,
+                            functions[i]);
+  CHECK(len < sizeof chosen);
+  torvyn_component_t *component = component_from(
+      ticked, WAT("(component\n", CONTRACT, "(import \"test:time/clock\" (instance $clock (export \"now\" (func))))\n",
+                  LIBC("2"), LOWERED, "(core func $now (canon lower (func $clock \"now\")))\n",
+                  "  (core module $main (import \"clock\" \"now\" (func $now))\n", IMPORTED, INIT TEARDOWN
+                  "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32) (local $m i32) (local $f i32)\n"
+                  "      (local.set $f (call $freeze (call $new))) (local.set $m (call $new)) (call $now)\n",
+                  chosen, "unreachable)\n"
+                  "    (func (export \"flush\") (result i32) i32.const 2048))\n"
+                  "  (core instance $i (instantiate $main " WITH
+                  "    (with \"clock\" (instance (export \"now\" (func $now))))))\n", AGGREGATOR, LIFE_WITH("$realloc"), ")\n"));
+  OK(torvyn_imports_new(ticked, &imports, &err));
+  OK(torvyn_imports_define(imports, str("test:time/clock"), str("now"), str("func()"), passes, NULL, NULL, &err));
+  OK(torvyn_linked_new(component, imports, &linked, &err));
+  CHECK(torvyn_linked_path(linked) == TORVYN_PATH_GENERAL);
+  torvyn_instance_t *instance = instance_of(linked, 1, &o);
+  for (size_t i = 0; i <= FUNCTIONS; i++)
+    for (ticks = 0; ticks < 40; ticks += 20) {
+      torvyn_flow_t flow = {.trace_id = str("t")};
+      torvyn_element_t e = {.sequence = i, .payload = {(const uint8_t *)"x", 1}, .flow = &flow};
+      torvyn_output_t out;
+      check_doing = i < FUNCTIONS ? functions[i] : "none";
+      OK(torvyn_init(instance, str(""), &err));
+      /* What calls none of them comes to its end. */
+      EXPECT(ticks && i < FUNCTIONS ? TORVYN_ERROR_DEADLINE : TORVYN_ERROR_TRAP, torvyn_ingest(instance, &e, &out, &err));
+      OK(torvyn_instance_reset(instance, &err));
+    }
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
   torvyn_imports_free(imports);
   torvyn_component_free(component);
-  return made;
+  torvyn_engine_free(ticked);
+}
+
+static void *canceller(void *cancel) {
+  sleep_ms(20);
+  torvyn_cancel(cancel);
+  return NULL;
+}
+
+#define FOUR(...) __VA_ARGS__ __VA_ARGS__ __VA_ARGS__ __VA_ARGS__
+
+/* Copies of 16 MiB, 256 of them in a line: some of a second's worth. */
+static void copies(torvyn_path_t path) {
+  torvyn_engine_config_t config = {.struct_size = sizeof config, .path = path};
+  torvyn_engine_t *engine = engine_with(&config);
+  torvyn_instance_options_t o = {.struct_size = sizeof o};
+  torvyn_linked_t *linked = STALE;
+  static const char copy[] = FOUR("(call $clone (local.get 4) (i32.const 64)) (call $drop-mutable (i32.load (i32.const 68)))\n");
+  uint8_t *payload = calloc(1, TORVYN_MAX_PAYLOAD);
+  torvyn_element_t e = {.payload = {payload, TORVYN_MAX_PAYLOAD}};
+  torvyn_output_t out;
+  uint64_t whole;
+  part(path == TORVYN_PATH_DIRECT ? "a line of copies, direct" : "a line of copies, general");
+  CHECK(payload != NULL);
+  memset(payload, 'x', TORVYN_MAX_PAYLOAD);
+  torvyn_component_t *component = component_from(
+      engine, WAT("(component\n", CONTRACT, LIBC("2"), LOWERED, "  (core module $main\n", IMPORTED, INIT TEARDOWN
+                  "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32)\n",
+                  copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
+                  copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
+                  copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
+                  copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
+                  "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) i32.const 1024)\n"
+                  "    (func (export \"flush\") (result i32) i32.const 2048))\n"
+                  "  (core instance $i (instantiate $main " WITH "))\n", AGGREGATOR, LIFE_WITH("$realloc"), ")\n"));
+  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  torvyn_instance_t *instance = instance_of(linked, 1, &o);
+  OK(torvyn_init(instance, str(""), &err));
+  whole = now_ns();
+  EXPECT(TORVYN_NOTHING_EMITTED, torvyn_ingest(instance, &e, &out, &err));
+  whole = now_ns() - whole;
+  torvyn_instance_free(instance);
+  for (int cancels = 0; cancels < 2; cancels++) {
+    uint64_t least = UINT64_MAX;
+    o.timeout_ns = cancels ? UINT64_MAX : 20 * MS;
+    instance = instance_of(linked, 1, &o);
+    for (int k = 0; k < 3; k++) { /* the least, since others may want the processor */
+      torvyn_cancel_t *cancel = torvyn_instance_cancel_handle(instance);
+      pthread_t thread;
+      OK(torvyn_init(instance, str(""), &err));
+      if (cancels) CHECK(pthread_create(&thread, NULL, canceller, cancel) == 0);
+      uint64_t took = now_ns();
+      EXPECT(cancels ? TORVYN_ERROR_CANCELLED : TORVYN_ERROR_DEADLINE, torvyn_ingest(instance, &e, &out, &err));
+      took = now_ns() - took;
+      least = took < least ? took : least;
+      if (cancels) pthread_join(thread, NULL);
+      torvyn_cancel_free(cancel);
+      OK(torvyn_instance_reset(instance, &err));
+    }
+    printf("             %s after 20 ms: took %.1f ms of %.1f\n", cancels ? "cancelled" : "to end", (double)least / 1e6,
+           (double)whole / 1e6);
+    CHECK(least < whole / 2);
+    torvyn_instance_free(instance);
+  }
+  torvyn_linked_free(linked);
+  torvyn_component_free(component);
+  torvyn_engine_free(engine);
+  free(payload);
 }
 
 int main(int argc, char **argv) {
-  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 20 * MS};
-  torvyn_value_t *owned = calloc(CALLS, sizeof *owned), list = {.kind = TORVYN_KIND_LIST};
-  torvyn_values_t *values = NULL;
-  torvyn_instance_t *instance;
-  torvyn_linked_t *made;
-  uint64_t least[2] = {UINT64_MAX, UINT64_MAX};
-  int rounds = 0;
-
   check_begin(argc, argv);
-  CHECK(owned != NULL);
-  for (uint32_t i = 0; i < CALLS; i++) owned[i].kind = TORVYN_KIND_OWN, owned[i].of.resource = i;
-  list.of.values.data = owned, list.of.values.len = CALLS;
-  engine = engine_with(NULL);
-  made = linked();
-  instance = instance_of(made, 1, &options);
-
-  part("straight lines: host functions and destructors look at the time");
-  for (int i = 0; i < 2; i++)
-    for (int j = 0; j < 3 && least[i] >= 60 * MS; j++) { /* the least, since others may want the processor */
-      uint64_t took = now_ns();
-      EXPECT(TORVYN_ERROR_DEADLINE,
-             torvyn_call(instance, str(""), str(i ? "drops" : "work"), i ? &list : NULL, (size_t)i, &values, &err));
-      took = now_ns() - took;
-      least[i] = took < least[i] ? took : least[i];
-      CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED && called < CALLS);
-      rounds += i;
-      /* What it was not let go of ends with the instance: each once, for each time. */
-      OK(torvyn_instance_reset(instance, &err));
-      for (int k = 0; i && k < CALLS; k++) CHECK(ended[k] == (unsigned)rounds);
-      called = 0;
-    }
-  printf("    asked for 20 ms, took %.1f and %.1f\n", (double)least[0] / 1e6, (double)least[1] / 1e6);
-  CHECK((least[0] < 60 * MS && least[1] < 60 * MS) || check_slow() > 1);
-  torvyn_instance_free(instance);
-
-  part("straight lines: a cancel ends them before the next call");
-  options.timeout_ns = 20000 * MS;
-  instance = instance_of(made, 1, &options);
-  cancel = torvyn_instance_cancel_handle(instance);
-  EXPECT(TORVYN_ERROR_CANCELLED, torvyn_call(instance, str(""), str("work"), NULL, 0, &values, &err));
-  CHECK(called == 3);
-  torvyn_cancel_free(cancel);
-  torvyn_instance_free(instance);
-
-  torvyn_linked_free(made);
-  torvyn_engine_free(engine);
-  free(owned);
+  each_function();
+  if (check_slow() < 10) { /* where threads take turns, the clock's does */
+    copies(TORVYN_PATH_DIRECT);
+    copies(TORVYN_PATH_GENERAL);
+  }
   return check_end();
 }

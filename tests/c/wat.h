@@ -2,6 +2,8 @@
 #ifndef TORVYN_TEST_WAT_H
 #define TORVYN_TEST_WAT_H
 
+#include "check.h"
+
 /* The contract's `process-error`, as `$error`. */
 #define TYPES \
   "  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n" \
@@ -28,6 +30,22 @@
 
 /* ---- components that use all of the contract --------------------------------- */
 
+/* A text of these pieces, valid until the next. What follows is longer than a C compiler need take in one
+ * string: each name is one piece or more. */
+#define WAT(...) wat((const char *const[]){__VA_ARGS__, NULL})
+
+static inline const char *wat(const char *const *pieces) {
+  static char text[64 << 10];
+  size_t len = 0;
+  for (; *pieces; pieces++) {
+    size_t more = strlen(*pieces);
+    CHECK(len + more < sizeof text);
+    memcpy(text + len, *pieces, more + 1);
+    len += more;
+  }
+  return text;
+}
+
 /* The host side: `$types` and `$allocator`, and the types `$buffer`, `$mutable`, `$flow`, `$element`,
  * `$output` and `$error`. */
 #define CONTRACT \
@@ -46,6 +64,7 @@
   "    (export \"stream-element\" (type (eq $se)))\n" \
   "    (type $oe (record (field \"meta\" $meta) (field \"payload\" (own $b))))\n" \
   "    (export \"output-element\" (type (eq $oe)))\n" \
+  , \
   "    (type $done (result (error $bad)))\n" \
   "    (export \"[method]buffer.size\" (func (param \"self\" (borrow $b)) (result u64)))\n" \
   "    (export \"[method]buffer.content-type\" (func (param \"self\" (borrow $b)) (result string)))\n" \
@@ -65,6 +84,7 @@
   "    (export \"[method]flow-context.span-id\" (func (param \"self\" (borrow $f)) (result string)))\n" \
   "    (export \"[method]flow-context.deadline-ns\" (func (param \"self\" (borrow $f)) (result u64)))\n" \
   "    (export \"[method]flow-context.flow-id\" (func (param \"self\" (borrow $f)) (result string)))))\n" \
+  , \
   "  (alias export $types \"buffer\" (type $buffer))\n" \
   "  (alias export $types \"mutable-buffer\" (type $mutable))\n" \
   "  (alias export $types \"flow-context\" (type $flow))\n" \
@@ -97,12 +117,14 @@
   LOWER("$types", "[method]buffer.size", "$size") LOWER("$types", "[method]buffer.content-type", "$type") \
   LOWER("$types", "[method]buffer.read", "$read") LOWER("$types", "[method]buffer.read-all", "$read-all") \
   LOWER("$types", "[method]mutable-buffer.write", "$write") LOWER("$types", "[method]mutable-buffer.append", "$append") \
+  , \
   LOWER("$types", "[method]mutable-buffer.size", "$msize") LOWER("$types", "[method]mutable-buffer.capacity", "$mcap") \
   LOWER("$types", "[method]mutable-buffer.set-content-type", "$set") \
   LOWER("$types", "[method]mutable-buffer.freeze", "$freeze") LOWER("$types", "[method]flow-context.trace-id", "$trace") \
   LOWER("$types", "[method]flow-context.span-id", "$span") LOWER("$types", "[method]flow-context.flow-id", "$id") \
   LOWER("$types", "[method]flow-context.deadline-ns", "$deadline") LOWER("$allocator", "allocate", "$allocate") \
   LOWER("$allocator", "clone-into-mutable", "$clone") LOWER("$query", "has-capability", "$has") \
+  , \
   "  (core func $drop-buffer (canon resource.drop $buffer))\n" \
   "  (core func $drop-mutable (canon resource.drop $mutable))\n" \
   "  (core func $drop-flow (canon resource.drop $flow))\n" \
