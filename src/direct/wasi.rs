@@ -134,8 +134,8 @@ pub const PERMIT: u32 = 64 << 10;
 /// Those that it may write without asking (`streams.wit`, `blocking-write-and-flush`).
 pub const MOST_FLUSHED: u32 = 4096;
 
-/// Random bytes that it may ask for at once, as `wasmtime-wasi` has it.
-const MOST_RANDOM: u64 = 64 << 20;
+/// Random bytes that it may ask for at once: as many as the host copies in one go anywhere.
+pub const MOST_RANDOM: u64 = 16 << 20;
 
 type Guest<'a> = Caller<'a, Host>;
 
@@ -150,6 +150,11 @@ fn place(memory: &mut [u8], at: u32, align: u32, size: u32) -> Result<&mut [u8],
 /// A trap, in the words that the general path has for it.
 fn refuse<T>(why: &str) -> Trapped<T> {
     Err(wasmtime::Error::msg(why.to_owned()))
+}
+
+/// What is said to one that asks for more.
+pub fn too_much_random(len: u64) -> String {
+    format!("requested len {len} exceeds limit {MOST_RANDOM}")
 }
 
 fn random<const N: usize>() -> Trapped<[u8; N]> {
@@ -175,7 +180,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
             })?,
             (_, true) => l.func_wrap(MODULE, &name, |mut c: Guest<'_>, len: u64| -> Trapped<u32> {
                 if len > MOST_RANDOM {
-                    return refuse(&format!("requested len {len} exceeds limit {MOST_RANDOM}"));
+                    return refuse(&too_much_random(len));
                 }
                 Ok(begin(timed(&mut c)?, Source::Random(len as usize), len as usize))
             })?,

@@ -17,7 +17,7 @@ use crate::engine::link::ImportBindings;
 /// imports WASI links and runs with no arguments, no environment, no directory
 /// and no socket; its standard input is at its end, and what it writes to
 /// standard output and standard error goes to the log line by line. It has the
-/// clocks and the randomness of the machine, of which it may ask for 64 MiB at
+/// clocks and the randomness of the machine, of which it may ask for 16 MiB at
 /// once. What is refused to it is an ordinary WASI error inside the component,
 /// and a line in the log. `wasi:http` is there to be linked with alone, since
 /// some toolchains import it unasked: a call of it ends with

@@ -4,10 +4,11 @@
 use wasmtime::component::HasData;
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::p2::bindings::random::{insecure, random};
-use wasmtime_wasi::random::{DEFAULT_MAX_SIZE, WasiRandomCtx};
+use wasmtime_wasi::random::WasiRandomCtx;
 
 use super::reserve;
 use crate::contract::host::{Host, RANDOM_PIECE};
+use crate::direct::wasi::{MOST_RANDOM, too_much_random};
 
 /// For Wasmtime: what the functions here work on.
 pub struct Has;
@@ -35,8 +36,8 @@ impl Random<'_> {
         get: fn(&mut WasiRandomCtx, u64) -> wasmtime::Result<Vec<u8>>,
     ) -> wasmtime::Result<Vec<u8>> {
         self.0.check_time()?;
-        if len > DEFAULT_MAX_SIZE {
-            return get(self.ctx(), len); // an error
+        if len > MOST_RANDOM {
+            return Err(wasmtime::Error::msg(too_much_random(len)));
         }
         let mut bytes = reserve(len as usize)?;
         while let left @ 1.. = len - bytes.len() as u64 {

@@ -144,7 +144,7 @@ static void wasi_answers(pair_t *pair) {
   static const uint32_t places[] = {0,     1,     2,     4,     8,     12,    1024,  65504,      65508,     65512,
                                     65516, 65520, 65524, 65528, 65532, 65534, 65536, 0x7ffffff8, 0xfffffff8, 0xfffffffcu};
   static const uint32_t sizes[] = {1,    2,    255,  256,   257,   1024,     1025,     4096,
-                                   4097, 61440, 61441, 65536, 65537, 64 << 20, (64 << 20) + 1, UINT32_MAX};
+                                   4097, 61440, 61441, 65536, 65537, 16 << 20, (16 << 20) + 1, UINT32_MAX};
   /* Of those sizes: more than 64 KiB written, more than 4 KiB; each exit; more random bytes than
    * there is room for; more than 1024 streams; as places, those that are unaligned or not there. */
   static const unsigned stops[10] = {4, 8, 16, 16, 6, 6, 10, 0, 0, 11};
@@ -289,12 +289,12 @@ static void wasi_types(void) {
   }
 }
 
-/* 48 MiB of it, when an instance is made. */
+/* 16 MiB of it, when an instance is made. */
 #define STARTS(function)                                                                          \
   "(core func $f (canon lower (func $wasi \"" function "\") (memory $memory)"                   \
   "  (realloc (core func $libc \"realloc\"))))"                                                 \
   "(core module $u (import \"\" \"f\" (func $f (param i64 i32)))"                             \
-  "  (func $start (call $f (i64.const 50331648) (i32.const 16))) (start $start))"                 \
+  "  (func $start (call $f (i64.const 16777216) (i32.const 16))) (start $start))"                 \
   "(core instance (instantiate $u (with \"\" (instance (export \"f\" (func $f))))))"
 #define BYTES "(export \"get-random-bytes\" (func (param \"len\" u64) (result (list u8))))"
 #define INSECURE "(export \"get-insecure-random-bytes\" (func (param \"len\" u64) (result (list u8))))"
@@ -305,7 +305,7 @@ static void randomness(void) {
       IMPORTS("wasi:random/random@0.2.0", BYTES, STARTS("get-random-bytes")),
       IMPORTS("wasi:random/insecure@0.2.0", INSECURE, STARTS("get-insecure-random-bytes")),
   };
-  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 10 * MS};
+  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = 3 * MS};
   if (check_slow() >= 20) return; /* under valgrind threads take turns, the clock's among them */
   part("WASI: much randomness, and little time");
   for (int path = TORVYN_PATH_DIRECT; path <= TORVYN_PATH_GENERAL; path++) {
