@@ -81,9 +81,9 @@
  *            TORVYN_ERROR_INTERNAL.
  * Memory     What a component chooses the size of (its memory and tables,
  *            buffers, content types, texts, names, lists of outputs and their
- *            handles) is refused to the component where the system has no memory
- *            for it, or ends the call with TORVYN_ERROR_MEMORY; of an error's
- *            text there may be a part then. Where there is none for the
+ *            handles) is refused to the component where the system has no
+ *            memory for it, or ends the call with TORVYN_ERROR_MEMORY; of an
+ *            error's text there may be a part then. Where there is none for the
  *            library's own small records, of some KiB at most, the process
  *            aborts: what handles of this interface point to, errors, what
  *            Wasmtime keeps for an instance and for a trap. So it does where
@@ -934,7 +934,8 @@ size_t torvyn_error_frame_count(const torvyn_error_t *error);
 /**
  * One frame of the component's stack, e.g. "app.wasm!handle_line+0x1f3": its
  * module, its function and the offset in the function's code. Where the binary
- * has no names: "<module>", "<function 31>"; the offset may be missing.
+ * has no names: "<module>", "<function 31>"; the offset may be missing. Names
+ * are cut off after 512 bytes.
  *
  * @param error  Borrowed for the call; NULL gives "".
  * @param index  From 0, the innermost, to torvyn_error_frame_count() - 1;
@@ -1606,8 +1607,8 @@ torvyn_bytes_t torvyn_component_content_id(const torvyn_component_t *component);
 
 /**
  * The roles that the component exports. Where it exports the interface of one
- * at several versions that are compatible with the contract's, the newest counts
- * and the others are not looked at; one without a version is the oldest.
+ * at several versions that are compatible with the contract's, the newest
+ * counts and the others are not looked at; one without a version is the oldest.
  *
  * @param component  Borrowed for the call; NULL gives 0.
  *
@@ -1654,10 +1655,10 @@ torvyn_str_t torvyn_component_import(const torvyn_component_t *component,
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
  * "type level = enum { low, high }", and for each resource, "resource file"; of
- * an interface within it, its lines with "name#" before each name; "interface {}"
- * where it has nothing; of a type, that; "resource", "module" or "component".
- * Where it is longer than 256 KiB, or those of the component together than 4
- * MiB, it ends with "..." there.
+ * an interface within it, its lines with "name#" before each name;
+ * "interface {}" where it has nothing; of a type, that; "resource", "module" or
+ * "component". Where it is longer than 256 KiB, or those of the component
+ * together than 4 MiB, it ends with "..." there.
  *
  * @param component  Borrowed for the call; NULL gives "".
  * @param index      From 0 to torvyn_component_import_count() - 1; others give
@@ -1710,10 +1711,10 @@ torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
  * "type level = enum { low, high }", and for each resource, "resource file"; of
- * an interface within it, its lines with "name#" before each name; "interface {}"
- * where it has nothing; of a type, that; "resource", "module" or "component".
- * Where it is longer than 256 KiB, or those of the component together than 4
- * MiB, it ends with "..." there.
+ * an interface within it, its lines with "name#" before each name;
+ * "interface {}" where it has nothing; of a type, that; "resource", "module" or
+ * "component". Where it is longer than 256 KiB, or those of the component
+ * together than 4 MiB, it ends with "..." there.
  *
  * @param component  Borrowed for the call; NULL gives "".
  * @param index      From 0 to torvyn_component_export_count() - 1; others give

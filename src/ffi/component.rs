@@ -375,8 +375,8 @@ pub unsafe extern "C" fn torvyn_component_content_id(component: *const Component
 }
 
 /// The roles that the component exports. Where it exports the interface of one
-/// at several versions that are compatible with the contract's, the newest counts
-/// and the others are not looked at; one without a version is the oldest.
+/// at several versions that are compatible with the contract's, the newest
+/// counts and the others are not looked at; one without a version is the oldest.
 ///
 /// @param component  Borrowed for the call; NULL gives 0.
 ///
@@ -425,10 +425,10 @@ pub unsafe extern "C" fn torvyn_component_import(component: *const ComponentHand
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
 /// "type level = enum { low, high }", and for each resource, "resource file"; of
-/// an interface within it, its lines with "name#" before each name; "interface {}"
-/// where it has nothing; of a type, that; "resource", "module" or "component".
-/// Where it is longer than 256 KiB, or those of the component together than 4
-/// MiB, it ends with "..." there.
+/// an interface within it, its lines with "name#" before each name;
+/// "interface {}" where it has nothing; of a type, that; "resource", "module" or
+/// "component". Where it is longer than 256 KiB, or those of the component
+/// together than 4 MiB, it ends with "..." there.
 ///
 /// @param component  Borrowed for the call; NULL gives "".
 /// @param index      From 0 to torvyn_component_import_count() - 1; others give
@@ -482,10 +482,10 @@ pub unsafe extern "C" fn torvyn_component_export(component: *const ComponentHand
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
 /// "type level = enum { low, high }", and for each resource, "resource file"; of
-/// an interface within it, its lines with "name#" before each name; "interface {}"
-/// where it has nothing; of a type, that; "resource", "module" or "component".
-/// Where it is longer than 256 KiB, or those of the component together than 4
-/// MiB, it ends with "..." there.
+/// an interface within it, its lines with "name#" before each name;
+/// "interface {}" where it has nothing; of a type, that; "resource", "module" or
+/// "component". Where it is longer than 256 KiB, or those of the component
+/// together than 4 MiB, it ends with "..." there.
 ///
 /// @param component  Borrowed for the call; NULL gives "".
 /// @param index      From 0 to torvyn_component_export_count() - 1; others give
