@@ -935,7 +935,8 @@ size_t torvyn_error_frame_count(const torvyn_error_t *error);
 /**
  * One frame of the component's stack, e.g. "app.wasm!handle_line+0x1f3": its
  * module, its function and the offset in the function's code. Where the binary
- * has no names: "<module>", "<function 31>"; the offset may be missing.
+ * has no names: "<module>", "<function 31>"; the offset may be missing. Names
+ * are cut off after 512 bytes.
  *
  * @param error  Borrowed for the call; NULL gives "".
  * @param index  From 0, the innermost, to torvyn_error_frame_count() - 1;
