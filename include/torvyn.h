@@ -83,12 +83,12 @@
  *            buffers, content types, texts, names, lists of outputs and their
  *            handles) is refused to the component where the system has no
  *            memory for it, or ends the call with TORVYN_ERROR_MEMORY; of an
- *            error's text there may be a part then. Where there is none for the
- *            library's own small records, of some KiB at most, the process
- *            aborts: what handles of this interface point to, errors, what
- *            Wasmtime keeps for an instance and for a trap. So it does where
- *            what the program itself gives is kept (configuration, grants), and
- *            while a component is compiled.
+ *            error's text there may be a part then. Where there is none for
+ *            the library's own small records, of some KiB at most, the
+ *            process aborts: what handles of this interface point to, errors,
+ *            what Wasmtime keeps for an instance and for a trap. So it does
+ *            where what the program itself gives is kept (configuration,
+ *            grants), and while a component is compiled.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
  *            they stay for good. What comes from elsewhere they pass on to the

@@ -81,9 +81,9 @@ counters! {
     bytes_in,
     /// Payload bytes copied out of the guest's memory.
     bytes_out,
-    /// Host buffers that the guest holds, in bytes of their capacity, when the last call ended.
+    /// What the host holds for the guest, in bytes (`contract::held`), when the last call ended.
     buffer_bytes,
-    /// The most bytes of host buffers that the guest held at once, also within a call.
+    /// The most that it held at once, also within a call.
     buffer_bytes_peak,
     /// Linear memory of the instance, in bytes.
     linear_bytes,

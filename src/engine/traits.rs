@@ -13,7 +13,7 @@ use crate::error::Result;
 pub struct MemoryUsage {
     /// Linear memory of the guest, over all its memories.
     pub linear: u64,
-    /// Host buffers that the guest holds, their full capacity.
+    /// What the host holds for the guest (`contract::held`).
     pub buffers: u64,
 }
 
