@@ -80,17 +80,27 @@ impl Lines {
     /// Takes a piece; `say` gets each line that it ends, and takes its time: what follows is dropped
     /// where `goes_on` says no after one.
     pub fn take(&mut self, mut bytes: &[u8], mut say: impl FnMut(&str), mut goes_on: impl FnMut() -> bool) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            self.rest.extend_from_slice(&bytes[..end]);
-            self.give(true, &mut say);
-            bytes = &bytes[end + 1..];
+        while !bytes.is_empty() {
+            // Never much of it at once: what waits takes little memory, however much is written.
+            let piece = &bytes[..bytes.len().min(LINE)];
+            match piece.iter().position(|byte| *byte == b'\n') {
+                Some(end) => {
+                    self.rest.extend_from_slice(&piece[..end]);
+                    self.give(true, &mut say);
+                    bytes = &bytes[end + 1..];
+                }
+                None => {
+                    self.rest.extend_from_slice(piece);
+                    bytes = &bytes[piece.len()..];
+                    if self.rest.len() < LINE {
+                        continue;
+                    }
+                    self.give(false, &mut say);
+                }
+            }
             if !goes_on() {
                 return;
             }
-        }
-        self.rest.extend_from_slice(bytes);
-        if self.rest.len() >= LINE {
-            self.give(false, &mut say);
         }
     }
 

@@ -7,8 +7,11 @@ use wasmtime_wasi::p2::bindings::random::{insecure, random};
 use wasmtime_wasi::random::WasiRandomCtx;
 
 use super::reserve;
-use crate::contract::host::{Host, RANDOM_PIECE};
+use crate::contract::host::Host;
 use crate::direct::wasi::{MOST_RANDOM, too_much_random};
+
+/// So many are made at once, in memory of their own.
+const PIECE: u64 = 16 << 10;
 
 /// For Wasmtime: what the functions here work on.
 pub struct Has;
@@ -42,7 +45,7 @@ impl Random<'_> {
         let mut bytes = reserve(len as usize)?;
         while let left @ 1.. = len - bytes.len() as u64 {
             self.0.check_time()?;
-            bytes.extend(get(self.ctx(), left.min(RANDOM_PIECE as u64))?);
+            bytes.extend(get(self.ctx(), left.min(PIECE))?);
         }
         Ok(bytes)
     }

@@ -12,7 +12,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdinStream};
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 /// What is read at once, at most.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 16 << 10;
 
 /// One instance's; its handles share it.
 #[derive(Clone)]
