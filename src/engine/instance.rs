@@ -24,6 +24,11 @@ use crate::contract::{ComponentId, Role, Roles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{direct, general, native};
 
+/// What Wasmtime itself may make, in bytes, of what a component gives in one call of a host function:
+/// names, paths, lists of handles, as many datagrams as are sent at once (16 of 64 KiB). It ends the
+/// process where there is no memory for them; what may be longer is copied by functions of this crate.
+const HOSTCALL_BYTES: usize = (1 << 20) + (64 << 10);
+
 /// No timeout; no per-call fuel budget: the host manages it.
 pub const NONE: u64 = u64::MAX;
 
@@ -338,6 +343,7 @@ impl ComponentInstance {
 /// A store with the limits and the epoch callback that stop a guest.
 fn store(engine: &Engine, host: Host, fuel: u64) -> Store<Host> {
     let mut store = Store::new(engine.wasmtime(), host);
+    store.set_hostcall_fuel(HOSTCALL_BYTES);
     store.limiter(|host| host);
     // Each tick, and never reset: a call that is shorter than a tick pays nothing for it.
     store.set_epoch_deadline(1);
