@@ -250,7 +250,7 @@ programs! {
     log: Asan Tsan;
     host: Asan;
     values: Asan;
-    names: Asan Valgrind;
+    names: Asan;
     straight: Asan Valgrind;
     nested: Asan;
     null: Asan Valgrind;

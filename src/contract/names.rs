@@ -59,8 +59,11 @@ pub fn is_kebab(name: &str) -> bool {
 /// a plain name, as one has that is written in a world; or what a component says of where it is from.
 pub fn is_interface(name: &str) -> bool {
     use ComponentNameKind::{Dependency, Hash, Interface, Label, Url};
-    let parsed = ComponentName::new(name, 0);
-    parsed.is_ok_and(|name| matches!(name.kind(), Label(_) | Interface(_) | Dependency(_) | Url(_) | Hash(_)))
+    ComponentName::new(name, 0).is_ok_and(|name| match name.kind() {
+        Interface(name) => name.version(None).is_ok(),
+        Label(_) | Dependency(_) | Url(_) | Hash(_) => true,
+        _ => false,
+    })
 }
 
 /// Whether it names a function: a plain name, or that of a resource's method or constructor.
