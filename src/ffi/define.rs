@@ -166,9 +166,9 @@ pub unsafe extern "C" fn torvyn_imports_define(
 /// @param interface   The interface that has the type, with its version, as for
 ///                    torvyn_imports_define(); empty for a resource that a
 ///                    component imports by itself. Borrowed for the call.
-/// @param name        The type's name, e.g. "file"; the first one, where it has a
-///                    second (`type r2 = r1`, or what another interface or a world
-///                    calls it), which needs no definition. Borrowed for the call.
+/// @param name        The type's name, e.g. "file". A second name, as it has by
+///                    `type r2 = r1` or where another interface or a world uses
+///                    it, needs no definition. Borrowed for the call.
 /// @param destructor  Called with the number of each resource that components
 ///                    have let go of; may be NULL.
 /// @param user        Given to `destructor` and `finalizer`; any thread may use
