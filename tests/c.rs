@@ -251,6 +251,7 @@ programs! {
     host: Asan;
     values: Asan;
     names: Asan;
+    counts: Asan;
     straight: Asan Valgrind;
     nested: Asan;
     null: Asan Valgrind;
