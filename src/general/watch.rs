@@ -2,6 +2,7 @@
 //! are lifted and lowered with the component at hand alone.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use wasmtime::{AsContextMut, Trap};
@@ -18,7 +19,8 @@ struct Limit {
 }
 
 thread_local! {
-    static LIMIT: RefCell<Option<Limit>> = const { RefCell::new(None) };
+    /// Never dropped here, so that it is there also while a thread ends; a [`Watch`] takes it back.
+    static LIMIT: RefCell<ManuallyDrop<Option<Limit>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// A call runs on this thread until this is dropped. A host function may make another, of another
@@ -37,23 +39,21 @@ impl Watch {
     }
 
     fn set(limit: Option<Limit>) -> Self {
-        Self(LIMIT.with(|at| std::mem::replace(&mut *at.borrow_mut(), limit)))
+        Self(LIMIT.with_borrow_mut(|at| std::mem::replace(&mut **at, limit)))
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let before = self.0.take();
-        let _ = LIMIT.try_with(|at| *at.borrow_mut() = before);
+        drop(LIMIT.with_borrow_mut(|at| std::mem::replace(&mut **at, before)));
     }
 }
 
 /// What ends the running call, where that is due.
 pub fn look() -> wasmtime::Result<()> {
-    let stop = LIMIT.with(|at| {
-        let mut limit = at.borrow_mut();
-        limit.as_mut().and_then(|limit| limit.term.stop(&limit.clock, &limit.control))
-    });
+    let stop =
+        LIMIT.with_borrow_mut(|limit| limit.as_mut().and_then(|limit| limit.term.stop(&limit.clock, &limit.control)));
     stop.map_or(Ok(()), |stop| Err(stop.into()))
 }
 
