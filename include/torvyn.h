@@ -808,7 +808,8 @@ typedef union torvyn_value_of {
  * take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): 72 bytes for
  * each value, 40 for the name of each field and flag, and one for each byte of
  * text and of a `list<u8>`. That is a list of 1.8 million numbers, or one of
- * 128 MiB of bytes.
+ * 128 MiB of bytes. Copies to and from a component are within the call's time,
+ * and take fuel, one for each byte, where the engine counts it.
  *
  * The layout never changes.
  */
@@ -2184,7 +2185,8 @@ typedef struct torvyn_scope torvyn_scope_t;
  *
  * It runs on the thread that calls the instance, within that call, perhaps on
  * several threads at once. It must not call the instance; it may call others,
- * each of which needs stack of its own. It is not interrupted at a deadline.
+ * each of which needs stack of its own. It is not interrupted at a deadline,
+ * and not called past one.
  *
  * A resource in `args` that is an `own` is the program's again, whether or not
  * the function succeeds. One in the result is the component's, but where the
@@ -2217,11 +2219,12 @@ typedef void (*torvyn_destructor_t)(void *user,
  *                   built against a compatible version, older or newer: of the
  *                   same major number; for 0.y.z of the same y; 0.0.z and
  *                   pre-releases serve themselves alone. Without a version it
- *                   serves those that name none. Empty for a function that a
- *                   component imports by itself. Not one that is provided
- *                   anyway: those of the contract, and of WASI 0.2 what
- *                   torvyn_imports_t describes (none of it by a library that
- *                   was built without WASI). Any other of WASI's may be
+ *                   serves those that name none, e.g. "lookup", as an interface
+ *                   is called that is written in a world. Empty for a function
+ *                   that a component imports by itself. Not one that is
+ *                   provided anyway: those of the contract, and of WASI 0.2
+ *                   what torvyn_imports_t describes (none of it by a library
+ *                   that was built without WASI). Any other of WASI's may be
  *                   defined, e.g. "wasi:logging/logging@0.1.0-draft". Borrowed
  *                   for the call.
  * @param name       The function's name, e.g. "get"; that of a resource's
@@ -2230,7 +2233,8 @@ typedef void (*torvyn_destructor_t)(void *user,
  *                   with records, variants, enums and flags written out where
  *                   they are used, as in "func(at: record { x: u32, y: u32 })";
  *                   any other name stands for a resource of that name in the
- *                   interface, or of one that it uses. The type is checked when
+ *                   interface, or of one that it uses; where it has two, as by
+ *                   `type r2 = r1`, either will do. The type is checked when
  *                   linking; parameters' names are not part of it. Borrowed for
  *                   the call.
  * @param function   What is called.
@@ -2267,8 +2271,11 @@ torvyn_status_t torvyn_imports_define(torvyn_imports_t *imports,
  *
  * @param imports     Changed for what is linked with it from now on.
  * @param interface   The interface that has the type, with its version, as for
- *                    torvyn_imports_define(); borrowed for the call.
- * @param name        The type's name, e.g. "file"; borrowed for the call.
+ *                    torvyn_imports_define(); empty for a resource that a
+ *                    component imports by itself. Borrowed for the call.
+ * @param name        The type's name, e.g. "file". A second name, as it has by
+ *                    `type r2 = r1` or where another interface or a world uses
+ *                    it, needs no definition. Borrowed for the call.
  * @param destructor  Called with the number of each resource that components
  *                    have let go of; may be NULL.
  * @param user        Given to `destructor` and `finalizer`; any thread may use
@@ -3958,8 +3965,9 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
  *                                     POISONED, but as it was where a
- *                                     cancel came before it began, or the
- *                                     arguments would exceed `max_handles`.
+ *                                     cancel came before it began, the
+ *                                     arguments would exceed `max_handles`, or
+ *                                     the system has no memory for them.
  * @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or
  *                                     an argument is no value of any type: its
  *                                     kind is none, its number out of the

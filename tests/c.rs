@@ -256,7 +256,8 @@ programs! {
     log: Asan Tsan;
     host: Asan;
     values: Asan;
-    names: Asan Valgrind;
+    names: Asan;
+    counts: Asan;
     callouts: Asan Valgrind;
     nested: Asan;
     composed: Asan;

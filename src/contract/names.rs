@@ -75,8 +75,7 @@ pub fn is_kebab(name: &str) -> bool {
 /// a plain name, as one has that is written in a world; or what a component says of where it is from.
 pub fn is_interface(name: &str) -> bool {
     use ComponentNameKind::{Dependency, Hash, Interface, Label, Url};
-    let parsed = ComponentName::new(name, 0);
-    parsed.is_ok_and(|name| match name.kind() {
+    ComponentName::new(name, 0).is_ok_and(|name| match name.kind() {
         // The parser leaves the version to the validator.
         Interface(name) => name.version(None).is_ok(),
         Label(_) | Dependency(_) | Url(_) | Hash(_) => true,

@@ -8,16 +8,15 @@ use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
 use super::given::Key;
-use super::link;
 use super::signature::{self, Named, Signature};
 use super::value::Value;
+use super::{fuel, link};
 use crate::contract::host::Host;
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::ImportItem;
 use crate::error::{Error, ErrorKind, Result};
 use crate::general::lift::Lifted;
 use crate::general::values::{self, Program};
-use crate::general::watch;
 
 /// Runs a host function: the instance's id and the arguments in; the result, where there is one, or
 /// what went wrong out.
@@ -383,7 +382,7 @@ impl Program for Runs {
     fn run(&self, cx: &mut StoreContextMut<'_, Host>, args: Lifted) -> wasmtime::Result<Option<Value>> {
         // A component that does nothing but call is stopped here.
         cx.data_mut().check_time()?;
-        watch::charge(&mut *cx, args.copied)?;
+        fuel::take(&mut *cx, args.copied)?;
         values::give_back(cx.data_mut(), &args.resources)
             .map_err(|what| self.failed(format!("it was given {what}")))?;
         let result = (self.run)(cx.data().id, args.values).map_err(|none| match none {

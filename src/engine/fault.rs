@@ -126,9 +126,9 @@ fn table_full(_: &wasmtime::Error) -> bool {
     false
 }
 
-/// Whether more values came from the guest at once than Wasmtime makes (`Store::set_hostcall_fuel`,
-/// 128 MiB of its own). The error's type is private, and its name all that can be had of it; `host.c`
-/// fails where another version of Wasmtime calls it something else.
+/// Whether more came from the guest at once than Wasmtime lifts (`Store::set_hostcall_fuel`, 128 MiB
+/// of its own) for the functions of the contract and of WASI; the program's have [`Breach::TooManyValues`].
+/// The error's type is private, and its name all that can be had of it.
 fn too_many_values(error: &wasmtime::Error) -> bool {
     format!("{:?}", error.root_cause()) == "HostcallFuelExhausted"
 }

@@ -1,21 +1,22 @@
 //! Fuel for what the host does for a guest: a unit for each byte that it copies, as Wasmtime has it
 //! for the guest's own copies (`memory.copy`).
 
-use wasmtime::{StoreContextMut, Trap};
+use wasmtime::{AsContextMut, Trap};
 
 use crate::contract::host::Host;
 
 /// Takes the fuel for `bytes` that were copied, where fuel is on. Fails as a guest does that has none
 /// left.
 #[inline]
-pub fn charge(cx: impl wasmtime::AsContextMut<Data = Host>, bytes: usize) -> wasmtime::Result<()> {
-    let mut cx = cx;
-    if cx.as_context().data().fuel { take(cx.as_context_mut(), bytes as u64) } else { Ok(()) }
+pub fn charge(cx: impl AsContextMut<Data = Host>, bytes: usize) -> wasmtime::Result<()> {
+    if cx.as_context().data().fuel { take(cx, bytes as u64) } else { Ok(()) }
 }
 
+/// The same for a store of which nothing is known.
 #[cold]
-fn take(mut cx: StoreContextMut<'_, Host>, fuel: u64) -> wasmtime::Result<()> {
-    let left = cx.get_fuel()?;
-    cx.set_fuel(left.saturating_sub(fuel))?;
-    if fuel > left { Err(Trap::OutOfFuel.into()) } else { Ok(()) }
+pub fn take(mut cx: impl AsContextMut, bytes: u64) -> wasmtime::Result<()> {
+    let mut cx = cx.as_context_mut();
+    let Ok(left) = cx.get_fuel() else { return Ok(()) };
+    cx.set_fuel(left.saturating_sub(bytes))?;
+    if bytes > left { Err(Trap::OutOfFuel.into()) } else { Ok(()) }
 }

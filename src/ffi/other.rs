@@ -67,8 +67,9 @@ impl Handle for ValuesHandle {
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
 ///                                     POISONED, but as it was where a
-///                                     cancel came before it began, or the
-///                                     arguments would exceed `max_handles`.
+///                                     cancel came before it began, the
+///                                     arguments would exceed `max_handles`, or
+///                                     the system has no memory for them.
 /// @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or
 ///                                     an argument is no value of any type: its
 ///                                     kind is none, its number out of the

@@ -163,7 +163,8 @@ pub union ValueOf {
 /// take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): 72 bytes for
 /// each value, 40 for the name of each field and flag, and one for each byte of
 /// text and of a `list<u8>`. That is a list of 1.8 million numbers, or one of
-/// 128 MiB of bytes.
+/// 128 MiB of bytes. Copies to and from a component are within the call's time,
+/// and take fuel, one for each byte, where the engine counts it.
 ///
 /// The layout never changes.
 #[derive(Clone, Copy)]

@@ -11,6 +11,7 @@ use wasmtime_environ::component::{StringEncoding, TypeFlagsIndex, TypeRecordInde
 use super::lift::{payload_of, variant_info};
 use super::watch::{self, PIECE, Steps};
 use crate::contract::host::Breach;
+use crate::engine::fuel;
 use crate::engine::given::Key;
 use crate::engine::value::{Boxed, Name, Value, room};
 
@@ -324,7 +325,7 @@ fn all<'c, T: 'static>(
     let mut writer = Writer { cx, types, steps: Steps::default(), copied: 0 };
     work(&mut writer)?;
     let copied = writer.copied;
-    watch::charge(&mut cx.store, copied)
+    fuel::take(&mut cx.store, copied)
 }
 
 fn shape<T>(fit: Fit<T>) -> Result<T> {

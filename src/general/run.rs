@@ -11,13 +11,13 @@ use super::texts::{self, Elements, Names};
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
 use super::values::{self, Exported, Params, Results};
 use super::views::lent;
-use super::watch::{self, Watch};
+use super::watch::Watch;
 use crate::contract::host::{Breach, CONTEXT, Host, PAYLOAD};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
 use crate::engine::fault::{self, Fault, Outcome};
-use crate::engine::fuel::charge;
+use crate::engine::fuel::{self, charge};
 use crate::engine::given::Key;
 use crate::engine::other::NoCall;
 use crate::engine::value::Value;
@@ -318,7 +318,7 @@ impl Running {
         };
         let taken = || {
             let Results(mut result) = called?;
-            watch::charge(&mut *store, result.copied)?;
+            fuel::take(&mut *store, result.copied)?;
             values::give_back(store.data_mut(), &result.resources)
                 .map_err(|what| wasmtime::Error::msg(format!("the result is {what}")))?;
             take(result.values.pop())

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::Arc;
 
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
@@ -62,8 +62,9 @@ pub struct Seen {
 }
 
 thread_local! {
-    /// What Wasmtime shows of a function's type to whoever checks it.
-    static SEEN: RefCell<Option<Seen>> = const { RefCell::new(None) };
+    /// What Wasmtime shows of a function's type to whoever checks it. Never dropped here, so that it is
+    /// there also while a thread ends; it is taken at once.
+    static SEEN: RefCell<ManuallyDrop<Option<Seen>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// An exported function.
@@ -71,9 +72,9 @@ pub type Exported = TypedFunc<Params, Results>;
 
 /// The function for calls with any values, and its types.
 pub fn exported(func: Func, store: impl AsContext) -> Result<(Exported, Seen)> {
-    let typed = func.typed(store)?;
-    match SEEN.take() {
-        Some(seen) => Ok((typed, seen)),
+    let typed = func.typed(store);
+    match SEEN.with_borrow_mut(|seen| seen.take()) {
+        Some(seen) => Ok((typed?, seen)),
         None => bail!("the types of a function were not seen"),
     }
 }
@@ -121,7 +122,7 @@ unsafe impl ComponentType for Params {
 
     fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
         let seen = Seen { params: *ty, types: types.types.clone(), resources: types.resources.cloned() };
-        SEEN.set(Some(seen));
+        drop(SEEN.with_borrow_mut(|at| at.replace(seen)));
         Ok(())
     }
 }

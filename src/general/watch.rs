@@ -2,9 +2,8 @@
 //! are lifted and lowered with the component at hand alone.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
-
-use wasmtime::{AsContextMut, Trap};
 
 use crate::contract::host::Host;
 use crate::engine::clock::Clock;
@@ -18,7 +17,8 @@ struct Limit {
 }
 
 thread_local! {
-    static LIMIT: RefCell<Option<Limit>> = const { RefCell::new(None) };
+    /// Never dropped here, so that it is there also while a thread ends; a [`Watch`] takes it back.
+    static LIMIT: RefCell<ManuallyDrop<Option<Limit>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// A call runs on this thread until this is dropped. A host function may make another, of another
@@ -37,23 +37,21 @@ impl Watch {
     }
 
     fn set(limit: Option<Limit>) -> Self {
-        Self(LIMIT.with(|at| std::mem::replace(&mut *at.borrow_mut(), limit)))
+        Self(LIMIT.with_borrow_mut(|at| std::mem::replace(&mut **at, limit)))
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let before = self.0.take();
-        let _ = LIMIT.try_with(|at| *at.borrow_mut() = before);
+        drop(LIMIT.with_borrow_mut(|at| std::mem::replace(&mut **at, before)));
     }
 }
 
 /// What ends the running call, where that is due.
 pub fn look() -> wasmtime::Result<()> {
-    let stop = LIMIT.with(|at| {
-        let mut limit = at.borrow_mut();
-        limit.as_mut().and_then(|limit| limit.term.stop(&limit.clock, &limit.control))
-    });
+    let stop =
+        LIMIT.with_borrow_mut(|limit| limit.as_mut().and_then(|limit| limit.term.stop(&limit.clock, &limit.control)));
     stop.map_or(Ok(()), |stop| Err(stop.into()))
 }
 
@@ -71,12 +69,4 @@ impl Steps {
         self.0.set(self.0.get().wrapping_add(1));
         if self.0.get().is_multiple_of(4096) { look() } else { Ok(()) }
     }
-}
-
-/// Takes the fuel for `bytes` that the host copied, where there is fuel.
-pub fn charge(mut cx: impl AsContextMut, bytes: u64) -> wasmtime::Result<()> {
-    let mut cx = cx.as_context_mut();
-    let Ok(fuel) = cx.get_fuel() else { return Ok(()) };
-    cx.set_fuel(fuel.saturating_sub(bytes))?;
-    if bytes > fuel { Err(Trap::OutOfFuel.into()) } else { Ok(()) }
 }
