@@ -1583,9 +1583,9 @@ void torvyn_component_free(torvyn_component_t *component);
 torvyn_bytes_t torvyn_component_content_id(const torvyn_component_t *component);
 
 /**
- * The roles that the component exports. Of an interface that it exports at several
- * versions compatible with the contract's, the newest counts and the others are
- * not looked at; one without a version is the oldest.
+ * The roles that the component exports. Of an interface that it exports at
+ * several versions compatible with the contract's, the newest counts and the
+ * others are not looked at; one without a version is the oldest.
  *
  * @param component  Borrowed for the call; NULL gives 0.
  *

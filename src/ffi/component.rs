@@ -376,9 +376,9 @@ pub unsafe extern "C" fn torvyn_component_content_id(component: *const Component
     })
 }
 
-/// The roles that the component exports. Of an interface that it exports at several
-/// versions compatible with the contract's, the newest counts and the others are
-/// not looked at; one without a version is the oldest.
+/// The roles that the component exports. Of an interface that it exports at
+/// several versions compatible with the contract's, the newest counts and the
+/// others are not looked at; one without a version is the oldest.
 ///
 /// @param component  Borrowed for the call; NULL gives 0.
 ///
