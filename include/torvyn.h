@@ -1632,8 +1632,9 @@ torvyn_str_t torvyn_component_import(const torvyn_component_t *component,
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
  * "type level = enum { low, high }", and for each resource, "resource file"; of
- * an interface within it, its lines with "name#" before each name; "interface {}"
- * where it has nothing; of a type, that; "resource", "module" or "component".
+ * an interface within it, its lines with "name#" before each name; where it has
+ * nothing, "interface {}"; of a type, what it is; else "resource", "module" or
+ * "component".
  * Where it is longer than 256 KiB, or those of the component together than 4
  * MiB, it ends with "..." there.
  *
@@ -1688,8 +1689,9 @@ torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
  * "type level = enum { low, high }", and for each resource, "resource file"; of
- * an interface within it, its lines with "name#" before each name; "interface {}"
- * where it has nothing; of a type, that; "resource", "module" or "component".
+ * an interface within it, its lines with "name#" before each name; where it has
+ * nothing, "interface {}"; of a type, what it is; else "resource", "module" or
+ * "component".
  * Where it is longer than 256 KiB, or those of the component together than 4
  * MiB, it ends with "..." there.
  *

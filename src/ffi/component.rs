@@ -427,8 +427,9 @@ pub unsafe extern "C" fn torvyn_component_import(component: *const ComponentHand
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
 /// "type level = enum { low, high }", and for each resource, "resource file"; of
-/// an interface within it, its lines with "name#" before each name; "interface {}"
-/// where it has nothing; of a type, that; "resource", "module" or "component".
+/// an interface within it, its lines with "name#" before each name; where it has
+/// nothing, "interface {}"; of a type, what it is; else "resource", "module" or
+/// "component".
 /// Where it is longer than 256 KiB, or those of the component together than 4
 /// MiB, it ends with "..." there.
 ///
@@ -484,8 +485,9 @@ pub unsafe extern "C" fn torvyn_component_export(component: *const ComponentHand
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
 /// "type level = enum { low, high }", and for each resource, "resource file"; of
-/// an interface within it, its lines with "name#" before each name; "interface {}"
-/// where it has nothing; of a type, that; "resource", "module" or "component".
+/// an interface within it, its lines with "name#" before each name; where it has
+/// nothing, "interface {}"; of a type, what it is; else "resource", "module" or
+/// "component".
 /// Where it is longer than 256 KiB, or those of the component together than 4
 /// MiB, it ends with "..." there.
 ///
