@@ -1395,6 +1395,8 @@ typedef struct torvyn_component torvyn_component_t;
  *                                     exports), each as often as it is
  *                                     instantiated, an instance with all that
  *                                     it holds wherever it is named; to more
+ *                                     than 262144 resources, likewise and as
+ *                                     often as each is deep in one; to more
  *                                     than 100 memories where it is composed
  *                                     of others; has values of 2^28 bytes or
  *                                     more, as lists of fixed length may be;

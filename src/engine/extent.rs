@@ -33,6 +33,10 @@ const ITEMS: u64 = 1 << 18;
 /// instance with all that its type holds.
 const WRITTEN: u64 = 1 << 20;
 
+/// The most resources that a component may have written down, wherever an instance is named or declared
+/// that has them: each as often as it is deep in that one, which is what the validator keeps of it.
+const RESOURCES: u64 = 1 << 18;
+
 /// How deep the types of components and instances may be nested.
 const DEPTH: usize = 100;
 
@@ -45,11 +49,16 @@ const MEMORIES: u64 = 100;
 #[derive(Default)]
 struct Holding<'a> {
     items: u64,
+    /// Resources, and the sum of how deep they are.
+    resources: u64,
+    depths: u64,
     inner: HashMap<&'a str, u32>,
 }
 
 /// The holding of whatever has none.
 const NOTHING: u32 = 0;
+/// The holding of a resource type.
+const RESOURCE: u32 = 1;
 
 /// What a core module says before it is looked into: imports, and memories of its own.
 #[derive(Clone, Copy, Default)]
@@ -101,7 +110,10 @@ impl<'a> Scope<'a> {
 
     /// The same for one of a type; gives its holding.
     fn take_typed(&mut self, ty: ComponentTypeRef) -> u32 {
-        let holds = typed(ty).map_or(NOTHING, |index| at(&self.types, index));
+        let holds = match ty {
+            ComponentTypeRef::Type(TypeBounds::SubResource) => RESOURCE,
+            ty => typed(ty).map_or(NOTHING, |index| at(&self.types, index)),
+        };
         self.take(ty.kind(), holds);
         holds
     }
@@ -124,8 +136,9 @@ pub struct Extent<'a> {
     scopes: Vec<Scope<'a>>,
     /// What there is to hold.
     holdings: Vec<Holding<'a>>,
-    /// The items that are written down.
+    /// The items that are written down, and the resources.
     items: u64,
+    resources: u64,
     /// The component, then those in it.
     bodies: Vec<Body<'a>>,
     /// What they have of the components around them, all in all.
@@ -146,6 +159,10 @@ impl<'a> Extent<'a> {
             Err(format!("nests types more than {DEPTH} deep"))
         } else if extent.bodies.len() > COMPONENTS + 1 {
             Err(format!("holds more than {COMPONENTS} components"))
+        } else if extent.resources > RESOURCES {
+            Err(format!(
+                "has more than {RESOURCES} resources, those of an instance wherever it is named and as deep as they are"
+            ))
         } else if extent.items > WRITTEN {
             Err(format!("has more than {WRITTEN} items, an instance with all that its type holds wherever it is named"))
         } else {
@@ -170,6 +187,12 @@ impl<'a> Extent<'a> {
         self.items = self.items.saturating_add(items);
     }
 
+    /// Counts an item that has this holding.
+    fn name(&mut self, holds: u32) {
+        self.count(cost(&self.holdings, holds));
+        self.resources = self.resources.saturating_add(self.holdings[holds as usize].depths);
+    }
+
     fn op(&mut self, op: Op<'a>) {
         if let Some(scope) = self.scopes.last() {
             self.bodies[scope.body].ops.push(op);
@@ -178,13 +201,14 @@ impl<'a> Extent<'a> {
 
     fn walk(&mut self, wasm: &'a [u8]) -> Result<()> {
         self.holdings.push(Holding::default());
+        self.holdings.push(Holding { resources: 1, ..Holding::default() });
         self.bodies.push(Body::default());
         self.scopes.push(Scope { parser: Parser::new(0), ..Scope::default() });
         let mut rest = wasm;
         while let Some(scope) = self.scopes.last_mut() {
             let Chunk::Parsed { consumed, payload } = scope.parser.parse(rest, true)? else { break };
             rest = &rest[consumed..];
-            if self.items > WRITTEN {
+            if self.items > WRITTEN || self.resources > RESOURCES {
                 break;
             }
             match payload {
@@ -233,7 +257,7 @@ impl<'a> Extent<'a> {
                         let import = import?;
                         let Some(scope) = self.scopes.last_mut() else { break };
                         let holds = scope.take_typed(import.ty);
-                        self.count(cost(&self.holdings, holds));
+                        self.name(holds);
                         self.op(Op::Import(import.name.name, import.ty));
                     }
                 }
@@ -241,9 +265,9 @@ impl<'a> Extent<'a> {
                     for export in exports {
                         let export = export?;
                         let Some(scope) = self.scopes.last_mut() else { break };
-                        let cost = give(&self.holdings, scope, &export);
-                        scope.take(export.kind, scope.holding(export.kind, export.index));
-                        self.count(cost);
+                        let holds = give(&self.holdings, scope, &export);
+                        scope.take(export.kind, holds);
+                        self.name(holds);
                         self.op(Op::Export(export.name.name, export.kind, export.index));
                     }
                 }
@@ -277,29 +301,25 @@ impl<'a> Extent<'a> {
 
     fn instance(&mut self, instance: ComponentInstance<'a>) {
         let Some(scope) = self.scopes.last_mut() else { return };
-        let mut items = 1u64;
+        let mut named = Vec::new();
         let op = match instance {
             ComponentInstance::Instantiate { component_index, args } => {
                 let holds = at(&scope.components, component_index);
-                items = items.saturating_add(cost(&self.holdings, holds));
-                for arg in &args {
-                    let holds = scope.holding(arg.kind, arg.index);
-                    items = items.saturating_add(cost(&self.holdings, holds));
-                }
+                named.push(holds);
+                named.extend(args.iter().map(|arg| scope.holding(arg.kind, arg.index)));
                 scope.instances.push(holds);
                 Op::Instantiate(component_index, args.iter().map(|arg| (arg.name, arg.kind, arg.index)).collect())
             }
             ComponentInstance::FromExports(exports) => {
                 let outer = std::mem::take(&mut scope.holds);
-                for export in &exports {
-                    items = items.saturating_add(give(&self.holdings, scope, export));
-                }
+                named.extend(exports.iter().map(|export| give(&self.holdings, scope, export)));
                 let holds = std::mem::replace(&mut scope.holds, outer);
                 scope.instances.push(keep(&mut self.holdings, holds));
                 Op::FromExports(exports.iter().map(|export| (export.name.name, export.kind, export.index)).collect())
             }
         };
-        self.count(items);
+        self.count(1);
+        named.into_iter().for_each(|holds| self.name(holds));
         self.op(op);
     }
 
@@ -310,7 +330,7 @@ impl<'a> Extent<'a> {
                 let from = &self.holdings[at(&scope.instances, instance_index) as usize];
                 let holds = from.inner.get(name).copied().unwrap_or(NOTHING);
                 scope.take(kind, holds);
-                self.count(cost(&self.holdings, holds));
+                self.name(holds);
                 self.op(Op::AliasExport(kind, instance_index, name));
             }
             ComponentAlias::Outer { kind, count, index } => self.outer_alias(kind, count as usize, index),
@@ -389,8 +409,8 @@ impl<'a> Extent<'a> {
                     }
                 }
                 0x01 => {
-                    reader.read::<ComponentType<'_>>()?;
-                    scope.types.push(NOTHING);
+                    let ty = reader.read::<ComponentType<'_>>()?;
+                    scope.types.push(if matches!(ty, ComponentType::Resource { .. }) { RESOURCE } else { NOTHING });
                     self.op(Op::Type);
                 }
                 0x02 => {
@@ -400,13 +420,15 @@ impl<'a> Extent<'a> {
                 0x03 => {
                     let import: ComponentImport<'a> = reader.read()?;
                     let holds = scope.take_typed(import.ty);
-                    scope.holds.items = scope.holds.items.saturating_add(cost(&self.holdings, holds));
+                    add(&self.holdings, &mut scope.holds, holds);
+                    self.resources = self.resources.saturating_add(self.holdings[holds as usize].depths);
                     self.op(Op::Declared(None, import.ty));
                 }
                 _ => {
                     let (name, ty): (ComponentExternName<'a>, ComponentTypeRef) = (reader.read()?, reader.read()?);
                     let holds = scope.take_typed(ty);
                     hold(&self.holdings, &mut scope.holds, name.name, holds);
+                    self.resources = self.resources.saturating_add(self.holdings[holds as usize].depths);
                     self.op(Op::Declared(Some(name.name), ty));
                 }
             }
@@ -421,18 +443,26 @@ fn cost(holdings: &[Holding<'_>], holds: u32) -> u64 {
 }
 
 /// Adds an item to what holds it.
-fn hold<'a>(holdings: &[Holding<'a>], into: &mut Holding<'a>, name: &'a str, holds: u32) {
+fn add(holdings: &[Holding<'_>], into: &mut Holding<'_>, holds: u32) {
     into.items = into.items.saturating_add(cost(holdings, holds));
+    let Holding { resources, depths, .. } = holdings[holds as usize];
+    into.resources = into.resources.saturating_add(resources);
+    into.depths = into.depths.saturating_add(depths).saturating_add(resources);
+}
+
+/// The same under a name by which it can be had again.
+fn hold<'a>(holdings: &[Holding<'a>], into: &mut Holding<'a>, name: &'a str, holds: u32) {
+    add(holdings, into, holds);
     if holds != NOTHING {
         into.inner.insert(name, holds);
     }
 }
 
-/// Adds an export to what the scope holds; gives what that costs.
-fn give<'a>(holdings: &[Holding<'a>], scope: &mut Scope<'a>, export: &ComponentExport<'a>) -> u64 {
+/// Adds an export to what the scope holds; gives its holding.
+fn give<'a>(holdings: &[Holding<'a>], scope: &mut Scope<'a>, export: &ComponentExport<'a>) -> u32 {
     let holds = scope.holding(export.kind, export.index);
     hold(holdings, &mut scope.holds, export.name.name, holds);
-    cost(holdings, holds)
+    holds
 }
 
 fn keep<'a>(holdings: &mut Vec<Holding<'a>>, holding: Holding<'a>) -> u32 {

@@ -101,6 +101,8 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 ///                                     exports), each as often as it is
 ///                                     instantiated, an instance with all that
 ///                                     it holds wherever it is named; to more
+///                                     than 262144 resources, likewise and as
+///                                     often as each is deep in one; to more
 ///                                     than 100 memories where it is composed
 ///                                     of others; has values of 2^28 bytes or
 ///                                     more, as lists of fixed length may be;

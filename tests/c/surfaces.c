@@ -326,6 +326,54 @@ static void order(void) {
   free(text);
 }
 
+/* As many components as there may be memories in what passes values between them. */
+static void memories(void) {
+  part("memories: a hundred in a composed component");
+  for (int n = 98; n < 100; n++) { /* with the first one's and the caller's */
+    torvyn_engine_config_t config = {.struct_size = sizeof config, .instance_limit = 1000, .optimize = TORVYN_OPTIMIZE_NONE};
+    torvyn_engine_t *engine = engine_with(&config);
+    torvyn_component_t *component = STALE;
+    text_t text = {0};
+    add(&text, "(component " TYPES "(core module $m " CORE ") (core instance $i (instantiate $m))\n" LIFE
+               "(component $callee (core module $m (memory (export \"memory\") 1)\n" REALLOC
+               "  (func (export \"f\") (param i32 i32))) (core instance $m (instantiate $m))\n"
+               "  (func (export \"f\") (param \"s\" string) (canon lift (core func $m \"f\") (memory (core memory $m \"memory\"))\n"
+               "    (realloc (core func $m \"realloc\")))))\n"
+               "(component $caller (core module $l (memory (export \"memory\") 1)) (core instance $l (instantiate $l))\n");
+    for (int i = 0; i < n; i++)
+      add(&text, "(import \"f%d\" (func $f%d (param \"s\" string)))\n"
+                 "(core func $f%d (canon lower (func $f%d) (memory (core memory $l \"memory\"))))\n", i, i, i, i);
+    add(&text, "(core module $m");
+    for (int i = 0; i < n; i++) add(&text, "(import \"\" \"f%d\" (func (param i32 i32)))\n", i);
+    add(&text, "(func (export \"run\") (call 0 (i32.const 8) (i32.const 20)) (call %d (i32.const 8) (i32.const 20))))\n"
+               "(core instance $m (instantiate $m (with \"\" (instance", n - 1);
+    for (int i = 0; i < n; i++) add(&text, " (export \"f%d\" (func $f%d))", i, i);
+    add(&text, "))))\n(func (export \"run\") (canon lift (core func $m \"run\"))))\n");
+    for (int i = 0; i < n; i++) add(&text, "(instance $c%d (instantiate $callee))\n", i);
+    add(&text, "(instance $caller (instantiate $caller");
+    for (int i = 0; i < n; i++) add(&text, " (with \"f%d\" (func $c%d \"f\"))", i, i);
+    add(&text, ")) (export \"run\" (func $caller \"run\")))");
+    if (n == 98) {
+      torvyn_linked_t *linked = STALE;
+      torvyn_values_t *values = STALE;
+      torvyn_instance_t *instance;
+      component = composed(engine, &text);
+      OK(torvyn_linked_new(component, NULL, &linked, &err));
+      instance = instance_of(linked, 1, NULL);
+      OK(torvyn_call(instance, str(""), str("run"), NULL, 0, &values, &err));
+      torvyn_values_free(values);
+      torvyn_instance_free(instance);
+      torvyn_linked_free(linked);
+      torvyn_component_free(component);
+    } else {
+      EXPECT_TEXT(TORVYN_ERROR_UNSUPPORTED, "comes to more than 100 memories",
+                  torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, &err));
+    }
+    free(text.at);
+    torvyn_engine_free(engine);
+  }
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   nested();
@@ -334,5 +382,6 @@ int main(int argc, char **argv) {
   reasons();
   values();
   order();
+  memories();
   return check_end();
 }

@@ -96,16 +96,31 @@ fn what_only_takes_steps_is_bounded_too() {
 #[test]
 fn what_is_written_down_is_bounded_before_it_is_validated() {
     // Of a component that nobody instantiates.
-    let mut text = String::from("(component (component (type $t0 (instance (export \"f\" (type (sub resource)))))");
-    for i in 1..=18 {
-        let nested = format!("(instance (type $t{}))", i - 1);
-        text += &format!("(type $t{i} (instance (export \"a\" {nested}) (export \"b\" {nested})))");
-    }
-    let wasm = wat::parse_str(format!("{text} (import \"i\" (instance (type $t18)))))")).unwrap();
-    assert_eq!(too_much(&wasm), None);
-    let more = "(import \"i0\" (instance (type $t18))) (import \"i1\" (instance (type $t18)))";
-    let wasm = wat::parse_str(format!("{text} {more}))")).unwrap();
-    assert!(Extent::read(&wasm).is_err_and(|what| what.contains("items")));
+    let nested = |leaf: &str, levels: usize, tail: &str| {
+        let mut text = format!("(component (component (type $t0 (instance (export \"f\" {leaf})))");
+        for i in 1..=levels {
+            let twice = format!("(instance (type $t{}))", i - 1);
+            text += &format!("(type $t{i} (instance (export \"a\" {twice}) (export \"b\" {twice})))");
+        }
+        let wasm = wat::parse_str(format!("{text} (import \"i\" (instance $i (type $t{levels}))) {tail}))")).unwrap();
+        Extent::read(&wasm).err()
+    };
+    let again = "(export \"o\" (instance $i))";
+    assert_eq!(nested("(func)", 18, ""), None);
+    assert!(nested("(func)", 18, again).is_some_and(|what| what.contains("items")));
+    // 2ⁿ resources that are n + 1 deep.
+    let resource = "(type (sub resource))";
+    assert_eq!(nested(resource, 12, again), None);
+    let more = again.to_owned() + "(export \"p\" (instance $i)) (export \"q\" (instance $i))";
+    assert!(nested(resource, 12, &more).is_some_and(|what| what.contains("resources")));
+    assert!(nested(resource, 13, "").is_some_and(|what| what.contains("resources")));
+    // Those of a component are those of each of its instances.
+    let owner = "(component $c (type $r (resource (rep i32))) (export \"r\" (type $r)))";
+    let of = |n: usize| {
+        let instances = "(instance (instantiate $c))".repeat(n);
+        Extent::read(&wat::parse_str(format!("(component {owner} {instances})")).unwrap()).unwrap().resources
+    };
+    assert_eq!(of(7) - of(0), 7);
 }
 
 #[test]
