@@ -245,13 +245,13 @@ static const op_t wasi[] = {
 };
 
 static const op_t files[] = {
-    {"descriptor.write of 16 MiB", .before = FILE,
+    {"descriptor.write of 16 MiB", .before = OPENED,
      .line = "(call $file_write (global.get $h) " ALL " (i64.const 0) (i32.const 64))", .heavy = 1},
-    {"descriptor.read of 16 MiB", .before = FILE,
+    {"descriptor.read of 16 MiB", .before = OPENED,
      .line = "(call $file_read (global.get $h) (i64.const 16777216) (i64.const 0) (i32.const 64))", .heavy = 1},
-    {"descriptor.read of nothing", .before = FILE,
+    {"descriptor.read of nothing", .before = OPENED,
      .line = "(call $file_read (global.get $h) (i64.const 0) (i64.const 0) (i32.const 64))"},
-    {"descriptor.open-at of what is not there", .before = FILE,
+    {"descriptor.open-at of what is not there", .before = OPENED,
      .line = "(call $open (global.get $h) (i32.const 0) (i32.const 640) (i32.const 4) (i32.const 0) (i32.const 1) (i32.const 64))"},
 };
 
