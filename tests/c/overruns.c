@@ -117,7 +117,7 @@ static void judged(const group_t *group) {
     for (unsigned i = 0; i < group->count; i++) {
       const op_t *op = &group->ops[i];
       call_t call = {op, i, LOOKS, MS};
-      work_t work = {op->name, linked, {0}, call_op, &call};
+      work_t work = {op->name, linked, {0}, call_op, &call, 0};
       check_doing = op->name;
       if (!fuel && !op->unseen) looks(linked, &call);
       call.deadline_ns = 0;
