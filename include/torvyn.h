@@ -80,15 +80,16 @@
  *            what needs a thread that cannot be had is an error, of a call
  *            TORVYN_ERROR_INTERNAL.
  * Memory     What a component chooses the size of (its memory and tables,
- *            buffers, content types, texts, names, lists of outputs and their
- *            handles) is refused to the component where the system has no
- *            memory for it, or ends the call with TORVYN_ERROR_MEMORY; of an
- *            error's text there may be a part then. Where there is none for
- *            the library's own small records, of some KiB at most, the
- *            process aborts: what handles of this interface point to, errors,
- *            what Wasmtime keeps for an instance and for a trap. So it does
- *            where what the program itself gives is kept (configuration,
- *            grants), and while a component is compiled.
+ *            buffers, content types, texts, names, values, lists of outputs and
+ *            ports, and their handles) is refused to the component where the
+ *            system has no memory for it, or ends the call with
+ *            TORVYN_ERROR_MEMORY; of an error's text there may be a part then.
+ *            Where there is none for the library's own records, of less than
+ *            8 KiB each, the process aborts: what handles of this interface
+ *            point to, errors, what Wasmtime keeps for an instance and for a
+ *            trap. So it does where what the program itself gives is kept
+ *            (configuration, grants), and while components are compiled,
+ *            linked and instantiated.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
  *            they stay for good. What comes from elsewhere they pass on to the
@@ -1116,7 +1117,14 @@ typedef struct torvyn_engine_config {
   uint64_t tick_ns;
   /**
    * Nanoseconds that a call of an instance may take; UINT64_MAX for no limit.
-   * At least one tick. Default: 5 seconds.
+   * At least one tick. Default: 5 seconds. All that is done for the component
+   * counts, also by the host. A deadline and a cancel take effect within two
+   * ticks and the longest single piece of work that nothing interrupts: a copy
+   * of 16 MiB; one instruction of the component's that fills or copies memory
+   * or a table, of whatever size `memory_limit` and `table_limit` allow (some
+   * 100 milliseconds for each GiB, more for memory that was not used before);
+   * and code without a loop or a call, of which a function of 7 MiB, the
+   * largest there may be, takes up to some 100 milliseconds.
    */
   uint64_t timeout_ns;
   /**
@@ -2973,7 +2981,8 @@ typedef struct torvyn_instance_options {
  * @retval TORVYN_ERROR_PANIC          A defect of the library.
  *
  * Thread: any; several may be made at once.
- * Blocks: for microseconds, and for as long as a start function runs.
+ * Blocks: for microseconds, and for as long as a start function runs, at most
+ *         until the timeout.
  * Since:  0.1
  */
 torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
@@ -3010,7 +3019,7 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
- * Blocks: for microseconds, and for as long as a start function runs.
+ * Blocks: as torvyn_instance_free() and torvyn_instance_new().
  * Since:  0.1
  */
 torvyn_status_t torvyn_instance_reset(torvyn_instance_t *instance,
@@ -3027,7 +3036,10 @@ torvyn_status_t torvyn_instance_reset(torvyn_instance_t *instance,
  * @param instance  Owned; NULL does nothing.
  *
  * Thread: any.
- * Blocks: for microseconds.
+ * Blocks: for microseconds; longer for what the component held: up to a
+ *         microsecond for each handle and 100 milliseconds for each GiB of
+ *         memory in use, which the system takes back, and for as long as the
+ *         program's destructors take. The instance's limits bound it.
  * Since:  0.1
  */
 void torvyn_instance_free(torvyn_instance_t *instance);

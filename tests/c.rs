@@ -247,6 +247,7 @@ programs! {
     budgets: Asan Tsan;
     memory: Asan Valgrind;
     overruns: ;
+    overlong: ;
     // Has a malloc of its own.
     refusals: ;
     encodings: Asan Valgrind;

@@ -65,7 +65,14 @@ pub struct EngineConfig {
     /// 10 microseconds to 1 second. Default: 1 millisecond.
     pub tick_ns: u64,
     /// Nanoseconds that a call of an instance may take; UINT64_MAX for no limit.
-    /// At least one tick. Default: 5 seconds.
+    /// At least one tick. Default: 5 seconds. All that is done for the component
+    /// counts, also by the host. A deadline and a cancel take effect within two
+    /// ticks and the longest single piece of work that nothing interrupts: a copy
+    /// of 16 MiB; one instruction of the component's that fills or copies memory
+    /// or a table, of whatever size `memory_limit` and `table_limit` allow (some
+    /// 100 milliseconds for each GiB, more for memory that was not used before);
+    /// and code without a loop or a call, of which a function of 7 MiB, the
+    /// largest there may be, takes up to some 100 milliseconds.
     pub timeout_ns: u64,
     /// Bytes of linear memory of an instance, over all its memories. From 64 KiB
     /// to 4 GiB. Default: 16 MiB; and where an instance's memories start with more

@@ -163,7 +163,8 @@ impl Handle for InstanceHandle {
 /// @retval TORVYN_ERROR_PANIC          A defect of the library.
 ///
 /// Thread: any; several may be made at once.
-/// Blocks: for microseconds, and for as long as a start function runs.
+/// Blocks: for microseconds, and for as long as a start function runs, at most
+///         until the timeout.
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_instance_new(
@@ -209,7 +210,7 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
-/// Blocks: for microseconds, and for as long as a start function runs.
+/// Blocks: as torvyn_instance_free() and torvyn_instance_new().
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_instance_reset(instance: *mut InstanceHandle, err: *mut *mut ErrorHandle) -> Status {
@@ -230,7 +231,10 @@ pub unsafe extern "C" fn torvyn_instance_reset(instance: *mut InstanceHandle, er
 /// @param instance  Owned; NULL does nothing.
 ///
 /// Thread: any.
-/// Blocks: for microseconds.
+/// Blocks: for microseconds; longer for what the component held: up to a
+///         microsecond for each handle and 100 milliseconds for each GiB of
+///         memory in use, which the system takes back, and for as long as the
+///         program's destructors take. The instance's limits bound it.
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_instance_free(instance: *mut InstanceHandle) {

@@ -91,7 +91,7 @@
   "(import \"h\" \"file-write\" (func $file_write (param i32 i32 i32 i64 i32)))\n"
 
 /* Opens `file` in the first folder, as `$h`; it is made where it is not there. */
-#define FILE \
+#define OPENED \
   "(call $directories (i32.const 64)) (global.set $h (i32.load (i32.load (i32.const 64))))\n" \
   "(i32.store (i32.const 512) (i32.const 0x656c6966))\n" \
   "(call $open (global.get $h) (i32.const 0) (i32.const 512) (i32.const 4) (i32.const 1) (i32.const 3) (i32.const 64))\n" \

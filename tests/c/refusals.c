@@ -9,118 +9,7 @@
 #include "contract.h"
 #include "imports.h"
 
-#define MIB (1 << 20)
-
-static torvyn_path_t path; /* under test */
 static uint8_t *payload;   /* of 16 MiB */
-static int wrong;          /* how many allocations were not taken well */
-
-/* A text that grows. */
-typedef struct {
-  char *at;
-  size_t len, room;
-} text_t;
-
-static void add(text_t *text, const char *more) {
-  size_t len = strlen(more);
-  if (text->len + len + 1 > text->room) {
-    text->room = 2 * (text->len + len + 1);
-    CHECK((text->at = realloc(text->at, text->room)) != NULL);
-  }
-  memcpy(text->at + text->len, more, len + 1);
-  text->len += len;
-}
-
-/* ---- a call, each of whose allocations fails -------------------------------------------- */
-
-typedef struct {
-  const char *name;
-  /* Makes an instance that is READY, or NEW where `is_init`. */
-  torvyn_linked_t *linked;
-  int is_init;
-  /* The call; `user` says which. */
-  int (*call)(torvyn_instance_t *instance, uint64_t number);
-  uint64_t number;
-  int status; /* where nothing fails */
-} call_t;
-
-/* Whether the allocation was missed in a way that a caller or a component can live with. */
-static int is_told(int status, int wanted) {
-  return status == wanted || status == TORVYN_ERROR_MEMORY || status == TORVYN_ERROR_UNAVAILABLE;
-}
-
-static int again(const call_t *call, torvyn_instance_t *instance) {
-  if (torvyn_instance_state(instance) != TORVYN_STATE_READY || call->is_init) {
-    if (torvyn_instance_reset(instance, NULL) != TORVYN_OK) return 1;
-    if (!call->is_init && torvyn_init(instance, str(""), NULL) != TORVYN_OK) return 1;
-  }
-  return call->call(instance, call->number) != call->status;
-}
-
-/* In a child: 0 where all is well, else which of these was not. */
-enum { WELL, NOT_TOLD, NOT_AGAIN, LEAKED = 3 };
-
-#define MOST 60 /* allocations of a call that fail in their turn */
-
-static int failing(const call_t *call, long nth) {
-  torvyn_instance_t *instance = instance_of(call->linked, 1, NULL);
-  long live[3];
-  int status;
-  if (!call->is_init) OK(torvyn_init(instance, str(""), &err));
-  for (int round = 0; round < 3; round++) {
-    watched(nth);
-    status = call->call(instance, call->number);
-    unwatched();
-    if (round == 0) watch->most = watch->seen;
-    if (nth == 0 ? status != call->status : !is_told(status, call->status)) {
-      fprintf(stderr, "%s: gave %s\n", call->name, torvyn_status_name(status));
-      return NOT_TOLD;
-    }
-    if (again(call, instance)) return NOT_AGAIN;
-    OK(torvyn_instance_reset(instance, &err));
-    live[round] = watch->live;
-    if (!call->is_init) OK(torvyn_init(instance, str(""), &err));
-  }
-  /* What is kept to be used again is there after the second round. */
-  if (live[2] > live[1] + LARGE) return LEAKED;
-  torvyn_instance_free(instance);
-  return WELL;
-}
-
-/* The exit status of a child, in which the `nth` allocation fails, or none: then it is counted, and
- * not here, where those that follow would find what it left. Negative for a signal. */
-static int in_child_of(const call_t *call, long nth) {
-  int status;
-  pid_t child;
-  fflush(stdout);
-  child = fork();
-  CHECK(child >= 0);
-  if (child == 0) {
-    alarm(30 * check_slow());
-    _Exit(failing(call, nth));
-  }
-  CHECK(waitpid(child, &status, 0) == child);
-  unwatched();
-  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static void each_fails(const call_t *call) {
-  static const char *const says[] = {"", "told as something else", "the instance works no more", "leaks"};
-  long count, bad = 0;
-  check_doing = call->name;
-  CHECK(in_child_of(call, 0) == WELL);
-  count = watch->most;
-  for (long nth = 1; nth <= count && nth <= MOST; nth++) {
-    int said = in_child_of(call, nth);
-    if (said == WELL) continue;
-    if (++bad > 3) continue;
-    printf("    %s: the %ld. of %ld, of %zu bytes: ", call->name, nth, count, watch->refused);
-    if (said < 0) printf("signal %d\n", -said);
-    else printf("%s\n", said <= LEAKED ? says[said] : "a check failed");
-  }
-  printf("    %-8s %3ld large, %3ld wrong  %s\n", path == TORVYN_PATH_DIRECT ? "direct" : "general", count, bad, call->name);
-  wrong += bad != 0;
-}
 
 /* ---- the contract ------------------------------------------------------------------------ */
 
@@ -430,9 +319,9 @@ static const struct {
   const char *name, *code;
 } file_ops[] = {
     {"descriptor.write of 1 MiB",
-     FILE "(call $file_write (global.get $h) (i32.const 1048576) (i32.const 1048576) (i64.const 0) (i32.const 64))"},
+     OPENED "(call $file_write (global.get $h) (i32.const 1048576) (i32.const 1048576) (i64.const 0) (i32.const 64))"},
     {"descriptor.read of 1 MiB",
-     FILE "(call $file_read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))"},
+     OPENED "(call $file_read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))"},
 };
 
 static char folder[] = "/tmp/torvyn-refusals-XXXXXX";
@@ -555,6 +444,50 @@ static void native(void) {
   torvyn_engine_free(engine);
 }
 
+/* ---- address space ----------------------------------------------------------------------------------- */
+
+static torvyn_linked_t *crowded_linked;
+
+/* Where the process has next to none left, memory does not grow, and there are no buffers. */
+static void crowded_child(void) {
+  torvyn_instance_t *instance = instance_of(crowded_linked, 1, NULL);
+  FILE *file = fopen("/proc/self/statm", "r");
+  unsigned long pages = 0;
+  struct rlimit before, less;
+  OK(torvyn_init(instance, str(""), &err));
+  CHECK(file != NULL && fscanf(file, "%lu", &pages) == 1);
+  fclose(file);
+  CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+  less = before;
+  less.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + 32 * MIB;
+  CHECK(setrlimit(RLIMIT_AS, &less) == 0);
+  for (uint64_t i = 0; i < 2; i++) {
+    int status = process(instance, i);
+    CHECK(is_told(status, TORVYN_NOTHING_EMITTED));
+    if (status < 0) OK(torvyn_instance_reset(instance, &err));
+    if (status < 0) OK(torvyn_init(instance, str(""), &err));
+  }
+  CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+  for (uint64_t i = 0; i < 2; i++) CHECK(process(instance, i) == TORVYN_NOTHING_EMITTED);
+}
+
+static void address_space(void) {
+  static const char *const codes[] = {
+      "(local.set $n (i32.const 8)) (loop $l (drop (memory.grow (i32.const 256)))\n"
+      "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))",
+      "(local.set $n (i32.const 40)) (loop $l " NEW(16777216) "\n"
+      "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"};
+  static const char *const parts[4] = {"", "", "", ""};
+  torvyn_engine_config_t c = {.struct_size = sizeof c, .path = path, .memory_reservation = 1};
+  torvyn_engine_t *engine;
+  c.memory_limit = c.buffer_limit = 1024 * MIB;
+  engine = engine_with(&c);
+  crowded_linked = component(engine, parts, codes, 2, 1, NULL);
+  in_child(path == TORVYN_PATH_DIRECT ? "direct: no address space" : "general: no address space", crowded_child);
+  torvyn_linked_free(crowded_linked);
+  torvyn_engine_free(engine);
+}
+
 int main(int argc, char **argv) {
   static const torvyn_path_t paths[] = {TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL};
   char file[64];
@@ -568,6 +501,7 @@ int main(int argc, char **argv) {
     path = paths[i];
     contract();
     wasi(0);
+    address_space();
   }
   wasi(1);
   functions();

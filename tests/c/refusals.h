@@ -10,6 +10,7 @@
 
 /* What is smaller is the library's own, by whose number alone a component costs anything. */
 #define LARGE 8192
+#define MIB (1 << 20)
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -28,6 +29,8 @@ typedef struct {
 } watch_t;
 
 static watch_t *watch;
+static torvyn_path_t path; /* under test */
+static int wrong;          /* how many calls did not take an allocation's failure well */
 
 static inline int refuses(size_t size) {
   if (!watch || !__atomic_load_n(&watch->watching, __ATOMIC_SEQ_CST) || size < LARGE) return 0;
@@ -91,5 +94,112 @@ static inline void watched(long nth) {
 }
 
 static inline void unwatched(void) { __atomic_store_n(&watch->watching, 0, __ATOMIC_SEQ_CST); }
+
+/* A text that grows. */
+typedef struct {
+  char *at;
+  size_t len, room;
+} text_t;
+
+static inline void add(text_t *text, const char *more) {
+  size_t len = strlen(more);
+  if (text->len + len + 1 > text->room) {
+    text->room = 2 * (text->len + len + 1);
+    CHECK((text->at = realloc(text->at, text->room)) != NULL);
+  }
+  memcpy(text->at + text->len, more, len + 1);
+  text->len += len;
+}
+
+/* ---- a call, each of whose allocations fails -------------------------------------------- */
+
+typedef struct {
+  const char *name;
+  /* Makes an instance that is READY, or NEW where `is_init`. */
+  torvyn_linked_t *linked;
+  int is_init;
+  /* The call; `user` says which. */
+  int (*call)(torvyn_instance_t *instance, uint64_t number);
+  uint64_t number;
+  int status; /* where nothing fails */
+} call_t;
+
+/* Whether the allocation was missed in a way that a caller or a component can live with. */
+static inline int is_told(int status, int wanted) {
+  return status == wanted || status == TORVYN_ERROR_MEMORY || status == TORVYN_ERROR_UNAVAILABLE;
+}
+
+static inline int again(const call_t *call, torvyn_instance_t *instance) {
+  if (torvyn_instance_state(instance) != TORVYN_STATE_READY || call->is_init) {
+    if (torvyn_instance_reset(instance, NULL) != TORVYN_OK) return 1;
+    if (!call->is_init && torvyn_init(instance, str(""), NULL) != TORVYN_OK) return 1;
+  }
+  return call->call(instance, call->number) != call->status;
+}
+
+/* In a child: 0 where all is well, else which of these was not. */
+enum { WELL, NOT_TOLD, NOT_AGAIN, LEAKED = 3 };
+
+#define MOST 60 /* allocations of a call that fail in their turn */
+
+static inline int failing(const call_t *call, long nth) {
+  torvyn_instance_t *instance = instance_of(call->linked, 1, NULL);
+  long live[3];
+  int status;
+  if (!call->is_init) OK(torvyn_init(instance, str(""), &err));
+  for (int round = 0; round < 3; round++) {
+    watched(nth);
+    status = call->call(instance, call->number);
+    unwatched();
+    if (round == 0) watch->most = watch->seen;
+    if (nth == 0 ? status != call->status : !is_told(status, call->status)) {
+      fprintf(stderr, "%s: gave %s\n", call->name, torvyn_status_name(status));
+      return NOT_TOLD;
+    }
+    if (again(call, instance)) return NOT_AGAIN;
+    OK(torvyn_instance_reset(instance, &err));
+    live[round] = watch->live;
+    if (!call->is_init) OK(torvyn_init(instance, str(""), &err));
+  }
+  /* What is kept to be used again is there after the second round. */
+  if (live[2] > live[1] + LARGE) return LEAKED;
+  torvyn_instance_free(instance);
+  return WELL;
+}
+
+/* The exit status of a child, in which the `nth` allocation fails, or none: then it is counted, and
+ * not here, where those that follow would find what it left. Negative for a signal. */
+static inline int in_child_of(const call_t *call, long nth) {
+  int status;
+  pid_t child;
+  fflush(stdout);
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(30 * check_slow());
+    _Exit(failing(call, nth));
+  }
+  CHECK(waitpid(child, &status, 0) == child);
+  unwatched();
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static inline void each_fails(const call_t *call) {
+  static const char *const says[] = {"", "told as something else", "the instance works no more", "leaks"};
+  long count, bad = 0;
+  check_doing = call->name;
+  CHECK(in_child_of(call, 0) == WELL);
+  count = watch->most;
+  for (long nth = 1; nth <= count && nth <= MOST; nth++) {
+    int said = in_child_of(call, nth);
+    if (said == WELL) continue;
+    if (++bad > 3) continue;
+    printf("    %s: the %ld. of %ld, of %zu bytes: ", call->name, nth, count, watch->refused);
+    if (said < 0) printf("signal %d\n", -said);
+    else printf("%s\n", said <= LEAKED ? says[said] : "a check failed");
+  }
+  printf("    %-8s %3ld large, %3ld wrong  %s\n", path == TORVYN_PATH_DIRECT ? "direct" : "general", count, bad, call->name);
+  wrong += bad != 0;
+}
 
 #endif /* TORVYN_TEST_REFUSALS_H */
