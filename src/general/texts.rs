@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use wasmtime::Result;
@@ -12,13 +13,11 @@ use wasmtime::component::{ComponentType, Lift};
 
 use super::types::ElementOut;
 use super::views::{Encoded, pair};
+use super::watch;
 use crate::contract::held::{self, Held};
 use crate::contract::host::{Breach, Host};
 use crate::contract::ports::Ports;
 use crate::contract::{ProcessError, lent};
-use crate::engine::clock::Clock;
-use crate::engine::control::Control;
-use crate::engine::term::Term;
 
 /// What the running call may still give, and what it gave.
 #[derive(Default)]
@@ -30,28 +29,24 @@ struct Given {
     metas: u64,
     /// Bytes that were copied.
     copied: usize,
-    /// For a result that takes long.
-    time: Option<(Arc<Clock>, Arc<Control>, Term)>,
 }
 
 thread_local! {
-    /// A lift knows its component alone, not the store; it happens on the thread that calls.
-    static GIVEN: RefCell<Given> = RefCell::default();
+    /// A lift knows its component alone, not the store; it happens on the thread that calls. Never
+    /// dropped here, so that it is there also while a thread ends; a [`Running`] takes it back.
+    static GIVEN: RefCell<ManuallyDrop<Given>> =
+        const { RefCell::new(ManuallyDrop::new(Given { lent: 0, held: None, metas: 0, copied: 0 })) };
 }
 
 /// A call runs on this thread. A host function may make another, of another instance, within it.
 pub struct Running(Given);
 
 impl Running {
-    /// One of the instance with this host side; its result may be `long`.
-    pub fn new(host: &Host, long: bool) -> Self {
-        Self(GIVEN.replace(Given {
-            lent: host.loan.content_type().len(),
-            held: Some(host.handles.held().clone()),
-            metas: 0,
-            copied: 0,
-            time: long.then(|| (host.clock.clone(), host.control.clone(), host.term)),
-        }))
+    /// One of the instance with this host side.
+    pub fn new(host: &Host) -> Self {
+        let (lent, held) = (host.loan.content_type().len(), Some(host.handles.held().clone()));
+        let given = Given { lent, held, metas: 0, copied: 0 };
+        Self(GIVEN.with_borrow_mut(|at| std::mem::replace(&mut **at, given)))
     }
 
     /// The bytes that its result had.
@@ -62,15 +57,16 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        GIVEN.replace(std::mem::take(&mut self.0));
+        let before = std::mem::take(&mut self.0);
+        drop(GIVEN.with_borrow_mut(|at| std::mem::replace(&mut **at, before)));
     }
 }
 
 type Checked<T> = std::result::Result<T, Breach>;
 
-fn checked<T>(check: impl FnOnce(&mut Given, &Held) -> Checked<T>) -> Checked<T> {
-    GIVEN.with_borrow_mut(|given| match given.held.clone() {
-        Some(held) => check(given, &held),
+fn checked<T>(check: impl FnOnce(&Given, &Held) -> Checked<T>) -> Checked<T> {
+    GIVEN.with_borrow(|given| match &given.held {
+        Some(held) => check(given, held),
         None => Err(Breach::CannotLeave),
     })
 }
@@ -170,10 +166,7 @@ impl Elements {
         let list = list(cx, at, ElementOut::SIZE32, ElementOut::ALIGN32 as usize)?;
         let mut elements = Vec::new();
         for bytes in list.chunks_exact(ElementOut::SIZE32) {
-            GIVEN.with_borrow_mut(|given| match &mut given.time {
-                Some((clock, control, term)) => term.stop(clock, control).map_or(Ok(()), Err),
-                None => Ok(()),
-            })?;
+            watch::look()?;
             held::push(&mut elements, ElementOut::linear_lift_from_memory(cx, element, bytes)?)?;
         }
         Ok(Self(elements))
