@@ -8,11 +8,11 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use wasmtime::Result;
-use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
+use wasmtime::component::__internal::{InterfaceType, LiftContext};
 use wasmtime::component::{ComponentType, Lift};
 
 use super::types::ElementOut;
-use super::views::{Encoded, pair};
+use super::views::{Encoded, pair, stands_for};
 use super::watch;
 use crate::contract::held::{self, Held};
 use crate::contract::host::{Breach, Host};
@@ -182,34 +182,6 @@ fn list<'m>(cx: &LiftContext<'m>, (at, count): (usize, usize), size: usize, alig
         return Err(wasmtime::Error::msg("list pointer is not aligned"));
     }
     Ok(list)
-}
-
-/// Has a type stand for another, of which it is the canonical ABI.
-macro_rules! stands_for {
-    ([$($generic:tt)*] $type:ty, $other:ty, $lift:expr) => {
-        #[allow(unsafe_code)] // a type that stands for another in every way
-        // SAFETY: layout, type check and representation are those of the other.
-        unsafe impl $($generic)* ComponentType for $type {
-            type Lower = <$other as ComponentType>::Lower;
-            const ABI: CanonicalAbiInfo = <$other as ComponentType>::ABI;
-
-            fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-                <$other>::typecheck(ty, types)
-            }
-        }
-
-        #[allow(unsafe_code)] // the same
-        // SAFETY: pointer and length are read as for the other.
-        unsafe impl $($generic)* Lift for $type {
-            fn linear_lift_from_flat(cx: &mut LiftContext<'_>, ty: InterfaceType, src: &Self::Lower) -> Result<Self> {
-                $lift(cx, ty, (src[0].get_u32() as usize, src[1].get_u32() as usize))
-            }
-
-            fn linear_lift_from_memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Self> {
-                $lift(cx, ty, pair(bytes))
-            }
-        }
-    };
 }
 
 stands_for!([<R: Rule>] Text<R>, String, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));

@@ -10,8 +10,8 @@
 use std::borrow::Cow;
 use std::ptr::NonNull;
 
-use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
-use wasmtime::component::{ComponentType, Lift, WasmList, WasmStr};
+use wasmtime::component::__internal::LiftContext;
+use wasmtime::component::{WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_environ::component::StringEncoding;
 
@@ -33,6 +33,49 @@ pub fn pair(bytes: &[u8]) -> (usize, usize) {
     let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
     (word(0), word(4))
 }
+
+/// Has a type stand for a string or a list, of which it is the canonical ABI: `$lift` makes one of the
+/// pointer and the length.
+macro_rules! stands_for {
+    ([$($generic:tt)*] $type:ty, $other:ty, $lift:expr) => {
+        #[allow(unsafe_code)] // a type that stands for another in every way
+        const _: () = {
+            use wasmtime::Result;
+            use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
+            use wasmtime::component::{ComponentType, Lift};
+
+            // SAFETY: layout, type check and representation are those of the other.
+            unsafe impl $($generic)* ComponentType for $type {
+                type Lower = <$other as ComponentType>::Lower;
+                const ABI: CanonicalAbiInfo = <$other as ComponentType>::ABI;
+
+                fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+                    <$other>::typecheck(ty, types)
+                }
+            }
+
+            // SAFETY: pointer and length are read as for the other.
+            unsafe impl $($generic)* Lift for $type {
+                fn linear_lift_from_flat(
+                    cx: &mut LiftContext<'_>,
+                    ty: InterfaceType,
+                    src: &Self::Lower,
+                ) -> Result<Self> {
+                    $lift(cx, ty, (src[0].get_u32() as usize, src[1].get_u32() as usize))
+                }
+
+                fn linear_lift_from_memory(
+                    cx: &mut LiftContext<'_>,
+                    ty: InterfaceType,
+                    bytes: &[u8],
+                ) -> Result<Self> {
+                    $lift(cx, ty, $crate::general::views::pair(bytes))
+                }
+            }
+        };
+    };
+}
+pub(crate) use stands_for;
 
 /// A part of the guest's memory, without its lifetime.
 struct Part {
@@ -77,26 +120,7 @@ impl Bytes {
     }
 }
 
-// SAFETY: layout, type check and representation are those of `WasmList<u8>`.
-unsafe impl ComponentType for Bytes {
-    type Lower = <WasmList<u8> as ComponentType>::Lower;
-    const ABI: CanonicalAbiInfo = <WasmList<u8> as ComponentType>::ABI;
-
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        <WasmList<u8>>::typecheck(ty, types)
-    }
-}
-
-// SAFETY: pointer and length are read as `WasmList` does.
-unsafe impl Lift for Bytes {
-    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
-        Self::lift(cx, (src[0].get_u32() as usize, src[1].get_u32() as usize))
-    }
-
-    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
-        Self::lift(cx, pair(bytes))
-    }
-}
+stands_for!([] Bytes, WasmList<u8>, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));
 
 /// How a text lies in memory.
 #[derive(Clone, Copy)]
@@ -218,26 +242,7 @@ impl Text {
     }
 }
 
-// SAFETY: layout, type check and representation are those of `WasmStr`.
-unsafe impl ComponentType for Text {
-    type Lower = <WasmStr as ComponentType>::Lower;
-    const ABI: CanonicalAbiInfo = <WasmStr as ComponentType>::ABI;
-
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        WasmStr::typecheck(ty, types)
-    }
-}
-
-// SAFETY: pointer and length are read as `WasmStr` does.
-unsafe impl Lift for Text {
-    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
-        Self::lift(cx, (src[0].get_u32() as usize, src[1].get_u32() as usize))
-    }
-
-    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
-        Self::lift(cx, pair(bytes))
-    }
-}
+stands_for!([] Text, WasmStr, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));
 
 #[cfg(test)]
 mod tests {
