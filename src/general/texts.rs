@@ -177,11 +177,8 @@ impl Elements {
 fn list<'m>(cx: &LiftContext<'m>, (at, count): (usize, usize), size: usize, align: usize) -> Result<&'m [u8]> {
     let end = count.checked_mul(size).and_then(|size| at.checked_add(size));
     let list = end.and_then(|end| cx.memory().get(at..end));
-    let list = list.ok_or_else(|| wasmtime::Error::msg("list pointer/length out of bounds of memory"))?;
-    if !at.is_multiple_of(align) {
-        return Err(wasmtime::Error::msg("list pointer is not aligned"));
-    }
-    Ok(list)
+    let list = list.ok_or(Breach::OutOfBounds)?;
+    if at.is_multiple_of(align) { Ok(list) } else { Err(Breach::Unaligned.into()) }
 }
 
 stands_for!([<R: Rule>] Text<R>, String, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));

@@ -115,8 +115,7 @@ impl Bytes {
 
     fn lift(cx: &LiftContext<'_>, (at, len): (usize, usize)) -> Result<Self> {
         let bytes = at.checked_add(len).and_then(|end| cx.memory().get(at..end));
-        let out_of_bounds = || wasmtime::Error::msg("list pointer/length out of bounds of memory");
-        Ok(Self(Part::of(bytes.ok_or_else(out_of_bounds)?)))
+        Ok(Self(Part::of(bytes.ok_or(Breach::OutOfBounds)?)))
     }
 }
 
@@ -139,14 +138,6 @@ pub struct Encoded<'m> {
     encoding: Encoding,
 }
 
-fn units(bytes: &[u8]) -> impl Iterator<Item = u16> {
-    bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
-}
-
-fn characters(bytes: &[u8]) -> impl Iterator<Item = Result<char, Breach>> {
-    char::decode_utf16(units(bytes)).map(|c| c.map_err(|_| Breach::BadUtf16))
-}
-
 impl<'m> Encoded<'m> {
     /// The text at `at`, of a length in what its encoding counts ("load_string"). Bounds are checked.
     pub fn new(cx: &LiftContext<'m>, (at, len): (usize, usize)) -> Result<Self> {
@@ -157,11 +148,26 @@ impl<'m> Encoded<'m> {
             StringEncoding::CompactUtf16 => (Encoding::Utf16, (len ^ UTF16_TAG).saturating_mul(2), 2),
         };
         if !at.is_multiple_of(align) {
-            return Err(wasmtime::Error::msg(format!("string pointer not aligned to {align}")));
+            return Err(Breach::Unaligned.into());
         }
         let bytes = at.checked_add(size).and_then(|end| cx.memory().get(at..end));
-        let out_of_bounds = || wasmtime::Error::msg("string pointer/length out of bounds of memory");
-        Ok(Self { bytes: bytes.ok_or_else(out_of_bounds)?, encoding })
+        Ok(Self { bytes: bytes.ok_or(Breach::OutOfBounds)?, encoding })
+    }
+
+    /// The bytes that it takes in the guest's memory.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Its characters, where it is in anything but UTF-8.
+    pub fn chars(&self) -> impl Iterator<Item = Result<char, Breach>> + use<'m> {
+        let (wide, narrow) = match self.encoding {
+            Encoding::Utf16 => (self.bytes, &[][..]),
+            _ => (&[][..], self.bytes),
+        };
+        let units = wide.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
+        let wide = char::decode_utf16(units).map(|c| c.map_err(|_| Breach::BadUtf16));
+        wide.chain(narrow.iter().map(|byte| Ok(char::from(*byte))))
     }
 
     /// The least bytes that it may have in UTF-8, which are those that it has where it is in that.
@@ -176,8 +182,7 @@ impl<'m> Encoded<'m> {
     pub fn len(&self) -> Result<usize, Breach> {
         match self.encoding {
             Encoding::Utf8 => Ok(self.bytes.len()),
-            Encoding::Latin1 => Ok(self.bytes.len() + self.bytes.iter().filter(|byte| !byte.is_ascii()).count()),
-            Encoding::Utf16 => characters(self.bytes).try_fold(0, |sum, c| Ok(sum + c?.len_utf8())),
+            Encoding::Latin1 | Encoding::Utf16 => self.chars().try_fold(0, |sum, c| Ok(sum + c?.len_utf8())),
         }
     }
 
@@ -193,13 +198,8 @@ impl<'m> Encoded<'m> {
         }
         let mut text = String::new();
         text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
-        match self.encoding {
-            Encoding::Utf16 => {
-                for c in characters(self.bytes) {
-                    text.push(c?);
-                }
-            }
-            _ => text.extend(self.bytes.iter().map(|byte| char::from(*byte))),
+        for c in self.chars() {
+            text.push(c?);
         }
         Ok(Cow::Owned(text.into_bytes()))
     }
@@ -214,7 +214,7 @@ impl<'m> Encoded<'m> {
         if !matches!(self.encoding, Encoding::Utf16) {
             return Ok(());
         }
-        for (n, c) in characters(self.bytes).enumerate() {
+        for (n, c) in self.chars().enumerate() {
             c?;
             if n.is_multiple_of(1 << 20) {
                 due()?;
