@@ -11,8 +11,9 @@ use wasmtime_environ::component::VariantInfo;
 
 use super::views::Encoded;
 use super::watch::{self, PIECE, Steps};
+use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
-use crate::engine::value::{Boxed, Name, SHOWN, SHOWN_NAME, Value, boxed, room};
+use crate::engine::value::{Boxed, Name, SHOWN, SHOWN_NAME, Value, boxed};
 
 /// So much memory of the host's the values may take that a component gives at once, as the program
 /// sees them.
@@ -208,9 +209,7 @@ impl<'c> Lifter<'_, 'c> {
     /// An empty text with room for `len` bytes.
     fn text(&mut self, len: usize) -> Result<String> {
         self.hold(Some(len))?;
-        let mut text = String::new();
-        text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
-        Ok(text)
+        Ok(held::text(len)?)
     }
 
     fn elements(&mut self, element: InterfaceType, at: usize, len: usize) -> Result<Value> {
@@ -260,12 +259,11 @@ impl<'c> Lifter<'_, 'c> {
             _ => bail!("a value of an asynchronous type, which the host cannot take"),
         };
         self.hold(Some(size_of::<Came>()))?;
-        self.resources.try_reserve(1).map_err(|_| Breach::NoMemory(size_of::<Came>()))?;
         let rep = match owned {
             true => self.cx.guest_resource_lift_own(table, handle)?.0,
             false => self.cx.guest_resource_lift_borrow(table, handle)?,
         };
-        self.resources.push(Came { ty: self.cx.resource_type(table), rep, owned });
+        held::push(&mut self.resources, Came { ty: self.cx.resource_type(table), rep, owned })?;
         Ok(if owned { Value::Own(rep) } else { Value::Borrow(rep) })
     }
 

@@ -12,7 +12,8 @@ use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
 use super::values::{self, Exported, Params, Results};
 use super::views::lent;
 use super::watch::{Limit, Watch};
-use crate::contract::host::{Breach, CONTEXT, Host, PAYLOAD};
+use crate::contract::held;
+use crate::contract::host::{CONTEXT, Host, PAYLOAD};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
@@ -391,9 +392,7 @@ impl Running {
     /// `flush`.
     pub fn flush(&mut self) -> Outcome<Vec<OutputElement>> {
         let outs = answer(call(&mut self.store, self.waiter.as_ref(), self.functions.flush.as_ref(), ())?)?;
-        let mut elements = Vec::new();
-        let size = outs.0.len() * size_of::<OutputElement>();
-        elements.try_reserve_exact(outs.0.len()).map_err(|_| Fault::Stopped(Breach::NoMemory(size).into()))?;
+        let mut elements = held::room(outs.0.len()).map_err(|breach| Fault::Stopped(breach.into()))?;
         for out in outs.0 {
             elements.push(one(&mut self.store, out)?);
         }

@@ -196,8 +196,7 @@ impl<'m> Encoded<'m> {
         if let Some(bytes) = self.as_utf8() {
             return Ok(Cow::Borrowed(bytes));
         }
-        let mut text = String::new();
-        text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
+        let mut text = held::text(len)?;
         for c in self.chars() {
             text.push(c?);
         }

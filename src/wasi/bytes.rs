@@ -9,7 +9,8 @@ use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host as _, HostDescriptor as _};
 use wasmtime_wasi::p2::{DynOutputStream, IoError, StreamError, StreamResult};
 
-use super::{files, parts, reserve};
+use super::{files, parts};
+use crate::contract::held::room;
 use crate::contract::host::{Breach, Host};
 use crate::direct::wasi::{MOST_FLUSHED, PERMIT};
 use crate::general::views::stands_for;
@@ -47,7 +48,7 @@ struct Taken<const MOST: usize> {
 impl<const MOST: usize> Taken<MOST> {
     fn lift(cx: &LiftContext<'_>, (at, len): (usize, usize)) -> Result<Self> {
         let all = at.checked_add(len).and_then(|end| cx.memory().get(at..end)).ok_or(Breach::OutOfBounds)?;
-        let mut bytes = reserve(len.min(MOST))?;
+        let mut bytes = room(len.min(MOST))?;
         bytes.extend_from_slice(&all[..len.min(MOST)]);
         Ok(Self { bytes, len })
     }
