@@ -34,11 +34,25 @@ fn port_names(names: usize, bytes: usize) -> u64 {
     (ports::takes(names, bytes).saturating_add(seen) as u64).saturating_sub(PORTS_ROOM)
 }
 
-/// A text of the host's, or what could not be had for it.
-pub fn copy(text: &str) -> Result<String, Breach> {
-    let mut copied = String::new();
-    append(&mut copied, text)?;
-    Ok(copied)
+/// A list with room for `len` items, as long as the system has memory.
+pub fn room<T>(len: usize) -> Result<Vec<T>, Breach> {
+    let mut items = Vec::new();
+    items.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len.saturating_mul(size_of::<T>())))?;
+    Ok(items)
+}
+
+/// The same for a text of `len` bytes.
+pub fn text(len: usize) -> Result<String, Breach> {
+    let mut text = String::new();
+    text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
+    Ok(text)
+}
+
+/// A copy of `from`, as long as the system has memory.
+pub fn copy(from: &str) -> Result<String, Breach> {
+    let mut copy = text(from.len())?;
+    copy.push_str(from);
+    Ok(copy)
 }
 
 /// Adds to a text of the host's, as long as the system has memory.
@@ -53,7 +67,8 @@ pub fn append(text: &mut String, more: &str) -> Result<(), Breach> {
 #[inline]
 pub fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), Breach> {
     if list.len() == list.capacity() {
-        list.try_reserve(1).map_err(|_| Breach::NoMemory(list.len().saturating_mul(2 * size_of::<T>())))?;
+        let size = list.len().max(1).saturating_mul(2 * size_of::<T>());
+        list.try_reserve(1).map_err(|_| Breach::NoMemory(size))?;
     }
     list.push(item);
     Ok(())

@@ -1,12 +1,12 @@
 //! Values of WIT types, for host functions and for calls outside of the contract.
 
-use std::collections::TryReserveError;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use wasmtime_environ::component::{ComponentTypes, InterfaceType};
 
+use crate::contract::held;
 use crate::contract::host::Breach;
 
 /// The name of a field, case or flag. One that a component gives is not copied: it stands in the
@@ -23,7 +23,7 @@ enum Kept {
 impl Name {
     /// A copy of `text`.
     pub fn copy(text: &str) -> Result<Self, Breach> {
-        Ok(Self(Kept::Text(copy(text)?.into_boxed_str())))
+        Ok(Self(Kept::Text(held::copy(text)?.into_boxed_str())))
     }
 
     /// That at `index` of `ty`, a record, variant, enum or flags.
@@ -77,24 +77,9 @@ pub const SHOWN_NAME: usize = 16;
 /// A value within a value. An array, since that is what can be had of memory that is refused.
 pub type Boxed = Box<[Value; 1]>;
 
-/// A vector with room for `len`.
-pub fn room<T>(len: usize) -> Result<Vec<T>, Breach> {
-    let mut items = Vec::new();
-    items.try_reserve_exact(len).map_err(|_: TryReserveError| Breach::NoMemory(len.saturating_mul(size_of::<T>())))?;
-    Ok(items)
-}
-
-/// A copy of `text`.
-pub fn copy(text: &str) -> Result<String, Breach> {
-    let mut copy = String::new();
-    copy.try_reserve_exact(text.len()).map_err(|_| Breach::NoMemory(text.len()))?;
-    copy.push_str(text);
-    Ok(copy)
-}
-
 /// Puts a value into a box.
 pub fn boxed(value: Value) -> Result<Boxed, Breach> {
-    let mut one = room(1)?;
+    let mut one = held::room(1)?;
     one.push(value);
     one.into_boxed_slice().try_into().map_err(|_| Breach::NoMemory(size_of::<Value>()))
 }

@@ -4,8 +4,9 @@ use std::mem::MaybeUninit;
 
 use super::args::{self, Clear, bad};
 use super::plain::{Bytes, Str, number};
+use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
-use crate::engine::value::{self, Boxed, Name, SHOWN, SHOWN_NAME, Value as Owned, room};
+use crate::engine::value::{self, Boxed, Name, SHOWN, SHOWN_NAME, Value as Owned};
 use crate::error::{Error, ErrorKind};
 use crate::general::watch::Steps;
 
@@ -291,7 +292,7 @@ impl Value {
                     let code = u32::try_from(of.uint).ok().and_then(char::from_u32);
                     Owned::Char(code.ok_or_else(|| range("char"))?)
                 }
-                13 => Owned::String(value::copy(text(of.string)?)?),
+                13 => Owned::String(held::copy(text(of.string)?)?),
                 14 => {
                     let bytes = args::list(of.bytes.data, of.bytes.len, name)?;
                     let mut copy = room(bytes.len())?;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use wasmtime::component::__internal::{CanonicalAbiInfo, ComponentTypes, InterfaceType, LiftContext};
 use wasmtime::component::ResourceType;
 use wasmtime::{Result, ValRaw, bail};
-use wasmtime_environ::component::{StringEncoding, VariantInfo};
+use wasmtime_environ::component::VariantInfo;
 
+use super::views::Encoded;
 use super::watch::{self, PIECE, Steps};
+use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
-use crate::engine::value::{Boxed, Name, SHOWN, SHOWN_NAME, Value, boxed, room};
+use crate::engine::value::{Boxed, Name, SHOWN, SHOWN_NAME, Value, boxed};
 
 /// So much memory of the host's the values may take that a component gives at once, as the program
 /// sees them.
@@ -183,31 +185,21 @@ impl<'c> Lifter<'_, 'c> {
     }
 
     fn string(&mut self, at: usize, len: usize) -> Result<Value> {
-        const TAG: usize = 1 << 31;
-        let (units, size) = match self.cx.options().string_encoding {
-            StringEncoding::Utf8 => return self.utf8(at, len),
-            StringEncoding::Utf16 => (len, 2),
-            StringEncoding::CompactUtf16 if len & TAG != 0 => (len ^ TAG, 2),
-            StringEncoding::CompactUtf16 => (len, 1),
-        };
-        let abi = if size == 1 { &CanonicalAbiInfo::SCALAR1 } else { &CanonicalAbiInfo::SCALAR2 };
-        aligned(at, &CanonicalAbiInfo::SCALAR2)?; // Latin-1 too, which may turn out to be UTF-16
-        let bytes = self.list(at, units, abi)?;
+        let encoded = Encoded::new(self.cx, (at, len))?;
+        self.copied += encoded.size() as u64;
+        if let Some(bytes) = encoded.as_utf8() {
+            let mut text = self.text(bytes.len())?;
+            utf8(bytes, &mut text)?;
+            return Ok(Value::String(text));
+        }
         // Counted first: a unit takes one to three bytes as UTF-8.
-        let unit = |pair: &[u8; 2]| u16::from_le_bytes(*pair);
-        let chars = |bytes: &'c [u8]| {
-            let (pairs, _) = if size == 2 { bytes.as_chunks::<2>() } else { (&[][..], &[][..]) };
-            let wide = char::decode_utf16(pairs.iter().map(unit)).map(|c| c.map_err(|_| Breach::BadUtf16));
-            let narrow = if size == 1 { bytes } else { &[] };
-            wide.chain(narrow.iter().map(|byte| Ok(char::from(*byte))))
-        };
         let mut longest = 0;
-        for c in chars(bytes) {
+        for c in encoded.chars() {
             self.steps.step()?;
             longest += c?.len_utf8();
         }
         let mut text = self.text(longest)?;
-        for c in chars(bytes) {
+        for c in encoded.chars() {
             self.steps.step()?;
             text.push(c?);
         }
@@ -217,16 +209,7 @@ impl<'c> Lifter<'_, 'c> {
     /// An empty text with room for `len` bytes.
     fn text(&mut self, len: usize) -> Result<String> {
         self.hold(Some(len))?;
-        let mut text = String::new();
-        text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
-        Ok(text)
-    }
-
-    fn utf8(&mut self, at: usize, len: usize) -> Result<Value> {
-        let bytes = self.list(at, len, &CanonicalAbiInfo::SCALAR1)?;
-        let mut text = self.text(len)?;
-        utf8(bytes, &mut text)?;
-        Ok(Value::String(text))
+        Ok(held::text(len)?)
     }
 
     fn elements(&mut self, element: InterfaceType, at: usize, len: usize) -> Result<Value> {
@@ -276,12 +259,11 @@ impl<'c> Lifter<'_, 'c> {
             _ => bail!("a value of an asynchronous type, which the host cannot take"),
         };
         self.hold(Some(size_of::<Came>()))?;
-        self.resources.try_reserve(1).map_err(|_| Breach::NoMemory(size_of::<Came>()))?;
         let rep = match owned {
             true => self.cx.guest_resource_lift_own(table, handle)?.0,
             false => self.cx.guest_resource_lift_borrow(table, handle)?,
         };
-        self.resources.push(Came { ty: self.cx.resource_type(table), rep, owned });
+        held::push(&mut self.resources, Came { ty: self.cx.resource_type(table), rep, owned })?;
         Ok(if owned { Value::Own(rep) } else { Value::Borrow(rep) })
     }
 

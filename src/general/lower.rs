@@ -10,10 +10,11 @@ use wasmtime_environ::component::{StringEncoding, TypeFlagsIndex, TypeRecordInde
 
 use super::lift::{payload_of, variant_info};
 use super::watch::{self, PIECE, Steps};
+use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
 use crate::engine::fuel;
 use crate::engine::given::Key;
-use crate::engine::value::{Boxed, Name, Value, room};
+use crate::engine::value::{Boxed, Name, Value};
 
 /// Why a value is not lowered.
 #[derive(Debug)]
@@ -246,8 +247,7 @@ impl Check<'_> {
             }
             (InterfaceType::Own(table), Value::Own(rep)) => {
                 let key = self.key(table, *rep)?;
-                self.owned.try_reserve(1).map_err(|_| Breach::NoMemory(size_of::<Key>()))?;
-                self.owned.push(key);
+                held::push(&mut self.owned, key)?;
             }
             (InterfaceType::Borrow(table), Value::Borrow(rep)) => {
                 self.key(table, *rep)?;

@@ -8,5 +8,5 @@ pub mod run;
 mod texts;
 mod types;
 pub mod values;
-mod views;
+pub mod views;
 pub mod watch;

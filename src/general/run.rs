@@ -11,8 +11,9 @@ use super::texts::{self, Elements, Names};
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
 use super::values::{self, Exported, Params, Results};
 use super::views::lent;
-use super::watch::Watch;
-use crate::contract::host::{Breach, CONTEXT, Host, PAYLOAD};
+use super::watch::{Limit, Watch};
+use crate::contract::held;
+use crate::contract::host::{CONTEXT, Host, PAYLOAD};
 use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
@@ -23,22 +24,12 @@ use crate::engine::other::NoCall;
 use crate::engine::value::Value;
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "wasi")]
-pub use crate::wasi::runtime::{Limit, Waiter};
+pub use crate::wasi::runtime::Waiter;
 
 /// Without WASI nothing waits.
 #[cfg(not(feature = "wasi"))]
 #[derive(Clone, Debug)]
 pub enum Waiter {}
-
-#[cfg(not(feature = "wasi"))]
-struct Limit;
-
-#[cfg(not(feature = "wasi"))]
-impl Limit {
-    fn of(_: &Host) -> Self {
-        Self
-    }
-}
 
 #[cfg(not(feature = "wasi"))]
 impl Waiter {
@@ -83,7 +74,7 @@ impl Linked {
 
     /// Instantiates in `store`. A component that may wait in its imports needs a waiter.
     pub fn instantiate(&self, mut store: Store<Host>, waiter: Option<Waiter>) -> wasmtime::Result<Running> {
-        let _watch = watch(store.data());
+        let _watch = watch(store.data(), waiter.as_ref());
         let instance = match &waiter {
             None => self.pre.instantiate(&mut store),
             Some(waiter) => waiter.run(Limit::of(store.data()), self.pre.instantiate_async(&mut store)),
@@ -97,9 +88,10 @@ impl Linked {
     }
 }
 
-/// Where the program's functions may be called, whose arguments are lifted by the clock.
-fn watch(host: &Host) -> Option<Watch> {
-    (!host.grants.defined.is_empty()).then(|| Watch::over(host))
+/// Where the program's functions may be called, whose arguments are lifted by the clock, and where
+/// something is written by WASI's streams.
+fn watch(host: &Host, waiter: Option<&Waiter>) -> Option<Watch> {
+    (waiter.is_some() || !host.grants.defined.is_empty()).then(|| Watch::over(host))
 }
 
 type Answer<T> = (std::result::Result<T, ErrorOut>,);
@@ -181,8 +173,8 @@ where
     let absent = || Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"));
     let func = func.ok_or_else(absent)?;
     let long = std::any::TypeId::of::<R>() == std::any::TypeId::of::<Answer<Elements>>();
-    let running = texts::Running::new(store.data(), long);
-    let _watch = watch(store.data());
+    let running = texts::Running::new(store.data());
+    let _watch = if long { Some(Watch::over(store.data())) } else { watch(store.data(), waiter) };
     store.data_mut().stopped = None;
     let result = match waiter {
         None => func.call(&mut *store, params),
@@ -400,9 +392,7 @@ impl Running {
     /// `flush`.
     pub fn flush(&mut self) -> Outcome<Vec<OutputElement>> {
         let outs = answer(call(&mut self.store, self.waiter.as_ref(), self.functions.flush.as_ref(), ())?)?;
-        let mut elements = Vec::new();
-        let size = outs.0.len() * size_of::<OutputElement>();
-        elements.try_reserve_exact(outs.0.len()).map_err(|_| Fault::Stopped(Breach::NoMemory(size).into()))?;
+        let mut elements = held::room(outs.0.len()).map_err(|breach| Fault::Stopped(breach.into()))?;
         for out in outs.0 {
             elements.push(one(&mut self.store, out)?);
         }

@@ -4,21 +4,20 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use wasmtime::Result;
-use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
+use wasmtime::component::__internal::{InterfaceType, LiftContext};
 use wasmtime::component::{ComponentType, Lift};
 
 use super::types::ElementOut;
-use super::views::{Encoded, pair};
+use super::views::{Encoded, pair, stands_for};
+use super::watch;
 use crate::contract::held::{self, Held};
 use crate::contract::host::{Breach, Host};
 use crate::contract::ports::Ports;
 use crate::contract::{ProcessError, lent};
-use crate::engine::clock::Clock;
-use crate::engine::control::Control;
-use crate::engine::term::Term;
 
 /// What the running call may still give, and what it gave.
 #[derive(Default)]
@@ -30,28 +29,24 @@ struct Given {
     metas: u64,
     /// Bytes that were copied.
     copied: usize,
-    /// For a result that takes long.
-    time: Option<(Arc<Clock>, Arc<Control>, Term)>,
 }
 
 thread_local! {
-    /// A lift knows its component alone, not the store; it happens on the thread that calls.
-    static GIVEN: RefCell<Given> = RefCell::default();
+    /// A lift knows its component alone, not the store; it happens on the thread that calls. Never
+    /// dropped here, so that it is there also while a thread ends; a [`Running`] takes it back.
+    static GIVEN: RefCell<ManuallyDrop<Given>> =
+        const { RefCell::new(ManuallyDrop::new(Given { lent: 0, held: None, metas: 0, copied: 0 })) };
 }
 
 /// A call runs on this thread. A host function may make another, of another instance, within it.
 pub struct Running(Given);
 
 impl Running {
-    /// One of the instance with this host side; its result may be `long`.
-    pub fn new(host: &Host, long: bool) -> Self {
-        Self(GIVEN.replace(Given {
-            lent: host.loan.content_type().len(),
-            held: Some(host.handles.held().clone()),
-            metas: 0,
-            copied: 0,
-            time: long.then(|| (host.clock.clone(), host.control.clone(), host.term)),
-        }))
+    /// One of the instance with this host side.
+    pub fn new(host: &Host) -> Self {
+        let (lent, held) = (host.loan.content_type().len(), Some(host.handles.held().clone()));
+        let given = Given { lent, held, metas: 0, copied: 0 };
+        Self(GIVEN.with_borrow_mut(|at| std::mem::replace(&mut **at, given)))
     }
 
     /// The bytes that its result had.
@@ -62,15 +57,16 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        GIVEN.replace(std::mem::take(&mut self.0));
+        let before = std::mem::take(&mut self.0);
+        drop(GIVEN.with_borrow_mut(|at| std::mem::replace(&mut **at, before)));
     }
 }
 
 type Checked<T> = std::result::Result<T, Breach>;
 
-fn checked<T>(check: impl FnOnce(&mut Given, &Held) -> Checked<T>) -> Checked<T> {
-    GIVEN.with_borrow_mut(|given| match given.held.clone() {
-        Some(held) => check(given, &held),
+fn checked<T>(check: impl FnOnce(&Given, &Held) -> Checked<T>) -> Checked<T> {
+    GIVEN.with_borrow(|given| match &given.held {
+        Some(held) => check(given, held),
         None => Err(Breach::CannotLeave),
     })
 }
@@ -170,10 +166,7 @@ impl Elements {
         let list = list(cx, at, ElementOut::SIZE32, ElementOut::ALIGN32 as usize)?;
         let mut elements = Vec::new();
         for bytes in list.chunks_exact(ElementOut::SIZE32) {
-            GIVEN.with_borrow_mut(|given| match &mut given.time {
-                Some((clock, control, term)) => term.stop(clock, control).map_or(Ok(()), Err),
-                None => Ok(()),
-            })?;
+            watch::look()?;
             held::push(&mut elements, ElementOut::linear_lift_from_memory(cx, element, bytes)?)?;
         }
         Ok(Self(elements))
@@ -184,39 +177,8 @@ impl Elements {
 fn list<'m>(cx: &LiftContext<'m>, (at, count): (usize, usize), size: usize, align: usize) -> Result<&'m [u8]> {
     let end = count.checked_mul(size).and_then(|size| at.checked_add(size));
     let list = end.and_then(|end| cx.memory().get(at..end));
-    let list = list.ok_or_else(|| wasmtime::Error::msg("list pointer/length out of bounds of memory"))?;
-    if !at.is_multiple_of(align) {
-        return Err(wasmtime::Error::msg("list pointer is not aligned"));
-    }
-    Ok(list)
-}
-
-/// Has a type stand for another, of which it is the canonical ABI.
-macro_rules! stands_for {
-    ([$($generic:tt)*] $type:ty, $other:ty, $lift:expr) => {
-        #[allow(unsafe_code)] // a type that stands for another in every way
-        // SAFETY: layout, type check and representation are those of the other.
-        unsafe impl $($generic)* ComponentType for $type {
-            type Lower = <$other as ComponentType>::Lower;
-            const ABI: CanonicalAbiInfo = <$other as ComponentType>::ABI;
-
-            fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-                <$other>::typecheck(ty, types)
-            }
-        }
-
-        #[allow(unsafe_code)] // the same
-        // SAFETY: pointer and length are read as for the other.
-        unsafe impl $($generic)* Lift for $type {
-            fn linear_lift_from_flat(cx: &mut LiftContext<'_>, ty: InterfaceType, src: &Self::Lower) -> Result<Self> {
-                $lift(cx, ty, (src[0].get_u32() as usize, src[1].get_u32() as usize))
-            }
-
-            fn linear_lift_from_memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Self> {
-                $lift(cx, ty, pair(bytes))
-            }
-        }
-    };
+    let list = list.ok_or(Breach::OutOfBounds)?;
+    if at.is_multiple_of(align) { Ok(list) } else { Err(Breach::Unaligned.into()) }
 }
 
 stands_for!([<R: Rule>] Text<R>, String, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));

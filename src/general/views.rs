@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
-use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
+use wasmtime::component::{ComponentType, Lower, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut, ValRaw};
 use wasmtime_environ::component::StringEncoding;
 
@@ -34,6 +34,49 @@ pub fn pair(bytes: &[u8]) -> (usize, usize) {
     let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
     (word(0), word(4))
 }
+
+/// Has a type stand for a string or a list, of which it is the canonical ABI: `$lift` makes one of the
+/// pointer and the length.
+macro_rules! stands_for {
+    ([$($generic:tt)*] $type:ty, $other:ty, $lift:expr) => {
+        #[allow(unsafe_code)] // a type that stands for another in every way
+        const _: () = {
+            use wasmtime::Result;
+            use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
+            use wasmtime::component::{ComponentType, Lift};
+
+            // SAFETY: layout, type check and representation are those of the other.
+            unsafe impl $($generic)* ComponentType for $type {
+                type Lower = <$other as ComponentType>::Lower;
+                const ABI: CanonicalAbiInfo = <$other as ComponentType>::ABI;
+
+                fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+                    <$other>::typecheck(ty, types)
+                }
+            }
+
+            // SAFETY: pointer and length are read as for the other.
+            unsafe impl $($generic)* Lift for $type {
+                fn linear_lift_from_flat(
+                    cx: &mut LiftContext<'_>,
+                    ty: InterfaceType,
+                    src: &Self::Lower,
+                ) -> Result<Self> {
+                    $lift(cx, ty, (src[0].get_u32() as usize, src[1].get_u32() as usize))
+                }
+
+                fn linear_lift_from_memory(
+                    cx: &mut LiftContext<'_>,
+                    ty: InterfaceType,
+                    bytes: &[u8],
+                ) -> Result<Self> {
+                    $lift(cx, ty, $crate::general::views::pair(bytes))
+                }
+            }
+        };
+    };
+}
+pub(crate) use stands_for;
 
 /// A part of the guest's memory, without its lifetime.
 struct Part {
@@ -73,31 +116,11 @@ impl Bytes {
 
     fn lift(cx: &LiftContext<'_>, (at, len): (usize, usize)) -> Result<Self> {
         let bytes = at.checked_add(len).and_then(|end| cx.memory().get(at..end));
-        let out_of_bounds = || wasmtime::Error::msg("list pointer/length out of bounds of memory");
-        Ok(Self(Part::of(bytes.ok_or_else(out_of_bounds)?)))
+        Ok(Self(Part::of(bytes.ok_or(Breach::OutOfBounds)?)))
     }
 }
 
-// SAFETY: layout, type check and representation are those of `WasmList<u8>`.
-unsafe impl ComponentType for Bytes {
-    type Lower = <WasmList<u8> as ComponentType>::Lower;
-    const ABI: CanonicalAbiInfo = <WasmList<u8> as ComponentType>::ABI;
-
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        <WasmList<u8>>::typecheck(ty, types)
-    }
-}
-
-// SAFETY: pointer and length are read as `WasmList` does.
-unsafe impl Lift for Bytes {
-    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
-        Self::lift(cx, (src[0].get_u32() as usize, src[1].get_u32() as usize))
-    }
-
-    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
-        Self::lift(cx, pair(bytes))
-    }
-}
+stands_for!([] Bytes, WasmList<u8>, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));
 
 /// `list<u8>`, a result of a host function: [`lent`]. It goes by one copy, where Wasmtime's own goes
 /// byte by byte.
@@ -161,14 +184,6 @@ pub struct Encoded<'m> {
     encoding: Encoding,
 }
 
-fn units(bytes: &[u8]) -> impl Iterator<Item = u16> {
-    bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
-}
-
-fn characters(bytes: &[u8]) -> impl Iterator<Item = Result<char, Breach>> {
-    char::decode_utf16(units(bytes)).map(|c| c.map_err(|_| Breach::BadUtf16))
-}
-
 impl<'m> Encoded<'m> {
     /// The text at `at`, of a length in what its encoding counts ("load_string"). Bounds are checked.
     pub fn new(cx: &LiftContext<'m>, (at, len): (usize, usize)) -> Result<Self> {
@@ -179,11 +194,26 @@ impl<'m> Encoded<'m> {
             StringEncoding::CompactUtf16 => (Encoding::Utf16, (len ^ UTF16_TAG).saturating_mul(2), 2),
         };
         if !at.is_multiple_of(align) {
-            return Err(wasmtime::Error::msg(format!("string pointer not aligned to {align}")));
+            return Err(Breach::Unaligned.into());
         }
         let bytes = at.checked_add(size).and_then(|end| cx.memory().get(at..end));
-        let out_of_bounds = || wasmtime::Error::msg("string pointer/length out of bounds of memory");
-        Ok(Self { bytes: bytes.ok_or_else(out_of_bounds)?, encoding })
+        Ok(Self { bytes: bytes.ok_or(Breach::OutOfBounds)?, encoding })
+    }
+
+    /// The bytes that it takes in the guest's memory.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Its characters, where it is in anything but UTF-8.
+    pub fn chars(&self) -> impl Iterator<Item = Result<char, Breach>> + use<'m> {
+        let (wide, narrow) = match self.encoding {
+            Encoding::Utf16 => (self.bytes, &[][..]),
+            _ => (&[][..], self.bytes),
+        };
+        let units = wide.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
+        let wide = char::decode_utf16(units).map(|c| c.map_err(|_| Breach::BadUtf16));
+        wide.chain(narrow.iter().map(|byte| Ok(char::from(*byte))))
     }
 
     /// The least bytes that it may have in UTF-8, which are those that it has where it is in that.
@@ -198,8 +228,7 @@ impl<'m> Encoded<'m> {
     pub fn len(&self) -> Result<usize, Breach> {
         match self.encoding {
             Encoding::Utf8 => Ok(self.bytes.len()),
-            Encoding::Latin1 => Ok(self.bytes.len() + self.bytes.iter().filter(|byte| !byte.is_ascii()).count()),
-            Encoding::Utf16 => characters(self.bytes).try_fold(0, |sum, c| Ok(sum + c?.len_utf8())),
+            Encoding::Latin1 | Encoding::Utf16 => self.chars().try_fold(0, |sum, c| Ok(sum + c?.len_utf8())),
         }
     }
 
@@ -213,15 +242,9 @@ impl<'m> Encoded<'m> {
         if let Some(bytes) = self.as_utf8() {
             return Ok(Cow::Borrowed(bytes));
         }
-        let mut text = String::new();
-        text.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
-        match self.encoding {
-            Encoding::Utf16 => {
-                for c in characters(self.bytes) {
-                    text.push(c?);
-                }
-            }
-            _ => text.extend(self.bytes.iter().map(|byte| char::from(*byte))),
+        let mut text = held::text(len)?;
+        for c in self.chars() {
+            text.push(c?);
         }
         Ok(Cow::Owned(text.into_bytes()))
     }
@@ -236,7 +259,7 @@ impl<'m> Encoded<'m> {
         if !matches!(self.encoding, Encoding::Utf16) {
             return Ok(());
         }
-        for (n, c) in characters(self.bytes).enumerate() {
+        for (n, c) in self.chars().enumerate() {
             c?;
             if n.is_multiple_of(1 << 20) {
                 due()?;
@@ -264,26 +287,7 @@ impl Text {
     }
 }
 
-// SAFETY: layout, type check and representation are those of `WasmStr`.
-unsafe impl ComponentType for Text {
-    type Lower = <WasmStr as ComponentType>::Lower;
-    const ABI: CanonicalAbiInfo = <WasmStr as ComponentType>::ABI;
-
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        WasmStr::typecheck(ty, types)
-    }
-}
-
-// SAFETY: pointer and length are read as `WasmStr` does.
-unsafe impl Lift for Text {
-    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
-        Self::lift(cx, (src[0].get_u32() as usize, src[1].get_u32() as usize))
-    }
-
-    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
-        Self::lift(cx, pair(bytes))
-    }
-}
+stands_for!([] Text, WasmStr, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));
 
 #[cfg(test)]
 mod tests {

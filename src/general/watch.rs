@@ -1,5 +1,5 @@
-//! The time of the call that runs on this thread, for work of the host's that knows no store: values
-//! are lifted and lowered with the component at hand alone.
+//! The time of the call that runs on this thread, for work of the host's that knows no store: what
+//! Wasmtime lifts and lowers with the component at hand alone, and what a stream of WASI writes.
 
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -8,12 +8,27 @@ use std::sync::Arc;
 use crate::contract::host::Host;
 use crate::engine::clock::Clock;
 use crate::engine::control::Control;
+use crate::engine::fault::Stop;
 use crate::engine::term::Term;
 
-struct Limit {
+/// What ends a call, apart from the store, which the call has to itself.
+pub struct Limit {
     control: Arc<Control>,
-    clock: Arc<Clock>,
+    /// The engine's ticks.
+    pub clock: Arc<Clock>,
     term: Term,
+}
+
+impl Limit {
+    /// What ends the call that was armed in `host`.
+    pub fn of(host: &Host) -> Self {
+        Self { control: host.control.clone(), clock: host.clock.clone(), term: host.term }
+    }
+
+    /// What ends it now.
+    pub fn reached(&mut self) -> Option<Stop> {
+        self.term.stop(&self.clock, &self.control)
+    }
 }
 
 thread_local! {
@@ -28,7 +43,7 @@ pub struct Watch(Option<Limit>);
 impl Watch {
     /// The call that was armed in `host`.
     pub fn over(host: &Host) -> Self {
-        Self::set(Some(Limit { control: host.control.clone(), clock: host.clock.clone(), term: host.term }))
+        Self::set(Some(Limit::of(host)))
     }
 
     /// None: what is done now is the program's.
@@ -50,8 +65,7 @@ impl Drop for Watch {
 
 /// What ends the running call, where that is due.
 pub fn look() -> wasmtime::Result<()> {
-    let stop =
-        LIMIT.with_borrow_mut(|limit| limit.as_mut().and_then(|limit| limit.term.stop(&limit.clock, &limit.control)));
+    let stop = LIMIT.with_borrow_mut(|limit| limit.as_mut().and_then(Limit::reached));
     stop.map_or(Ok(()), |stop| Err(stop.into()))
 }
 

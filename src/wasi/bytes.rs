@@ -2,16 +2,18 @@
 //! more of them than is taken.
 
 use bytes::Bytes;
-use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
-use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource, WasmList};
+use wasmtime::component::__internal::LiftContext;
+use wasmtime::component::{ComponentType, Linker, Lower, Resource, WasmList};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host as _, HostDescriptor as _};
 use wasmtime_wasi::p2::{DynOutputStream, IoError, StreamError, StreamResult};
 
-use super::{files, parts, reserve};
+use super::{files, parts};
+use crate::contract::held::room;
 use crate::contract::host::{Breach, Host};
 use crate::direct::wasi::{MOST_FLUSHED, PERMIT};
+use crate::general::views::stands_for;
 
 /// The names that `wasmtime-wasi` gives the interfaces.
 const STREAMS: &str = "wasi:io/streams@0.2.12";
@@ -44,38 +46,17 @@ struct Taken<const MOST: usize> {
 }
 
 impl<const MOST: usize> Taken<MOST> {
-    fn lift(cx: &LiftContext<'_>, at: u32, len: u32) -> Result<Self> {
-        let (at, len) = (at as usize, len as usize);
+    fn lift(cx: &LiftContext<'_>, (at, len): (usize, usize)) -> Result<Self> {
         let all = at.checked_add(len).and_then(|end| cx.memory().get(at..end)).ok_or(Breach::OutOfBounds)?;
-        let mut bytes = reserve(len.min(MOST))?;
+        let mut bytes = room(len.min(MOST))?;
         bytes.extend_from_slice(&all[..len.min(MOST)]);
         Ok(Self { bytes, len })
     }
 }
 
-// SAFETY: layout, type check and representation are those of `WasmList<u8>`.
-#[allow(unsafe_code)] // a type that stands for another in every way
-unsafe impl<const MOST: usize> ComponentType for Taken<MOST> {
-    type Lower = <WasmList<u8> as ComponentType>::Lower;
-    const ABI: CanonicalAbiInfo = <WasmList<u8> as ComponentType>::ABI;
-
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        <WasmList<u8>>::typecheck(ty, types)
-    }
-}
-
-// SAFETY: pointer and length are read as `WasmList` does.
-#[allow(unsafe_code)] // the same
-unsafe impl<const MOST: usize> Lift for Taken<MOST> {
-    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
-        Self::lift(cx, src[0].get_u32(), src[1].get_u32())
-    }
-
-    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
-        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        Self::lift(cx, word(0), word(4))
-    }
-}
+stands_for!(
+    [<const MOST: usize>] Taken<MOST>, WasmList<u8>, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at)
+);
 
 fn answer(host: &mut Host, result: StreamResult<()>) -> Result<Written> {
     Ok((match result {

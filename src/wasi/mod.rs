@@ -29,7 +29,7 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use crate::contract::host::{Breach, Host, MOST_STREAMS};
+use crate::contract::host::{Host, MOST_STREAMS};
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::ImportItem;
 use crate::engine::grants::{FixedClock, Grants};
@@ -150,13 +150,6 @@ pub struct State {
     open: open::Open,
     lookups: lookup::Lookups,
     watch: Watch,
-}
-
-/// Room for so many bytes that a component asks for.
-fn reserve(len: usize) -> std::result::Result<Vec<u8>, Breach> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).map_err(|_| Breach::NoMemory(len))?;
-    Ok(bytes)
 }
 
 /// A table for `max` handles.

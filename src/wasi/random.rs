@@ -6,7 +6,7 @@ use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::p2::bindings::random::{insecure, random};
 use wasmtime_wasi::random::WasiRandomCtx;
 
-use super::reserve;
+use crate::contract::held::room;
 use crate::contract::host::Host;
 use crate::direct::wasi::{MOST_RANDOM, too_much_random};
 
@@ -42,7 +42,7 @@ impl Random<'_> {
         if len > MOST_RANDOM {
             return Err(wasmtime::Error::msg(too_much_random(len)));
         }
-        let mut bytes = reserve(len as usize)?;
+        let mut bytes = room(len as usize)?;
         while let left @ 1.. = len - bytes.len() as u64 {
             self.0.check_time()?;
             bytes.extend(get(self.ctx(), left.min(PIECE))?);

@@ -1,6 +1,6 @@
 //! Waiting: the engine's runtime, and a call that ends at its deadline also while it waits.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,15 +11,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::contract::host::Host;
-use crate::engine::clock::Clock;
-use crate::engine::control::Control;
 use crate::engine::fault::Stop;
 use crate::engine::fork;
 use crate::engine::signals;
 use crate::engine::stack;
-use crate::engine::term::Term;
 use crate::error::{Error, ErrorKind, Result};
+use crate::general::watch::Limit;
 
 /// Threads for system calls that cannot be waited for otherwise (files).
 pub const BLOCKING: usize = 64;
@@ -132,51 +129,6 @@ pub struct Waiter {
     generation: u64,
 }
 
-/// What ends a call, apart from the store, which the call has to itself.
-#[derive(Clone)]
-pub struct Limit {
-    control: Arc<Control>,
-    clock: Arc<Clock>,
-    term: Term,
-}
-
-impl Limit {
-    /// What ends the call that was armed in `host`.
-    pub fn of(host: &Host) -> Self {
-        Self { control: host.control.clone(), clock: host.clock.clone(), term: host.term }
-    }
-
-    fn reached(&mut self) -> Option<Stop> {
-        self.term.stop(&self.clock, &self.control)
-    }
-}
-
-thread_local! {
-    /// What ends the call that runs on this thread.
-    static LIMIT: RefCell<Option<Limit>> = const { RefCell::new(None) };
-}
-
-/// A call runs on this thread; it may make another, of another instance, in a callback.
-struct Running(Option<Limit>);
-
-impl Running {
-    fn new(limit: &Limit) -> Self {
-        Self(LIMIT.try_with(|running| running.replace(Some(limit.clone()))).unwrap_or(None))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = LIMIT.try_with(|running| running.replace(self.0.take()));
-    }
-}
-
-/// Whether the call that runs on this thread is to stop: for work in pieces that has no store.
-pub fn is_to_stop() -> bool {
-    let reached = |running: &RefCell<Option<Limit>>| running.borrow_mut().as_mut().and_then(Limit::reached);
-    LIMIT.try_with(reached).is_ok_and(|stop| stop.is_some())
-}
-
 impl Waiter {
     /// Waits with `runtime`; components have `guest_stack`.
     pub fn new(runtime: Handle, guest_stack: usize) -> Self {
@@ -196,7 +148,6 @@ impl Waiter {
         }
         let _entered = self.runtime.enter();
         let _on = stack::waiting(self.guest_stack);
-        let _running = Running::new(&limit);
         let tick = Duration::from_nanos(limit.clock.tick_ns());
         let waker = waker();
         let mut context = Context::from_waker(&waker);

@@ -12,10 +12,11 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use super::{Watch, inherited, runtime};
+use super::{Watch, inherited};
 use crate::contract::ComponentId;
 use crate::engine::grants::{Output, Writer};
 use crate::engine::log::{Level, Lines};
+use crate::general::watch;
 
 /// What a component may write at once.
 const PERMIT: usize = crate::direct::wasi::PERMIT as usize;
@@ -73,7 +74,7 @@ impl Stream {
         match &self.0 {
             Kind::Log(logged) => {
                 let Logged { watch, level, lines } = &mut *logged.lock();
-                lines.take(bytes, |line| watch.say(*level, line), || !runtime::is_to_stop());
+                lines.take(bytes, |line| watch.say(*level, line), || watch::look().is_ok());
             }
             Kind::Program(writer, id) => writer(*id, bytes),
             Kind::Inherited(stream) => {
