@@ -3,7 +3,7 @@
  * copied for a component uses fuel. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
-#include "wat.h"
+#include "contract.h"
 
 #include <sys/resource.h>
 
@@ -29,7 +29,7 @@
 static torvyn_linked_t *hoarder(const torvyn_engine_t *engine, const char *init, const char *ingest, const char *flush) {
   const char *text = WAT(
       "(component\n", CONTRACT, LIBC("64"), LOWERED,
-      "  (core module $m\n", IMPORTED,
+      "  (core module $m\n", IMPORTED, NEW_BUFFER,
       "    (global $n (mut i32) (i32.const 0))\n"
       "    (func (export \"init\") (param i32 i32) (result i32) (local $h i32) ", init, " i32.const 128)\n" TEARDOWN
       "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32) (local $h i32) ", ingest,
