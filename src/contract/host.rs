@@ -178,13 +178,13 @@ impl Handles {
         self.live
     }
 
-    /// Checks that there may be one more, and makes room for it.
+    /// Checks that there may be one more, and makes room for it. What it counts for is the caller's to
+    /// check.
     #[inline]
     fn ready(&mut self) -> Checked<()> {
         if self.live >= self.max {
             return Err(Breach::TooManyHandles(self.max));
         }
-        self.held.check(self.held.of_handle(self.live))?;
         self.room()
     }
 
@@ -316,16 +316,18 @@ impl Handles {
             return Err(Breach::WrongType(index, "buffer"));
         }
         let mut buffer = self.remove(index).ok_or(Breach::UnknownHandle(index))?;
-        buffer.set_meta_type(meta_type)?;
         self.leaving += buffer.held();
+        buffer.set_meta_type(meta_type)?;
         self.metas += held::content_type(meta_type.len());
         Ok(buffer)
     }
 
-    /// The outputs that were taken leave: they are the caller's.
+    /// The outputs that were taken leave: they are the caller's, or nobody's where one of them failed.
     #[inline]
     pub fn let_go(&mut self) {
-        self.held.reached(self.held.now() + std::mem::take(&mut self.metas));
+        if self.metas != 0 {
+            self.held.reached(self.held.now() + std::mem::take(&mut self.metas));
+        }
         self.held.sub(std::mem::take(&mut self.leaving));
     }
 
@@ -381,6 +383,7 @@ impl Handles {
     pub fn freeze(&mut self, index: u32) -> Checked<u32> {
         self.mutable(index)?;
         self.ready()?;
+        self.held.check(self.held.of_handle(self.live))?;
         let entry = &mut self.entries[index as usize];
         entry.kind = Kind::Spent;
         let buffer = entry.buffer.take();
