@@ -1797,10 +1797,11 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
  * ends the call with TORVYN_ERROR_TRAP), and 1 MiB by `descriptor.write`,
  * which says how much it was; what it reads comes 64 KiB at once. The library
  * holds for it, not counted as the instance's, up to 64 KiB for each stream,
- * the texts that it gives WASI in one call, and what a look-up gave. A file
- * that may not grow, and a pipe or a connection that nobody reads, are errors
- * of the component's; neither SIGXFSZ nor SIGPIPE reaches the program by it.
- * `max_files` says how many file descriptors it may hold.
+ * the texts that it gives WASI in one call (more than 1 MiB ends the call with
+ * TORVYN_ERROR_MEMORY), and what a look-up gave. A file that may not grow, and
+ * a pipe or a connection that nobody reads, are errors of the component's;
+ * neither SIGXFSZ nor SIGPIPE reaches the program by it. `max_files` says how
+ * many file descriptors it may hold.
  *
  * Where imports may wait, components and the callbacks that they reach run on a
  * stack of the library's, which leaves a callback at least 1 MiB.

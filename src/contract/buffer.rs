@@ -69,15 +69,13 @@ impl Buffer {
         if text.len() < self.content_type.len() && self.content_type.capacity() > TYPE_ROOM {
             self.content_type = String::new();
         }
-        self.content_type.clear();
-        held::append(&mut self.content_type, text)
+        held::set(&mut self.content_type, text)
     }
 
     /// Sets [`Buffer::meta_type`].
     #[inline]
     pub fn set_meta_type(&mut self, text: &str) -> Result<(), Breach> {
-        self.meta_type.clear();
-        held::append(&mut self.meta_type, text)
+        held::set(&mut self.meta_type, text)
     }
 
     /// The content.
@@ -235,6 +233,8 @@ mod tests {
         buffer.set_meta_type(&"x".repeat(MAX_CONTENT_TYPE - 1)).unwrap();
         buffer.set_meta_type("text/plain").unwrap();
         assert_eq!(buffer.meta_type, "text/plain");
+        buffer.set_content_type(&"x".repeat(MAX_CONTENT_TYPE + 2)).unwrap();
+        assert!(buffer.content_type.capacity() < 2 * MAX_CONTENT_TYPE, "what it counts for is what it takes");
         release(buffer);
         let again = take(1).unwrap();
         assert_eq!((again.content_type.capacity(), again.meta_type.as_str()), (0, ""));

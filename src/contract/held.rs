@@ -65,6 +65,15 @@ pub fn append(text: &mut String, more: &str) -> Result<(), Breach> {
     Ok(())
 }
 
+/// Puts `to` in place of a text, in no more room than it needs where it has not enough.
+#[inline]
+pub fn set(text: &mut String, to: &str) -> Result<(), Breach> {
+    text.clear();
+    text.try_reserve_exact(to.len()).map_err(|_| Breach::NoMemory(to.len()))?;
+    text.push_str(to);
+    Ok(())
+}
+
 /// Adds an item to a list, as long as the system has memory.
 #[inline]
 pub fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), Breach> {

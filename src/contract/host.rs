@@ -343,13 +343,13 @@ impl Handles {
             return Err(Breach::WrongType(index, "buffer"));
         }
         let mut buffer = self.remove(index).ok_or(Breach::UnknownHandle(index))?;
-        buffer.set_meta_type(meta_type)?;
         self.leaving += buffer.held();
+        buffer.set_meta_type(meta_type)?;
         self.metas += held::content_type(meta_type.len());
         Ok(buffer)
     }
 
-    /// The outputs that were taken leave: they are the caller's.
+    /// The outputs that were taken leave: they are the caller's, or nobody's where one of them failed.
     #[inline]
     pub fn let_go(&mut self) {
         if self.metas != 0 {

@@ -215,8 +215,9 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> wa
             let element = if host.canon.function == Function::Process { 0 } else { 1 };
             match (record.u8(0), record.u8(8)) {
                 (0, case) if case == element => {
-                    let output = output(memory, &host.loan, &mut host.handles, &record, 16, &mut copied)?;
+                    let output = output(memory, &host.loan, &mut host.handles, &record, 16, &mut copied);
                     host.handles.let_go();
+                    let output = output?;
                     (host.canon.sequence, host.canon.timestamp_ns) = (output.sequence, output.timestamp_ns);
                     host.canon.payload = Some(output.payload);
                     Lifted::Element
@@ -277,12 +278,12 @@ fn elements(memory: &[u8], host: &mut Host, record: &Record<'_>, copied: &mut us
     let size = count.checked_mul(OUTPUT.0).ok_or(Breach::OutOfBounds)?;
     let list = Record::at(memory, at, size, OUTPUT.1)?;
     let mut elements = Vec::new();
-    for i in 0..count as usize {
+    let lifted = (0..count as usize).try_for_each(|i| {
         host.check_time()?;
         let base = i * OUTPUT.0 as usize;
         let element = output(memory, &host.loan, &mut host.handles, &list, base, copied)?;
-        held::push(&mut elements, element)?;
-    }
+        Ok(held::push(&mut elements, element)?)
+    });
     host.handles.let_go();
-    Ok(Lifted::Elements(elements))
+    lifted.map(|()| Lifted::Elements(elements))
 }

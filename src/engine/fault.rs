@@ -3,6 +3,7 @@
 use wasmtime::{Trap, WasmBacktrace};
 
 use super::define::Failed;
+use super::instance::HOSTCALL_BYTES;
 use super::limits::LimitReached;
 use crate::contract::ProcessError;
 use crate::contract::host::Breach;
@@ -126,9 +127,8 @@ fn table_full(_: &wasmtime::Error) -> bool {
     false
 }
 
-/// Whether more came from the guest at once than Wasmtime lifts (`Store::set_hostcall_fuel`, 128 MiB
-/// of its own) for the functions of the contract and of WASI; the program's have [`Breach::TooManyValues`].
-/// The error's type is private, and its name all that can be had of it.
+/// Whether more came from the guest at once than Wasmtime itself lifts (`Store::set_hostcall_fuel`): texts
+/// that are given to WASI. The error's type is private, and its name all that can be had of it.
 fn too_many_values(error: &wasmtime::Error) -> bool {
     format!("{:?}", error.root_cause()) == "HostcallFuelExhausted"
 }
@@ -192,8 +192,7 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
     } else if table_full(error) {
         (ErrorKind::Memory, None, Breach::TooManyStreams.to_string())
     } else if too_many_values(error) {
-        let message = "the component gave values that take up more than 128 MiB at once";
-        (ErrorKind::Memory, None, message.into())
+        (ErrorKind::Memory, None, Breach::TooManyValues(HOSTCALL_BYTES).to_string())
     } else if error.is::<Failed>() {
         (ErrorKind::HostFunction, None, cause)
     } else if let Some(status) = exit(error) {
@@ -211,4 +210,39 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
     error_value.trap = trap;
     error_value.backtrace = frames(error);
     error_value
+}
+
+#[cfg(all(test, feature = "compiler"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wasmtime_does_not_lift_is_known_by_its_name() {
+        use wasmtime::component::{Component, Linker};
+
+        let engine = wasmtime::Engine::default();
+        let component = r#"(component
+            (import "take" (func $take (param "text" string)))
+            (core module $memory (memory (export "memory") 1))
+            (core instance $memory (instantiate $memory))
+            (core func $take (canon lower (func $take) (memory (core memory $memory "memory"))))
+            (core module $calls
+                (func $take (import "host" "take") (param i32 i32))
+                (func (export "call") (call $take (i32.const 0) (i32.const 10))))
+            (core instance $calls (instantiate $calls (with "host" (instance (export "take" (func $take))))))
+            (func (export "call") (canon lift (core func $calls "call"))))"#;
+        let component = Component::new(&engine, wat::parse_str(component).unwrap()).unwrap();
+        let mut linker = Linker::new(&engine);
+        linker.root().func_wrap("take", |_, (_,): (String,)| Ok(())).unwrap();
+        for (most, known) in [(9, true), (10, false)] {
+            let mut store = wasmtime::Store::new(&engine, ());
+            store.set_hostcall_fuel(most);
+            let instance = linker.instantiate(&mut store, &component).unwrap();
+            let call = instance.get_typed_func::<(), ()>(&mut store, "call").unwrap();
+            let called = call.call(&mut store, ());
+            assert_eq!(called.is_err_and(|error| too_many_values(&error) && is_known(&error)), known);
+        }
+        let told = Breach::TooManyValues(HOSTCALL_BYTES).to_string();
+        assert!(told.contains("1 MiB"), "{told}");
+    }
 }

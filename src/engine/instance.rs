@@ -27,7 +27,7 @@ use crate::{direct, general, native};
 /// What Wasmtime itself may make, in bytes, of what a component gives in one call of a host function:
 /// names, paths, lists of handles, as many datagrams as are sent at once (16 of 64 KiB). It ends the
 /// process where there is no memory for them; what may be longer is copied by functions of this crate.
-const HOSTCALL_BYTES: usize = (1 << 20) + (64 << 10);
+pub(super) const HOSTCALL_BYTES: usize = (1 << 20) + (64 << 10);
 
 /// No timeout; no per-call fuel budget: the host manages it.
 pub const NONE: u64 = u64::MAX;

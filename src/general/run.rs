@@ -197,9 +197,9 @@ fn one(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
 
 /// The one output of a call.
 fn taken(store: &mut Store<Host>, out: ElementOut) -> Outcome<OutputElement> {
-    let output = one(store, out)?;
+    let output = one(store, out);
     store.data_mut().handles.let_go();
-    Ok(output)
+    output
 }
 
 /// A call outside of the contract for which nothing but the call is left to do.
@@ -393,10 +393,11 @@ impl Running {
     pub fn flush(&mut self) -> Outcome<Vec<OutputElement>> {
         let outs = answer(call(&mut self.store, self.waiter.as_ref(), self.functions.flush.as_ref(), ())?)?;
         let mut elements = held::room(outs.0.len()).map_err(|breach| Fault::Stopped(breach.into()))?;
-        for out in outs.0 {
+        let taken = outs.0.into_iter().try_for_each(|out| {
             elements.push(one(&mut self.store, out)?);
-        }
+            Ok(())
+        });
         self.store.data_mut().handles.let_go();
-        Ok(elements)
+        taken.map(|()| elements)
     }
 }
