@@ -12,13 +12,11 @@ use wasmtime::component::{ComponentType, Lift};
 
 use super::types::ElementOut;
 use super::views::{Encoded, pair};
+use super::watch::{self, Steps};
 use crate::contract::held::{self, Held};
 use crate::contract::host::{Breach, Host};
 use crate::contract::ports::Ports;
 use crate::contract::{ProcessError, lent};
-use crate::engine::clock::Clock;
-use crate::engine::control::Control;
-use crate::engine::term::Term;
 
 /// What the running call may still give, and what it gave.
 #[derive(Default)]
@@ -30,8 +28,6 @@ struct Given {
     metas: u64,
     /// Bytes that were copied.
     copied: usize,
-    /// For a result that takes long.
-    time: Option<(Arc<Clock>, Arc<Control>, Term)>,
 }
 
 thread_local! {
@@ -43,14 +39,13 @@ thread_local! {
 pub struct Running(Given);
 
 impl Running {
-    /// One of the instance with this host side; its result may be `long`.
-    pub fn new(host: &Host, long: bool) -> Self {
+    /// One of the instance with this host side.
+    pub fn new(host: &Host) -> Self {
         Self(GIVEN.replace(Given {
             lent: host.loan.content_type().len(),
             held: Some(host.handles.held().clone()),
             metas: 0,
             copied: 0,
-            time: long.then(|| (host.clock.clone(), host.control.clone(), host.term)),
         }))
     }
 
@@ -141,7 +136,9 @@ impl Names {
         let mut ports = Ports::default();
         ports.check(count, 0)?;
         checked(|_, held| held.check_ports(count, 0))?;
+        let steps = Steps::default();
         for (i, name) in list.chunks_exact(8).enumerate() {
+            steps.step()?;
             let encoded = Encoded::new(cx, pair(name))?;
             let room = |len: usize, ports: &Ports| {
                 ports.check(1, len)?;
@@ -170,10 +167,7 @@ impl Elements {
         let list = list(cx, at, ElementOut::SIZE32, ElementOut::ALIGN32 as usize)?;
         let mut elements = Vec::new();
         for bytes in list.chunks_exact(ElementOut::SIZE32) {
-            GIVEN.with_borrow_mut(|given| match &mut given.time {
-                Some((clock, control, term)) => term.stop(clock, control).map_or(Ok(()), Err),
-                None => Ok(()),
-            })?;
+            watch::look()?;
             held::push(&mut elements, ElementOut::linear_lift_from_memory(cx, element, bytes)?)?;
         }
         Ok(Self(elements))
