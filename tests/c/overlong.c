@@ -243,9 +243,9 @@ static torvyn_linked_t *hoarder(const torvyn_engine_t *engine) {
       "    (func (export \"process\") " ELEMENT " (local $n i32)\n"
       "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5))\n"
       "      (if (i64.eqz (local.get 0)) (then (loop $l (call $allocate (i64.const 16) (i32.const 64))\n"
-      "        (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 60000))))))\n"
+      "        (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 20000))))))\n"
       "      (if (i64.eq (local.get 0) (i64.const 1)) (then\n"
-      "        (drop (memory.grow (i32.const 3456))) (memory.fill (i32.const 0) (i32.const 0) (i32.const 268435456))\n"
+      "        (drop (memory.grow (i32.const 1408))) (memory.fill (i32.const 0) (i32.const 0) (i32.const 134217728))\n"
       "        (i32.store8 (i32.const 264) (i32.const 1))))\n"
       "      (i32.const 256))\n"
       "    (func (export \"ingest\") " ELEMENT " (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) (i32.const 600))\n"
@@ -320,8 +320,8 @@ int main(int argc, char **argv) {
     work_t many[] = {{"60000 outputs", linked, {0}, call_flush, NULL, 1}, {"131072 ports", linked, {0}, call_route, NULL, 1}};
     for (int k = 0; k < 2; k++) is_stopped(&many[k]);
     part("the end of an instance");
-    ends(linked, "60000 buffers", 0, 60000, 4096);
-    ends(linked, "256 MiB of memory", 1, 1, 256 * MIB);
+    ends(linked, "20000 buffers", 0, 20000, 4096);
+    ends(linked, "128 MiB of memory", 1, 1, 128 * MIB);
     torvyn_linked_free(linked);
     torvyn_engine_free(engine);
   }

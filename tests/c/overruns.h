@@ -139,21 +139,44 @@ static inline void judge(const char *name, const char *stop, uint64_t took, int 
   late_kinds += !holds;
 }
 
+/* What the program's own part of the call takes, which reads what it gives: a call that is cancelled
+ * before it begins does nothing else. */
+static inline uint64_t own_part(const work_t *work) {
+  uint64_t best = UINT64_MAX;
+  for (int i = 0; i < 3; i++) {
+    torvyn_instance_options_t options = work->options;
+    options.struct_size = sizeof options;
+    torvyn_instance_t *instance = made(work, &options);
+    torvyn_cancel_t *cancel = torvyn_instance_cancel_handle(instance);
+    uint64_t took = used_ns();
+    torvyn_cancel(cancel);
+    CHECK(work->call(instance, work->user) == TORVYN_ERROR_CANCELLED);
+    took = used_ns() - took;
+    best = took < best ? took : best;
+    torvyn_cancel_free(cancel);
+    torvyn_instance_free(instance);
+  }
+  return best;
+}
+
 /* A deadline and a cancel end the work in time. */
 static inline void is_stopped(const work_t *work) {
+  uint64_t own;
   check_doing = work->name;
+  own = own_part(work);
   for (int cancels = 0; cancels < 2; cancels++) {
     uint64_t best = UINT64_MAX;
     int status = TORVYN_OK, wanted = cancels ? TORVYN_ERROR_CANCELLED : TORVYN_ERROR_DEADLINE;
     for (int i = 0; i < TRIES && (i == 0 || best > allowed()); i++) {
       uint64_t took = overrun(work, cancels, &status);
+      took = took > own ? took - own : 0;
       if (work->may_end && status == TORVYN_OK) wanted = status;
       if (status != wanted) { /* it ended by itself, or by something else */
         best = took;
         break;
       }
       best = took < best ? took : best;
-      if (took >= BUSY * allowed()) break;
+      if (took > 2000 * MS) break; /* no machine is as busy */
     }
     judge(work->name, cancels ? "cancel" : "deadline", best, 0, status, wanted);
   }
