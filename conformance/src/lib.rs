@@ -6,4 +6,5 @@ pub mod report;
 pub mod run;
 pub mod script;
 pub mod sets;
+pub mod shape;
 pub mod wrap;

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use crate::library::{self, Engine, Said, Scalar, status, trap};
 use crate::report::Report;
 use crate::script::{Action, Kind, Script, Source, Step};
-use crate::wrap::{self, Export, Exports, Member, Shape};
+use crate::shape::Shape;
+use crate::wrap::{self, Export, Exports, Member};
 
 /// The features that the library may refuse, by the names that its errors have. Those of `config` are on.
 const OFF: [&str; 16] = [

@@ -266,20 +266,31 @@ static inline torvyn_component_t *generated_compiled(const torvyn_engine_t *engi
   return component;
 }
 
+/* For a person who looks at an input: the component goes to the file `show`, binary or text. */
+static inline void generated_show(const char *show, const generated_t *input) {
+  FILE *file = fopen(show, "wb");
+  CHECK(file && fwrite(input->bytes, 1, input->len, file) == input->len && fclose(file) == 0);
+}
+
+static inline void generated_tell(const torvyn_component_t *component, const generated_run_t *run) {
+  fprintf(stderr, "%s, path %d:", check_doing, (int)torvyn_component_path(component));
+  for (size_t i = 0; i < run->count && i < GENERATED_STEPS; i++)
+    fprintf(stderr, " %s", torvyn_status_name(run->steps[i].status));
+  fprintf(stderr, "\n");
+}
+
 static inline void fuzz_generated(const generated_t *input) {
   unsigned which = input->configuration % GENERATED_CONFIGURATIONS;
   torvyn_engine_t *engine = generated_engine(which, 0);
   torvyn_component_t *component, *other;
   generated_run_t run = {0}, again = {0};
   const char *show = getenv("TORVYN_FUZZ_SHOW");
-  if (show) { /* a file for the component, binary or text */
-    FILE *file = fopen(show, "wb");
-    CHECK(file && fwrite(input->bytes, 1, input->len, file) == input->len && fclose(file) == 0);
-  }
+  if (show) generated_show(show, input);
   component = generated_compiled(engine, input);
   if (!component) return;
   same_component(component, component);
   generated_run(component, input, &run);
+  if (show) generated_tell(component, &run);
   if (torvyn_component_path(component) == TORVYN_PATH_DIRECT) {
     other = generated_compiled(generated_engine(which, 1), input);
     CHECK(other != NULL);

@@ -1,5 +1,5 @@
 //! Components that are composed of several: a provider, some that pass on what it has, each in its
-//! own memory and encoding of strings, and the outermost one, whose module calls the last of them.
+//! own memory and encoding of strings, and one that has the role and calls the last of them.
 //! Wasmtime makes an adapter for each step.
 
 use std::fmt::Write as _;
@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use arbitrary::{Result, Unstructured};
 
 use crate::generated::{LIFE, TYPES, hex};
+use crate::rare;
 use crate::types::{Core, Encoding, FREE_AT, Memory, Type, Types, VALUES_AT};
 
 struct Function {
@@ -24,8 +25,8 @@ fn cores(list: &[Core]) -> String {
 
 impl Function {
     fn choose(types: &Types, u: &mut Unstructured<'_>) -> Result<Self> {
-        let params = if u.ratio(1, 8)? { types.several(u, 5, 9)? } else { types.several(u, 0, 3)? };
-        let result = if u.ratio(1, 6)? { None } else { Some(types.one(u, 2)?) };
+        let params = if rare(u, 8)? { types.several(u, 5, 9)? } else { types.several(u, 0, 3)? };
+        let result = if rare(u, 6)? { None } else { Some(types.one(u, 2)?) };
         Ok(Self { params, result })
     }
 
@@ -65,10 +66,10 @@ impl Function {
 /// A `realloc`, mostly a good one.
 fn realloc(u: &mut Unstructured<'_>) -> Result<String> {
     let body = match u.int_in_range(0..=19)? {
-        0 => "unreachable".into(),
-        1 => "i32.const -1".into(),
-        2 => "(loop $l (br $l)) unreachable".into(),
-        3 => "(drop (memory.grow (i32.const 1))) i32.const 65536".into(),
+        19 => "unreachable".into(),
+        18 => "i32.const -1".into(),
+        17 => "(loop $l (br $l)) unreachable".into(),
+        16 => "(drop (memory.grow (i32.const 1))) i32.const 65536".into(),
         _ => "(local $at i32)
       (local.set $at (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
       (global.set $free (i32.add (local.get $at) (local.get 3)))
@@ -85,14 +86,13 @@ fn memory(memory: &Memory) -> String {
     format!("    (memory (export \"memory\") 1)\n    (data (i32.const {VALUES_AT}) \"{}\")\n", hex(&memory.bytes))
 }
 
-fn constant(core: Core, u: &mut Unstructured<'_>) -> Result<String> {
-    let number = if u.ratio(3, 4)? { u64::from(u.arbitrary::<u8>()?) % 8 } else { u.arbitrary()? };
-    Ok(match core {
-        Core::I32 => format!("(i32.const {})", number as u32),
-        Core::I64 => format!("(i64.const {number})"),
-        Core::F32 => format!("(f32.reinterpret_i32 (i32.const {}))", number as u32),
-        Core::F64 => format!("(f64.reinterpret_i64 (i64.const {number}))"),
-    })
+fn constant(core: Core, bits: u64) -> String {
+    match core {
+        Core::I32 => format!("(i32.const {})", bits as u32),
+        Core::I64 => format!("(i64.const {bits})"),
+        Core::F32 => format!("(f32.reinterpret_i32 (i32.const {}))", bits as u32),
+        Core::F64 => format!("(f64.reinterpret_i64 (i64.const {bits}))"),
+    }
 }
 
 /// What `component` exports or imports as `p:p/p`: types and functions.
@@ -147,7 +147,7 @@ impl Interface {
         }
         for (n, function) in self.functions.iter().enumerate() {
             let post = match function.results(&self.types).len() {
-                2.. if u.ratio(1, 3)? => " (post-return (core func $i \"post\"))",
+                2.. if rare(u, 3)? => " (post-return (core func $i \"post\"))",
                 _ => "",
             };
             let _ = writeln!(
@@ -169,14 +169,14 @@ impl Interface {
         for (n, function) in self.functions.iter().enumerate() {
             let results = function.results(&self.types);
             let before = match u.int_in_range(0..=24)? {
-                0 => "unreachable",
-                1 => "(loop $l (br $l))",
-                2 => "(drop (memory.grow (i32.const 1)))",
+                24 => "unreachable",
+                23 => "(loop $l (br $l))",
+                22 => "(drop (memory.grow (i32.const 1)))",
                 _ => "",
             };
             let body = match (&results[..], &function.result) {
                 ([], _) | (_, None) => String::new(),
-                ([one], _) => constant(*one, u)?,
+                ([one], Some(ty)) => constant(*one, values.flat(&self.types, ty, u)?[0]),
                 (_, Some(ty)) => {
                     format!("(i32.const {})", values.put(&self.types, std::slice::from_ref(ty), u)?)
                 }
@@ -190,8 +190,8 @@ impl Interface {
         let (mut resource, mut with) = ("", "");
         if self.resource {
             let dtor = match u.int_in_range(0..=9)? {
-                0 => "unreachable",
-                1 => "(loop $l (br $l))",
+                9 => "unreachable",
+                8 => "(loop $l (br $l))",
                 _ => "",
             };
             let _ = writeln!(
@@ -290,7 +290,7 @@ fn libc(values: &Memory, u: &mut Unstructured<'_>) -> Result<String> {
 pub fn component(by_name: bool, u: &mut Unstructured<'_>) -> Result<(String, usize)> {
     let types = Types::choose(u)?;
     let functions = (0..u.int_in_range(1..=3)?).map(|_| Function::choose(&types, u)).collect::<Result<Vec<_>>>()?;
-    let interface = Interface { types, functions, resource: u.ratio(1, 3)? };
+    let interface = Interface { types, functions, resource: rare(u, 3)? };
     let types = &interface.types;
     let mut text = format!("(component\n{TYPES}{}", interface.provider(u)?);
     text += "  (instance $c0 (instantiate $provider))\n";
@@ -308,8 +308,8 @@ pub fn component(by_name: bool, u: &mut Unstructured<'_>) -> Result<(String, usi
         );
         last = format!("$c{step}");
     }
-    let _ = writeln!(text, "  (alias export {last} \"p:p/p\" (instance $last))");
-    text += &interface.aliases("$last");
+    // One beside the others: what holds them may not call them.
+    let _ = write!(text, "  (component $driver\n{TYPES}{}", interface.import());
     let encoding = Encoding::choose(u)?;
     let mut values = Memory::new(encoding);
     let mut bodies = String::new();
@@ -320,17 +320,13 @@ pub fn component(by_name: bool, u: &mut Unstructured<'_>) -> Result<(String, usi
         } else {
             let mut args = String::new();
             for ty in &function.params {
-                match ty {
-                    // A good pointer and its length, which flat are as they are in memory.
-                    Type::String | Type::List(_) => {
-                        let at = values.put(types, std::slice::from_ref(ty), u)?;
-                        let _ = write!(args, " (i32.load (i32.const {at})) (i32.load offset=4 (i32.const {at}))");
-                    }
-                    _ => {
-                        for core in types.flat(ty) {
-                            let _ = write!(args, " {}", constant(core, u)?);
-                        }
-                    }
+                let mut bits = values.flat(types, ty, u)?;
+                // No value, now and then.
+                if rare(u, 12)? {
+                    bits[0] = u.arbitrary::<u32>()?.into();
+                }
+                for (core, bits) in types.flat(ty).into_iter().zip(bits) {
+                    let _ = write!(args, " {}", constant(core, bits));
                 }
             }
             args
@@ -367,7 +363,7 @@ pub fn component(by_name: bool, u: &mut Unstructured<'_>) -> Result<(String, usi
     if interface.resource {
         calls += " (call $resources)";
     }
-    let (lower, imports, with) = interface.lower("$last", encoding);
+    let (lower, imports, with) = interface.lower("$in", encoding);
     text += &libc(&values, u)?;
     text += &lower;
     let _ = writeln!(
@@ -394,6 +390,15 @@ pub fn component(by_name: bool, u: &mut Unstructured<'_>) -> Result<(String, usi
         let _ = writeln!(text, "  (instance $runs{names})\n  (export \"g:g/g\" (instance $runs))");
         runs = interface.functions.len();
     }
+    text += "  )\n";
+    let _ = writeln!(
+        text,
+        "  (instance $driver (instantiate $driver (with \"torvyn:streaming/types@0.1.0\" (instance $types))
+    (with \"p:p/p\" (instance {last} \"p:p/p\"))))"
+    );
+    for name in ["torvyn:streaming/lifecycle@0.1.0", "g:g/g"].iter().take(if by_name { 2 } else { 1 }) {
+        let _ = writeln!(text, "  (export \"{name}\" (instance $driver \"{name}\"))");
+    }
     Ok((text + ")\n", runs))
 }
 
@@ -402,10 +407,10 @@ fn resources(u: &mut Unstructured<'_>) -> Result<String> {
     let mut body = String::from("(local $h i32) (local.set $h (call $make))");
     for _ in 0..u.int_in_range(0..=5)? {
         body += match u.int_in_range(0..=9)? {
-            0 => " (call $take (local.get $h))",
-            1 => " (call $drop (local.get $h))",
-            2 => " (drop (call $use (i32.const 9)))",
-            3 | 4 => " (local.set $h (call $make))",
+            9 => " (call $take (local.get $h))",
+            8 => " (call $drop (local.get $h))",
+            7 => " (drop (call $use (i32.const 9)))",
+            5 | 6 => " (local.set $h (call $make))",
             _ => " (call $mix (i64.extend_i32_u (call $use (local.get $h))))",
         };
     }

@@ -13,6 +13,11 @@ use generated::{Call, Generated, Validity};
 const MODULES: u32 = 0;
 const COMPOSED: u32 = 1;
 
+/// Whether something is to be that is only once in `n` times, and never where the input is at its end.
+fn rare(u: &mut Unstructured<'_>, n: u8) -> Result<bool> {
+    Ok(u.int_in_range(1..=n)? == n)
+}
+
 fn component(kind: u32, u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Vec<Call>, Validity)> {
     match kind {
         MODULES => {

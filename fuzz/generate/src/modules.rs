@@ -6,12 +6,13 @@ use arbitrary::{Result, Unstructured};
 use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Parser, Payload, ValType};
 
 use crate::generated::{Call, LIFE, SAYS, TYPES, hex};
+use crate::rare;
 
 /// A module's features, and how much of each thing it has.
 fn config(u: &mut Unstructured<'_>, off: bool) -> Result<wasm_smith::Config> {
-    let memories = if u.ratio(1, 3)? { 3 } else { 1 };
+    let memories = if rare(u, 3)? { 3 } else { 1 };
     let mut config = wasm_smith::Config {
-        allow_start_export: u.ratio(1, 4)?,
+        allow_start_export: rare(u, 4)?,
         canonicalize_nans: true,
         compact_imports_enabled: false,
         exceptions_enabled: false,
@@ -27,13 +28,13 @@ fn config(u: &mut Unstructured<'_>, off: bool) -> Result<wasm_smith::Config> {
         max_memory64_bytes: 40 << 16,
         max_table_elements: 5000,
         max_tables: 3,
-        memory64_enabled: u.ratio(1, 4)?,
+        memory64_enabled: rare(u, 4)?,
         min_exports: 1,
         min_funcs: 1,
         // `externref` is refused, and what has it is of no use.
-        reference_types_enabled: u.ratio(1, 4)?,
-        relaxed_simd_enabled: u.ratio(1, 4)?,
-        simd_enabled: u.ratio(1, 2)?,
+        reference_types_enabled: rare(u, 4)?,
+        relaxed_simd_enabled: rare(u, 4)?,
+        simd_enabled: rare(u, 2)?,
         threads_enabled: false,
         wide_arithmetic_enabled: false,
         ..wasm_smith::Config::default()
@@ -232,13 +233,13 @@ pub fn nested(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         threads_enabled: false,
         wide_arithmetic_enabled: false,
         compact_imports_enabled: false,
-        max_imports: if u.ratio(1, 2)? { 0 } else { 10 },
+        max_imports: if rare(u, 2)? { 10 } else { 0 },
         max_memory32_bytes: 40 << 16,
         max_table_elements: 5000,
         max_instructions: 30,
         ..wasm_smith::Config::default()
     };
-    let instantiated = u.ratio(1, 2)?;
+    let instantiated = !rare(u, 2)?;
     let wasm = wasm_smith::Component::new(config, u)?.to_bytes();
     let instance = if instantiated { "  (instance $n (instantiate 0))\n" } else { "" };
     let text = format!(

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use arbitrary::{Result, Unstructured};
 
+use crate::rare;
+
 /// A type, as WAT writes it where it is used.
 #[derive(Clone, Debug)]
 pub enum Type {
@@ -114,7 +116,7 @@ impl Types {
                 1 => {
                     let mut cases = Vec::new();
                     for _ in 0..u.int_in_range(1..=5)? {
-                        cases.push(if u.ratio(1, 4)? { None } else { Some(types.one(u, 2)?) });
+                        cases.push(if rare(u, 4)? { None } else { Some(types.one(u, 2)?) });
                     }
                     Definition::Variant(cases)
                 }
@@ -141,7 +143,7 @@ impl Types {
             4 => Type::List(within(u)?),
             5 => Type::Option(within(u)?),
             6 => {
-                let side = |u: &mut Unstructured<'_>| if u.ratio(1, 4)? { Ok(None) } else { within(u).map(Some) };
+                let side = |u: &mut Unstructured<'_>| if rare(u, 4)? { Ok(None) } else { within(u).map(Some) };
                 Type::Result(side(u)?, side(u)?)
             }
             7 => Type::Tuple((0..u.int_in_range(1..=4)?).map(|_| self.one(u, depth - 1)).collect::<Result<_>>()?),
@@ -305,7 +307,7 @@ impl Memory {
         let at = self.allocate(size, to);
         self.store_fields(types, row, at, u)?;
         // Something that is no value, now and then.
-        if u.ratio(1, 12)? && size > 0 {
+        if rare(u, 12)? && size > 0 {
             let damaged = at + u.int_in_range(0..=size - 1)?;
             let byte = u.arbitrary::<u8>()?;
             self.write(damaged, &[byte]);
@@ -383,6 +385,64 @@ impl Memory {
             },
         }
         Ok(())
+    }
+
+    /// A value as flat numbers, by their bits.
+    pub fn flat(&mut self, types: &Types, ty: &Type, u: &mut Unstructured<'_>) -> Result<Vec<u64>> {
+        Ok(match ty {
+            Type::Primitive(p) => {
+                let bits: u64 = u.arbitrary()?;
+                vec![match PRIMITIVES[*p] {
+                    ("bool", ..) => bits & 1,
+                    ("char", ..) => bits & 0x7ff,
+                    (_, _, Core::I32 | Core::F32) => bits & u64::from(u32::MAX),
+                    _ => bits,
+                }]
+            }
+            Type::String | Type::List(_) => {
+                let at = (self.put(types, std::slice::from_ref(ty), u)? - VALUES_AT) as usize;
+                let word = |at: usize| {
+                    let bytes = self.bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+                    u64::from(u32::from_le_bytes(bytes.unwrap_or_default()))
+                };
+                vec![word(at), word(at + 4)]
+            }
+            Type::Option(some) => self.flat_case(types, ty, &[None, Some(some)], u)?,
+            Type::Result(ok, err) => self.flat_case(types, ty, &[ok.as_deref(), err.as_deref()], u)?,
+            Type::Tuple(row) => self.flat_fields(types, row, u)?,
+            Type::Named(n) => match &types.0[*n] {
+                Definition::Record(row) => self.flat_fields(types, row, u)?,
+                Definition::Variant(cases) => {
+                    self.flat_case(types, ty, &cases.iter().map(Option::as_ref).collect::<Vec<_>>(), u)?
+                }
+                Definition::Enum(count) => vec![u.int_in_range(0..=*count as u64 - 1)?],
+                Definition::Flags(_) => vec![u64::from(u.arbitrary::<u32>()?)],
+            },
+        })
+    }
+
+    fn flat_fields(&mut self, types: &Types, row: &[Type], u: &mut Unstructured<'_>) -> Result<Vec<u64>> {
+        let mut flat = Vec::new();
+        for ty in row {
+            flat.extend(self.flat(types, ty, u)?);
+        }
+        Ok(flat)
+    }
+
+    fn flat_case(
+        &mut self,
+        types: &Types,
+        ty: &Type,
+        cases: &[Option<&Type>],
+        u: &mut Unstructured<'_>,
+    ) -> Result<Vec<u64>> {
+        let case = u.int_in_range(0..=cases.len() - 1)?;
+        let mut flat = vec![case as u64];
+        if let Some(ty) = cases[case] {
+            flat.extend(self.flat(types, ty, u)?);
+        }
+        flat.resize(types.flat(ty).len(), 0);
+        Ok(flat)
     }
 
     /// A text in this encoding, and its length as the canonical ABI counts it.
