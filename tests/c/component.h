@@ -97,24 +97,24 @@ static inline void run_component(const torvyn_component_t *component) {
 }
 
 static inline void fuzz_component(const uint8_t *bytes, size_t len) {
-  static torvyn_engine_t *engines[2];
+  static torvyn_engine_t *engines[4];
   torvyn_component_t *component = STALE, *again = STALE;
   torvyn_blob_t *blob = STALE;
   torvyn_error_t *err = STALE;
   int status;
   if (!engines[0])
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4; i++) {
       torvyn_engine_config_t config = {.struct_size = sizeof config,
-                                       .path = i ? TORVYN_PATH_GENERAL : TORVYN_PATH_AUTO,
+                                       .path = i & 1 ? TORVYN_PATH_GENERAL : TORVYN_PATH_AUTO,
                                        .fuel = TORVYN_ON,
-                                       .multi_memory = TORVYN_ON,
+                                       .multi_memory = i & 2 ? TORVYN_OFF : TORVYN_ON,
                                        .optimize = TORVYN_OPTIMIZE_NONE,
                                        .parallel_compilation = TORVYN_OFF,
                                        .guest_stack = 64 << 10};
       OK(torvyn_engine_new(&config, &engines[i], &err));
     }
-  /* One of the two, by what the input holds. */
-  torvyn_engine_t *engine = engines[len && bytes[len / 2] & 1];
+  /* One of them, by what the input holds. */
+  torvyn_engine_t *engine = engines[len ? bytes[len / 2] & 3 : 0];
   status = torvyn_component_compile(engine, bytes ? bytes : (const uint8_t *)"", len, &component, &err);
   CHECK((status < 0) == (err != NULL) && (status == TORVYN_OK) == (component != NULL));
   if (status < 0) {

@@ -1,0 +1,3 @@
+#![no_main]
+
+torvyn_fuzz::target!(torvyn_fuzz_composed);
