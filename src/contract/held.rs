@@ -14,11 +14,13 @@ pub const TYPE_ROOM: usize = 64;
 /// What names of ports take up to here does not count.
 const PORTS_ROOM: u64 = 4 << 10;
 
-/// So many handles of the contract's are as good as none; each one more counts for [`HANDLE`] bytes.
+/// So many handles of the contract's are as good as none; beyond them they count by as many at once.
 pub const FREE_HANDLES: u32 = 1024;
 
-/// What a handle takes in the tables, at least.
-const HANDLE: u64 = 64;
+/// What so many handles count for: what they take in the tables, at least.
+pub fn handles(count: u32) -> u64 {
+    u64::from(count) * 64
+}
 
 /// What a content type counts for.
 #[inline]
@@ -91,17 +93,13 @@ pub struct Held {
     peak: Counter,
     /// Of `now`: names of ports that the latest call gave.
     ports: Counter,
-    /// The most handles that there were, from [`FREE_HANDLES`] on.
-    handles: Counter,
     most: u64,
 }
 
 impl Held {
     /// Nothing yet, and never more than `most` bytes.
     pub fn new(most: u64) -> Self {
-        let handles = Counter::default();
-        handles.set(u64::from(FREE_HANDLES));
-        Self { now: Counter::default(), peak: Counter::default(), ports: Counter::default(), handles, most }
+        Self { now: Counter::default(), peak: Counter::default(), ports: Counter::default(), most }
     }
 
     /// Bytes.
@@ -156,21 +154,6 @@ impl Held {
         self.now.set(self.now.get() - less);
     }
 
-    /// What one more handle would count for, where there are `live`.
-    #[inline]
-    pub fn of_handle(&self, live: u32) -> u64 {
-        if u64::from(live) >= self.handles.get() { HANDLE } else { 0 }
-    }
-
-    /// There are `live` handles now: what the table has grown by stays.
-    #[inline]
-    pub fn has_handles(&self, live: u32) {
-        if u64::from(live) > self.handles.get() {
-            self.handles.set(u64::from(live));
-            self.add(HANDLE);
-        }
-    }
-
     /// Checks that there is room for so many names of ports with so many bytes.
     #[inline]
     pub fn check_ports(&self, names: usize, bytes: usize) -> Result<(), Breach> {
@@ -207,16 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn short_texts_and_few_handles_are_the_instances_own() {
+    fn short_texts_are_the_buffers_own() {
         assert_eq!((content_type(0), content_type(TYPE_ROOM), content_type(TYPE_ROOM + 3)), (0, 0, 3));
-        let held = Held::new(10_000);
-        assert_eq!((held.of_handle(FREE_HANDLES - 1), held.of_handle(FREE_HANDLES)), (0, HANDLE));
-        held.has_handles(FREE_HANDLES);
-        assert_eq!(held.now(), 0);
-        held.has_handles(FREE_HANDLES + 1);
-        held.has_handles(FREE_HANDLES);
-        held.has_handles(FREE_HANDLES + 1);
-        assert_eq!(held.now(), HANDLE, "once, and for good");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::ComponentId;
 use super::buffer::{self, Buffer, Refused};
-use super::held::{self, Held};
+use super::held::{self, FREE_HANDLES, Held, TYPE_ROOM};
 use super::lent::Loan;
 use crate::direct::wasi::{Stdio, WasiResource};
 use crate::engine::Engine;
@@ -147,6 +147,8 @@ pub struct Handles {
     free: u32,
     live: u32,
     max: u32,
+    /// So many handles are counted for in `held`; never more than `max`.
+    counted: u32,
     /// Standard streams, which do not count among `live`.
     streams: u32,
     held: Arc<Held>,
@@ -164,7 +166,18 @@ impl Handles {
     pub fn new(max: u32, max_held: u64) -> Self {
         let entry = |kind| Entry { kind, next: 0, buffer: None };
         let entries = [Kind::Free, Kind::Payload, Kind::Context].map(entry).into();
-        Self { entries, free: 0, live: 0, max, streams: 0, held: Arc::new(Held::new(max_held)), leaving: 0, metas: 0 }
+        let counted = max.min(FREE_HANDLES);
+        Self {
+            entries,
+            free: 0,
+            live: 0,
+            max,
+            counted,
+            streams: 0,
+            held: Arc::new(Held::new(max_held)),
+            leaving: 0,
+            metas: 0,
+        }
     }
 
     /// What the host holds for the guest.
@@ -178,14 +191,26 @@ impl Handles {
         self.live
     }
 
-    /// Checks that there may be one more, and makes room for it. What it counts for is the caller's to
-    /// check.
+    /// Checks that there may be one more, and makes room for it.
     #[inline]
     fn ready(&mut self) -> Checked<()> {
+        if self.live >= self.counted {
+            self.count_more()?;
+        }
+        self.room()
+    }
+
+    /// Counts more handles; for good, as the tables do not shrink.
+    #[cold]
+    fn count_more(&mut self) -> Checked<()> {
         if self.live >= self.max {
             return Err(Breach::TooManyHandles(self.max));
         }
-        self.room()
+        let more = FREE_HANDLES.min(self.max - self.counted);
+        self.held.check(held::handles(more))?;
+        self.held.add(held::handles(more));
+        self.counted += more;
+        Ok(())
     }
 
     /// Makes room for an entry.
@@ -204,7 +229,6 @@ impl Handles {
     #[inline]
     fn insert(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
         self.live += 1;
-        self.held.has_handles(self.live);
         self.place(kind, buffer)
     }
 
@@ -305,7 +329,10 @@ impl Handles {
     /// Checks that there is room for the content type of an output's meta.
     #[inline]
     pub fn check_meta(&self, len: usize) -> Checked<()> {
-        self.held.check(self.metas + held::content_type(len))
+        match held::content_type(len) {
+            0 if self.metas == 0 => Ok(()),
+            more => self.held.check(self.metas + more),
+        }
     }
 
     /// Takes an output's buffer out of the table: it is the host's now. Its meta's content type was
@@ -367,6 +394,16 @@ impl Handles {
     /// `[method]mutable-buffer.set-content-type`; `loan` says how long it may be.
     #[inline]
     pub fn set_content_type(&mut self, index: u32, content_type: &[u8], loan: &Loan) -> Checked<()> {
+        let buffer = self.mutable(index)?;
+        // The common one, which counts for nothing.
+        if content_type.len() <= TYPE_ROOM && buffer.content_type.len() <= TYPE_ROOM {
+            return buffer.set_content_type(std::str::from_utf8(content_type).map_err(|_| Breach::BadUtf8)?);
+        }
+        self.set_long_content_type(index, content_type, loan)
+    }
+
+    #[cold]
+    fn set_long_content_type(&mut self, index: u32, content_type: &[u8], loan: &Loan) -> Checked<()> {
         self.check_content_type(index, content_type.len(), loan)?;
         let content_type = std::str::from_utf8(content_type).map_err(|_| Breach::BadUtf8)?;
         let buffer = self.mutable(index)?;
@@ -383,7 +420,6 @@ impl Handles {
     pub fn freeze(&mut self, index: u32) -> Checked<u32> {
         self.mutable(index)?;
         self.ready()?;
-        self.held.check(self.held.of_handle(self.live))?;
         let entry = &mut self.entries[index as usize];
         entry.kind = Kind::Spent;
         let buffer = entry.buffer.take();
@@ -396,13 +432,15 @@ impl Handles {
         const TOO_LARGE: BufferError = BufferError::AllocationFailed("a buffer holds 16 MiB at most");
         const NO_MEMORY: BufferError = BufferError::AllocationFailed("the host has no memory for it");
         let capacity = buffer::capacity_for(hint).ok_or(TOO_LARGE)?;
-        if !self.held.has_room(capacity as u64 + self.held.of_handle(self.live)) {
-            return Err(BufferError::AllocationFailed("the instance's limit of buffer memory is reached"));
-        }
+        const TOO_MUCH: BufferError = BufferError::AllocationFailed("the instance's limit of buffer memory is reached");
         self.ready().map_err(|breach| match breach {
             Breach::TooManyHandles(_) => BufferError::AllocationFailed("the instance's limit of handles is reached"),
+            Breach::HeldTooMuch(..) => TOO_MUCH,
             _ => NO_MEMORY,
         })?;
+        if !self.held.has_room(capacity as u64) {
+            return Err(TOO_MUCH);
+        }
         let buffer = buffer::take(hint).map_err(|refused| match refused {
             Refused::TooLarge => TOO_LARGE,
             Refused::NoMemory(_) => NO_MEMORY,

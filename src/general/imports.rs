@@ -8,7 +8,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 
 use super::types::{Buffer, BufferError, FlowContext, MutableBuffer};
-use super::views::{Bytes, Text, lent};
+use super::views::{Bytes, LentBytes, Text, lent};
 use crate::contract::host::{Host, MAX_NAME, Resource as Kind};
 use crate::contract::names::VERSION;
 use crate::direct::shapes::{ALLOCATOR, CAPABILITIES, TYPES};
@@ -89,7 +89,7 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
     )?;
     l.func_wrap(
         "[method]buffer.read",
-        |mut cx: Cx<'_>, (h, offset, len): (Resource<Buffer>, u64, u64)| -> Trapped<(&'static [u8],)> {
+        |mut cx: Cx<'_>, (h, offset, len): (Resource<Buffer>, u64, u64)| -> Trapped<(LentBytes,)> {
             let host = timed(&mut cx)?;
             let bytes = host.buffer_bytes(h.rep())?;
             let size = bytes.len();
@@ -97,14 +97,14 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
             let end = start + usize::try_from(len).unwrap_or(size).min(size - start);
             host.control.counters.bytes_in.add((end - start) as u64);
             let bytes = lent(&bytes[start..end]);
-            give(&mut cx, bytes)
+            give(&mut cx, bytes).map(|(bytes,)| (LentBytes(bytes),))
         },
     )?;
-    l.func_wrap("[method]buffer.read-all", |mut cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(&'static [u8],)> {
+    l.func_wrap("[method]buffer.read-all", |mut cx: Cx<'_>, (h,): (Resource<Buffer>,)| -> Trapped<(LentBytes,)> {
         let host = timed(&mut cx)?;
         let bytes = lent(host.buffer_bytes(h.rep())?);
         host.control.counters.bytes_in.add(bytes.len() as u64);
-        give(&mut cx, bytes)
+        give(&mut cx, bytes).map(|(bytes,)| (LentBytes(bytes),))
     })?;
 
     l.func_wrap(

@@ -8,11 +8,12 @@
 #![allow(unsafe_code)]
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use wasmtime::component::__internal::LiftContext;
-use wasmtime::component::{WasmList, WasmStr};
-use wasmtime::{Result, StoreContextMut};
+use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
+use wasmtime::component::{ComponentType, Lower, WasmList, WasmStr};
+use wasmtime::{Result, StoreContextMut, ValRaw};
 use wasmtime_environ::component::StringEncoding;
 
 use crate::contract::held;
@@ -120,6 +121,51 @@ impl Bytes {
 }
 
 stands_for!([] Bytes, WasmList<u8>, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));
+
+/// `list<u8>`, a result of a host function: [`lent`]. It goes by one copy, where Wasmtime's own goes
+/// byte by byte.
+pub struct LentBytes(pub &'static [u8]);
+
+impl LentBytes {
+    /// Copies them to where the guest's realloc says ("store_list").
+    fn store<T>(&self, cx: &mut LowerContext<'_, T>) -> Result<[u32; 2]> {
+        let len = self.0.len();
+        let at = cx.realloc(0, 0, 1, len)?;
+        // It has checked the bounds.
+        cx.as_slice_mut()[at..at + len].copy_from_slice(self.0);
+        Ok([u32::try_from(at)?, u32::try_from(len)?])
+    }
+}
+
+// SAFETY: layout, type check and representation are those of `[u8]`.
+unsafe impl ComponentType for LentBytes {
+    type Lower = <[u8] as ComponentType>::Lower;
+    const ABI: CanonicalAbiInfo = <[u8] as ComponentType>::ABI;
+
+    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+        <[u8]>::typecheck(ty, types)
+    }
+}
+
+// SAFETY: pointer and length are written as `[u8]` does.
+unsafe impl Lower for LentBytes {
+    fn linear_lower_to_flat<T>(
+        &self,
+        cx: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        dst: &mut MaybeUninit<Self::Lower>,
+    ) -> Result<()> {
+        dst.write(self.store(cx)?.map(|word| ValRaw::i64(word.into())));
+        Ok(())
+    }
+
+    fn linear_lower_to_memory<T>(&self, cx: &mut LowerContext<'_, T>, _: InterfaceType, at: usize) -> Result<()> {
+        for (n, word) in self.store(cx)?.into_iter().enumerate() {
+            *cx.get(at + 4 * n) = word.to_le_bytes();
+        }
+        Ok(())
+    }
+}
 
 /// How a text lies in memory.
 #[derive(Clone, Copy)]

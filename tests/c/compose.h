@@ -2,67 +2,15 @@
 #ifndef COMPOSE_H
 #define COMPOSE_H
 
-#include <stdarg.h>
-
-#include "check.h"
-
-typedef struct {
-  char *at;
-  size_t len, room;
-} text_t;
-
-__attribute__((format(printf, 2, 3))) static inline void add(text_t *text, const char *format, ...) {
-  va_list args;
-  int len;
-  if (text->room - text->len < 16384) {
-    text->room = text->room * 2 + 32768;
-    text->at = realloc(text->at, text->room);
-    CHECK(text->at != NULL);
-  }
-  va_start(args, format);
-  len = vsnprintf(text->at + text->len, text->room - text->len, format, args);
-  va_end(args);
-  CHECK(len >= 0 && (size_t)len < text->room - text->len);
-  text->len += (size_t)len;
-}
+#include "contract.h"
 
 #define TYPES_NAME "torvyn:streaming/types@0.1.0"
 #define ALLOCATOR_NAME "torvyn:streaming/buffer-allocator@0.1.0"
 #define PROCESSOR_NAME "torvyn:streaming/processor@0.1.0"
 #define CLOCK_NAME "wasi:clocks/monotonic-clock@0.2.0"
 
-/* What processors import of the contract, as `$types` and `$allocator`. */
-static const char contract[] =
-  "(import \"" TYPES_NAME "\" (instance $types\n"
-  "  (export \"buffer\" (type $b (sub resource)))\n"
-  "  (export \"mutable-buffer\" (type $m (sub resource)))\n"
-  "  (export \"flow-context\" (type $f (sub resource)))\n"
-  "  (type $meta0 (record (field \"sequence\" u64) (field \"timestamp-ns\" u64) (field \"content-type\" string)))\n"
-  "  (export \"element-meta\" (type $meta (eq $meta0)))\n"
-  "  (type $in0 (record (field \"meta\" $meta) (field \"payload\" (borrow $b)) (field \"context\" (borrow $f))))\n"
-  "  (export \"stream-element\" (type $in (eq $in0)))\n"
-  "  (type $out0 (record (field \"meta\" $meta) (field \"payload\" (own $b))))\n"
-  "  (export \"output-element\" (type $out (eq $out0)))\n"
-  "  (type $result0 (variant (case \"emit\" $out) (case \"drop\")))\n"
-  "  (export \"process-result\" (type $result (eq $result0)))\n"
-  "  (type $error0 (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
-  "    (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
-  "  (export \"process-error\" (type (eq $error0)))\n"
-  "  (type $none0 (variant (case \"capacity-exceeded\") (case \"out-of-bounds\") (case \"allocation-failed\" string)))\n"
-  "  (export \"buffer-error\" (type $none (eq $none0)))\n"
-  "  (export \"[method]buffer.read-all\" (func (param \"self\" (borrow $b)) (result (list u8))))\n"
-  "  (export \"[method]mutable-buffer.append\" (func (param \"self\" (borrow $m)) (param \"bytes\" (list u8))\n"
-  "    (result (result (error $none)))))\n"
-  "  (export \"[method]mutable-buffer.freeze\" (func (param \"self\" (borrow $m)) (result (own $b))))))\n"
-  "(alias export $types \"buffer\" (type $buffer)) (alias export $types \"mutable-buffer\" (type $mutable))\n"
-  "(alias export $types \"flow-context\" (type $flow)) (alias export $types \"stream-element\" (type $input))\n"
-  "(alias export $types \"process-result\" (type $result)) (alias export $types \"process-error\" (type $error))\n"
-  "(alias export $types \"buffer-error\" (type $none))\n"
-  "(import \"" ALLOCATOR_NAME "\" (instance $allocator\n"
-  "  (export \"allocate\" (func (param \"capacity-hint\" u64) (result (result (own $mutable) (error $none)))))))\n";
-
 /* The interface of a processor, in a component that has those. */
-#define PROCESSOR "(instance $inner (export \"process\" (func (param \"input\" $input) (result (result $result (error $error))))))"
+#define PROCESSOR_TYPE "(instance $inner (export \"process\" (func (param \"input\" $element) (result (result $result (error $error))))))"
 
 /* What a processor does before it adds its letter to the payload. */
 typedef enum {
@@ -79,8 +27,9 @@ typedef enum {
 /* Defines `$name`, a processor. */
 static inline void add_stage(text_t *text, const char *name, char letter, unsigned how) {
   const char *encoding = how & UTF16 ? "string-encoding=utf16" : how & LATIN1 ? "string-encoding=latin1+utf16" : "";
-  add(text, "(component $%s\n%s", name, contract);
-  if (how & WRAPS) add(text, "(import \"" PROCESSOR_NAME "\" " PROCESSOR ")\n");
+  add(text, "(component $%s\n", name);
+  ADD(text, CONTRACT_STREAMING);
+  if (how & WRAPS) add(text, "(import \"" PROCESSOR_NAME "\" " PROCESSOR_TYPE ")\n");
   if (how & CLOCK) add(text, "(import \"" CLOCK_NAME "\" (instance $clock (export \"now\" (func (result u64)))))\n");
   add(text,
       "(core module $libc (memory (export \"memory\") 1) (global $at (mut i32) (i32.const 4096))\n"
@@ -159,7 +108,7 @@ static inline void add_stage(text_t *text, const char *name, char letter, unsign
       "  (export \"read\" (func $read)) (export \"append\" (func $append)) (export \"freeze\" (func $freeze))\n"
       "  (export \"allocate\" (func $allocate)) (export \"drop-b\" (func $drop-b)) (export \"drop-m\" (func $drop-m))\n"
       "  (export \"drop-f\" (func $drop-f)))) (with \"inner\" (instance %s %s))))\n"
-      "(func $lifted (param \"input\" $input) (result (result $result (error $error)))\n"
+      "(func $lifted (param \"input\" $element) (result (result $result (error $error)))\n"
       "  (canon lift (core func $main \"process\") (memory $memory) (realloc $realloc)\n"
       "    (post-return (core func $libc \"done\")) %s))\n"
       "(instance $exported (export \"process\" (func $lifted)))\n"
@@ -188,10 +137,7 @@ static inline void add_end(text_t *text, const char *name) {
 }
 
 static inline torvyn_component_t *composed(const torvyn_engine_t *engine, text_t *text) {
-  torvyn_component_t *component = component_from(engine, text->at);
-  free(text->at);
-  *text = (text_t){0};
-  return component;
+  return compiled(engine, text);
 }
 
 #endif

@@ -3,11 +3,10 @@
 
 #define _POSIX_C_SOURCE 200809L
 #include "compose.h"
-#include "wat.h"
 
 /* A processor around one around one: adds "abc". */
 static void add_chain(text_t *text, unsigned inner) {
-  add(text, "(component %s", contract);
+  ADD(text, "(component ", CONTRACT_STREAMING);
   add_stage(text, "first", 'a', inner);
   add_stage(text, "second", 'b', WRAPS | UTF16);
   add_stage(text, "third", 'c', WRAPS);
@@ -19,7 +18,7 @@ static void add_chain(text_t *text, unsigned inner) {
 
 /* One component twice, around itself: adds "abb". */
 static void add_twice(text_t *text) {
-  add(text, "(component %s", contract);
+  ADD(text, "(component ", CONTRACT_STREAMING);
   add_stage(text, "first", 'a', LATIN1);
   add_stage(text, "around", 'b', WRAPS);
   add_use(text, "one", "first", NULL, "");
@@ -31,8 +30,11 @@ static void add_twice(text_t *text) {
 /* Composed of one that is composed of one that is: adds "abcd". */
 static void add_deep(text_t *text) {
   static const char *const names[] = {"outer", "middle", "innermost"};
-  add(text, "(component %s", contract);
-  for (int i = 1; i < 3; i++) add(text, "(component $%s %s", names[i], contract);
+  ADD(text, "(component ", CONTRACT_STREAMING);
+  for (int i = 1; i < 3; i++) {
+    add(text, "(component $%s ", names[i]);
+    ADD(text, CONTRACT_STREAMING);
+  }
   add_stage(text, "first", 'a', PLAIN);
   add_stage(text, "second", 'b', WRAPS);
   add_use(text, "one", "first", NULL, "");
@@ -50,7 +52,7 @@ static void add_deep(text_t *text) {
 static void add_virtual(text_t *text) {
   static const char given[] = "(with \"" CLOCK_NAME "\" (instance $%s \"" CLOCK_NAME "\"))";
   char more[2][200];
-  add(text, "(component %s", contract);
+  ADD(text, "(component ", CONTRACT_STREAMING);
   for (int i = 0; i < 2; i++) {
     add(text,
         "(component $clock-%d (core module $m (func (export \"now\") (result i64) (i64.const %d)))\n"
@@ -157,7 +159,7 @@ static void component_values(void) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     torvyn_component_t *component = STALE;
     text_t text = {0};
-    add(&text, "(component %s", contract);
+    ADD(&text, "(component ", CONTRACT_STREAMING);
     if (cases[i].boxed) {
       add(&text, "(component $box\n");
       add_stage(&text, "inside", 'a', PLAIN);
@@ -165,8 +167,8 @@ static void component_values(void) {
                  "(alias export $box \"stage\" (component $first))\n");
       add_use(&text, "one", "first", NULL, "");
     } else {
-      add(&text, "(component $apply %s(import \"stage\" (component $stage %s\n", contract, contract);
-      add(&text, "  (export \"" PROCESSOR_NAME "\" " PROCESSOR ")))\n");
+      ADD(&text, "(component $apply ", CONTRACT_STREAMING, "(import \"stage\" (component $stage ", CONTRACT_STREAMING, "\n");
+      add(&text, "  (export \"" PROCESSOR_NAME "\" " PROCESSOR_TYPE ")))\n");
       add_use(&text, "made", "stage", NULL, "");
       add_end(&text, "made");
       add_stage(&text, "first", 'a', PLAIN);

@@ -2,32 +2,22 @@
  * limits are those of the bytes that they have there. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
-#include "wat.h"
+#include "contract.h"
 
 #define WORDS "a\xc3\x9f\xe2\x82\xac\xf0\x9d\x84\x9e" /* at 512, in five units of UTF-16 */
 
-#define OPTIONS(encoding) "(memory $memory) (realloc $realloc) string-encoding=" encoding
+#define TEXTS(encoding) OPTIONS " string-encoding=" encoding
 #define LOWERED_AS(encoding)                                                                                        \
-  "  (core func $allocate (canon lower (func $allocator \"allocate\") " OPTIONS(encoding) "))\n"                     \
-  "  (core func $set (canon lower (func $types \"[method]mutable-buffer.set-content-type\") " OPTIONS(encoding) "))\n" \
+  "  (core func $allocate (canon lower (func $allocator \"allocate\") " TEXTS(encoding) "))\n"                     \
+  "  (core func $set (canon lower (func $types \"[method]mutable-buffer.set-content-type\") " TEXTS(encoding) "))\n" \
   "  (core func $freeze (canon lower (func $types \"[method]mutable-buffer.freeze\")))\n"                            \
-  "  (core func $has (canon lower (func $query \"has-capability\") " OPTIONS(encoding) "))\n"                        \
+  "  (core func $has (canon lower (func $query \"has-capability\") " TEXTS(encoding) "))\n"                        \
   "  (core func $drop-buffer (canon resource.drop $buffer))\n"                                                      \
   "  (core func $drop-flow (canon resource.drop $flow))\n"                                                          \
   "  (core instance $host (export \"allocate\" (func $allocate)) (export \"set\" (func $set))\n"                     \
   "    (export \"freeze\" (func $freeze)) (export \"has\" (func $has)) (export \"drop-buffer\" (func $drop-buffer))\n" \
   "    (export \"drop-flow\" (func $drop-flow)))\n"
-#define LIFTED_AS(encoding)                                                                                         \
-  "  (func $ingest (param \"element\" $element) (result (result (option $output) (error $error)))\n"                 \
-  "    (canon lift (core func $i \"ingest\") " OPTIONS(encoding) "))\n"                                              \
-  "  (func $flush (result (result (list $output) (error $error)))\n"                                                \
-  "    (canon lift (core func $i \"flush\") " OPTIONS(encoding) "))\n"                                               \
-  "  (func $route (param \"element\" $element) (result (result (list string) (error $error)))\n"                     \
-  "    (canon lift (core func $i \"route\") " OPTIONS(encoding) "))\n"                                               \
-  "  (instance $aggregator (export \"ingest\" (func $ingest)) (export \"flush\" (func $flush)))\n"                   \
-  "  (export \"torvyn:aggregation/aggregator@0.1.0\" (instance $aggregator))\n"                                      \
-  "  (instance $router (export \"route\" (func $route)))\n"                                                         \
-  "  (export \"torvyn:filtering/router@0.1.0\" (instance $router)))\n"
+#define LIFTED_AS(encoding) AGGREGATOR_WITH(TEXTS(encoding)) ROUTER_WITH(TEXTS(encoding)) ")\n"
 
 /* What `ingest` does, by the element's sequence; `$len` has the mark of UTF-16. Zeros follow 64 KiB, then
  * U+ACAC over and over. */

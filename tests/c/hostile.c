@@ -5,32 +5,6 @@
 #include "wat.h"
 
 #include <pthread.h>
-#include <stdarg.h>
-
-/* ---- texts ------------------------------------------------------------------ */
-
-/* A text that grows. */
-typedef struct {
-  char *at;
-  size_t len, room;
-} text_t;
-
-__attribute__((format(printf, 2, 3))) static void add(text_t *text, const char *format, ...) {
-  va_list list;
-  int len;
-  va_start(list, format);
-  len = vsnprintf(NULL, 0, format, list);
-  va_end(list);
-  CHECK(len >= 0);
-  if (text->len + (size_t)len + 1 > text->room) {
-    text->room = 2 * (text->len + (size_t)len + 1);
-    CHECK((text->at = realloc(text->at, text->room)) != NULL);
-  }
-  va_start(list, format);
-  vsnprintf(text->at + text->len, (size_t)len + 1, format, list);
-  va_end(list);
-  text->len += (size_t)len;
-}
 
 /* A component that is sound and READY after init, but for its last bracket;
  * `body` stands in its core module. */
@@ -42,12 +16,6 @@ static void add_sound(text_t *text, const char *body) {
       "  (core instance $i (instantiate $m))\n"
       LIFE,
       body);
-}
-
-static torvyn_component_t *compiled(const torvyn_engine_t *engine, text_t *text) {
-  torvyn_component_t *component = component_from(engine, text->at);
-  text->len = 0;
-  return component;
 }
 
 /* ---- what a component says of itself ------------------------------------------ */

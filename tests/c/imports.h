@@ -1,27 +1,15 @@
-/* What a component in text imports of WASI and of the program, beside `contract.h`: the imports, their functions lowered,
- * the same as what a core module is given, and in that module. */
+/* What a component in text imports of WASI and of the program, beside `contract.h`: the imports, their
+ * functions lowered, what a core module is given as "more", and its imports. */
 #ifndef TORVYN_TEST_IMPORTS_H
 #define TORVYN_TEST_IMPORTS_H
 
-#include "check.h"
+#include "contract.h"
+#include "wasi.h"
 
 /* ---- streams, environment, clocks, randomness ---------------------------------------- */
 
 #define IO \
-  "(import \"wasi:io/error@0.2.0\" (instance $e (export \"error\" (type (sub resource)))))\n" \
-  "(alias export $e \"error\" (type $io-error))\n" \
-  "(import \"wasi:io/streams@0.2.0\" (instance $s (alias outer 1 $io-error (type $e0)) (export \"error\" (type $e (eq $e0)))\n" \
-  "  (export \"output-stream\" (type $out (sub resource)))\n" \
-  "  (type $f (variant (case \"last-operation-failed\" (own $e)) (case \"closed\")))\n" \
-  "  (export \"stream-error\" (type $f2 (eq $f)))\n" \
-  "  (export \"[method]output-stream.check-write\" (func (param \"self\" (borrow $out)) (result (result u64 (error $f2)))))\n" \
-  "  (export \"[method]output-stream.write\" (func (param \"self\" (borrow $out)) (param \"contents\" (list u8))\n" \
-  "    (result (result (error $f2)))))\n" \
-  "  (export \"[method]output-stream.blocking-write-and-flush\" (func (param \"self\" (borrow $out))\n" \
-  "    (param \"contents\" (list u8)) (result (result (error $f2)))))))\n" \
-  "(alias export $s \"output-stream\" (type $out))\n" \
-  "(import \"wasi:cli/stdout@0.2.0\" (instance $stdout (alias outer 1 $out (type $o)) (export \"output-stream\" (type $o2 (eq $o)))\n" \
-  "  (export \"get-stdout\" (func (result (own $o2))))))\n" \
+  wasi_streams, \
   "(import \"wasi:cli/environment@0.2.0\" (instance $environment\n" \
   "  (export \"get-environment\" (func (result (list (tuple string string)))))))\n" \
   "(import \"wasi:clocks/monotonic-clock@0.2.0\" (instance $monotonic (export \"now\" (func (result u64)))))\n" \
@@ -32,10 +20,10 @@
   "  (export \"get-random-bytes\" (func (param \"len\" u64) (result (list u8)))) (export \"get-random-u64\" (func (result u64)))))\n"
 
 #define IO_LOWERED \
-  "(core func $check (canon lower (func $s \"[method]output-stream.check-write\") " OPTIONS "))\n" \
-  "(core func $out-write (canon lower (func $s \"[method]output-stream.write\") " OPTIONS "))\n" \
-  "(core func $out-flush (canon lower (func $s \"[method]output-stream.blocking-write-and-flush\") " OPTIONS "))\n" \
-  "(core func $get-stdout (canon lower (func $stdout \"get-stdout\"))) (core func $drop-out (canon resource.drop $out))\n" \
+  "(core func $check (canon lower (func $streams \"[method]output-stream.check-write\") " OPTIONS "))\n" \
+  "(core func $out-write (canon lower (func $streams \"[method]output-stream.write\") " OPTIONS "))\n" \
+  "(core func $out-flush (canon lower (func $streams \"[method]output-stream.blocking-write-and-flush\") " OPTIONS "))\n" \
+  "(core func $get-stdout (canon lower (func $stdout \"get-stdout\"))) (core func $drop-out (canon resource.drop $outs))\n" \
   "(core func $environment (canon lower (func $environment \"get-environment\") " OPTIONS "))\n" \
   "(core func $monotonic (canon lower (func $monotonic \"now\")))\n" \
   "(core func $wall (canon lower (func $wall \"now\") " OPTIONS "))\n" \
@@ -47,35 +35,15 @@
   "(export \"monotonic\" (func $monotonic)) (export \"wall\" (func $wall)) (export \"random\" (func $random))\n" \
   "(export \"random-u64\" (func $random-u64))\n"
 #define IO_CORE \
-  "(import \"h\" \"check\" (func $check (param i32 i32))) (import \"h\" \"out-write\" (func $out_write (param i32 i32 i32 i32)))\n" \
-  "(import \"h\" \"out-flush\" (func $out_flush (param i32 i32 i32 i32))) (import \"h\" \"get-stdout\" (func $stdout (result i32)))\n" \
-  "(import \"h\" \"drop-out\" (func $drop_out (param i32))) (import \"h\" \"environment\" (func $environment (param i32)))\n" \
-  "(import \"h\" \"monotonic\" (func $monotonic (result i64))) (import \"h\" \"wall\" (func $wall (param i32)))\n" \
-  "(import \"h\" \"random\" (func $random (param i64 i32))) (import \"h\" \"random-u64\" (func $random_u64 (result i64)))\n"
+  "(import \"more\" \"check\" (func $check (param i32 i32))) (import \"more\" \"out-write\" (func $out_write (param i32 i32 i32 i32)))\n" \
+  "(import \"more\" \"out-flush\" (func $out_flush (param i32 i32 i32 i32))) (import \"more\" \"get-stdout\" (func $stdout (result i32)))\n" \
+  "(import \"more\" \"drop-out\" (func $drop_out (param i32))) (import \"more\" \"environment\" (func $environment (param i32)))\n" \
+  "(import \"more\" \"monotonic\" (func $monotonic (result i64))) (import \"more\" \"wall\" (func $wall (param i32)))\n" \
+  "(import \"more\" \"random\" (func $random (param i64 i32))) (import \"more\" \"random-u64\" (func $random_u64 (result i64)))\n"
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-#define FILES \
-  "(import \"wasi:filesystem/types@0.2.0\" (instance $files (export \"descriptor\" (type $d (sub resource)))\n" \
-  "  (type $c (enum \"access\" \"would-block\" \"already\" \"bad-descriptor\" \"busy\" \"deadlock\" \"quota\" \"exist\"\n" \
-  "    \"file-too-large\" \"illegal-byte-sequence\" \"in-progress\" \"interrupted\" \"invalid\" \"io\" \"is-directory\" \"loop\"\n" \
-  "    \"too-many-links\" \"message-size\" \"name-too-long\" \"no-device\" \"no-entry\" \"no-lock\" \"insufficient-memory\"\n" \
-  "    \"insufficient-space\" \"not-directory\" \"not-empty\" \"not-recoverable\" \"unsupported\" \"no-tty\" \"no-such-device\"\n" \
-  "    \"overflow\" \"not-permitted\" \"pipe\" \"read-only\" \"invalid-seek\" \"text-file-busy\" \"cross-device\"))\n" \
-  "  (export \"error-code\" (type $c2 (eq $c)))\n" \
-  "  (type $p (flags \"symlink-follow\")) (export \"path-flags\" (type $p2 (eq $p)))\n" \
-  "  (type $o (flags \"create\" \"directory\" \"exclusive\" \"truncate\")) (export \"open-flags\" (type $o2 (eq $o)))\n" \
-  "  (type $a (flags \"read\" \"write\" \"file-integrity-sync\" \"data-integrity-sync\" \"requested-write-sync\"\n" \
-  "    \"mutate-directory\")) (export \"descriptor-flags\" (type $a2 (eq $a)))\n" \
-  "  (export \"[method]descriptor.open-at\" (func (param \"self\" (borrow $d)) (param \"path-flags\" $p2) (param \"path\" string)\n" \
-  "    (param \"open-flags\" $o2) (param \"flags\" $a2) (result (result (own $d) (error $c2)))))\n" \
-  "  (export \"[method]descriptor.read\" (func (param \"self\" (borrow $d)) (param \"length\" u64) (param \"offset\" u64)\n" \
-  "    (result (result (tuple (list u8) bool) (error $c2)))))\n" \
-  "  (export \"[method]descriptor.write\" (func (param \"self\" (borrow $d)) (param \"buffer\" (list u8)) (param \"offset\" u64)\n" \
-  "    (result (result u64 (error $c2)))))))\n" \
-  "(alias export $files \"descriptor\" (type $d))\n" \
-  "(import \"wasi:filesystem/preopens@0.2.0\" (instance $preopens (alias outer 1 $d (type $d0))\n" \
-  "  (export \"descriptor\" (type $d (eq $d0))) (export \"get-directories\" (func (result (list (tuple (own $d) string)))))))\n"
+#define FILES wasi_streams, wasi_files, wasi_files_functions
 #define FILES_LOWERED \
   "(core func $directories (canon lower (func $preopens \"get-directories\") " OPTIONS "))\n" \
   "(core func $open (canon lower (func $files \"[method]descriptor.open-at\") " OPTIONS "))\n" \
@@ -85,10 +53,10 @@
   "(export \"directories\" (func $directories)) (export \"open\" (func $open)) (export \"file-read\" (func $file-read))\n" \
   "(export \"file-write\" (func $file-write))\n"
 #define FILES_CORE \
-  "(import \"h\" \"directories\" (func $directories (param i32)))\n" \
-  "(import \"h\" \"open\" (func $open (param i32 i32 i32 i32 i32 i32 i32)))\n" \
-  "(import \"h\" \"file-read\" (func $file_read (param i32 i64 i64 i32)))\n" \
-  "(import \"h\" \"file-write\" (func $file_write (param i32 i32 i32 i64 i32)))\n"
+  "(import \"more\" \"directories\" (func $directories (param i32)))\n" \
+  "(import \"more\" \"open\" (func $open (param i32 i32 i32 i32 i32 i32 i32)))\n" \
+  "(import \"more\" \"file-read\" (func $file_read (param i32 i64 i64 i32)))\n" \
+  "(import \"more\" \"file-write\" (func $file_write (param i32 i32 i32 i64 i32)))\n"
 
 /* Opens `file` in the first folder, as `$h`; it is made where it is not there. */
 #define OPENED \
@@ -173,14 +141,14 @@ static torvyn_imports_t *program_functions(const torvyn_engine_t *engine, torvyn
   "(export \"get-numbers\" (func $get_numbers))\n" \
   "(export \"get-texts\" (func $get_texts))\n"
 #define HOST_CORE \
-  "(import \"h\" \"plain\" (func $plain))\n" \
-  "(import \"h\" \"put-bytes\" (func $put_bytes (param i32 i32)))\n" \
-  "(import \"h\" \"put-text\" (func $put_text (param i32 i32)))\n" \
-  "(import \"h\" \"put-numbers\" (func $put_numbers (param i32 i32)))\n" \
-  "(import \"h\" \"put-texts\" (func $put_texts (param i32 i32)))\n" \
-  "(import \"h\" \"get-bytes\" (func $get_bytes (param i32)))\n" \
-  "(import \"h\" \"get-text\" (func $get_text (param i32)))\n" \
-  "(import \"h\" \"get-numbers\" (func $get_numbers (param i32)))\n" \
-  "(import \"h\" \"get-texts\" (func $get_texts (param i32)))\n"
+  "(import \"more\" \"plain\" (func $plain))\n" \
+  "(import \"more\" \"put-bytes\" (func $put_bytes (param i32 i32)))\n" \
+  "(import \"more\" \"put-text\" (func $put_text (param i32 i32)))\n" \
+  "(import \"more\" \"put-numbers\" (func $put_numbers (param i32 i32)))\n" \
+  "(import \"more\" \"put-texts\" (func $put_texts (param i32 i32)))\n" \
+  "(import \"more\" \"get-bytes\" (func $get_bytes (param i32)))\n" \
+  "(import \"more\" \"get-text\" (func $get_text (param i32)))\n" \
+  "(import \"more\" \"get-numbers\" (func $get_numbers (param i32)))\n" \
+  "(import \"more\" \"get-texts\" (func $get_texts (param i32)))\n"
 
 #endif /* TORVYN_TEST_IMPORTS_H */

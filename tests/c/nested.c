@@ -61,7 +61,7 @@ static const char TEXT[] =
 
 typedef enum { INNER, SYNC, WAITS, LETS_GO } kind_t;
 
-static torvyn_component_t *compiled(const torvyn_engine_t *engine, kind_t kind) {
+static torvyn_component_t *component_that(const torvyn_engine_t *engine, kind_t kind) {
   static const char *const parts[][4] = {{"", "", "(call $end)", ""},
                                          {GO, CALLS_GO, GOES, WITH_GO},
                                          {POLL GO, CALLS_GO, GOES, WITH_GO},
@@ -138,7 +138,7 @@ static void gone(void *user, uint32_t resource) {
 
 /* An instance of its own engine's, whose callbacks hit `target`. */
 static torvyn_instance_t *made(const torvyn_engine_t *engine, kind_t kind, target_t *target) {
-  torvyn_component_t *component = compiled(engine, kind);
+  torvyn_component_t *component = component_that(engine, kind);
   torvyn_imports_t *imports = STALE;
   torvyn_linked_t *linked = STALE;
   torvyn_instance_t *instance;

@@ -5,7 +5,6 @@
 #include "overruns.h"
 
 #include "contract.h"
-#include "wat.h"
 
 static torvyn_engine_t *engine_here(void) {
   torvyn_engine_config_t c = {.struct_size = sizeof c, .path = path, .optimize = TORVYN_OPTIMIZE_NONE};
@@ -59,12 +58,12 @@ static void instantiation(const torvyn_engine_t *engine) {
   for (int memory = 0; memory < 2; memory++) {
     more.len = 0;
     add(&more, "(component $c (core module $s %s)", memory ? "(memory 1)" : "(func (export \"f\"))");
-    for (int i = 0; i < 990; i++) add(&more, "(core instance (instantiate $s))\n");
+    for (int i = 0; i < (memory ? 24 : 990); i++) add(&more, "(core instance (instantiate $s))\n");
     add(&more, ")");
     for (int i = 0; i < 4; i++) add(&more, "(instance (instantiate $c))\n");
     text = sound(more.at);
     add(&text, ")");
-    starts(engine, memory ? "3960 instances with a memory" : "3960 instances with next to nothing", &text);
+    starts(engine, memory ? "96 instances with a memory" : "3960 instances with next to nothing", &text);
   }
 
   more.len = 0;
@@ -88,31 +87,25 @@ static int call_process(torvyn_instance_t *instance, void *user) {
   return status;
 }
 
+#define ENDLESS(nth) \
+  "(global.set $at (i32.add (global.get $at) (i32.const 1)))\n" \
+  "(if (i32.eq (global.get $at) (i32.const " nth ")) (then (loop $l (br $l)))) i32.const 65536"
+
 static void glue(const torvyn_engine_t *engine) {
   static const char *const names[] = {"realloc for an argument", "post-return", "realloc for what an import gives"};
   part("realloc and post-return");
   for (int i = 0; i < 3; i++) {
     text_t text = {0};
     work_t work = {names[i], NULL, {0}, call_process, NULL, 0};
-    const char *endless = "(loop $l (br $l))";
-    add(&text, "(component\n%s", CONTRACT);
-    add(&text, "  (core module $lib (memory (export \"memory\") 20) (global $n (mut i32) (i32.const 0))\n"
-               "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32)\n"
-               "      (global.set $n (i32.add (global.get $n) (i32.const 1)))\n"
-               "      (if (i32.eq (global.get $n) (i32.const %d)) (then %s)) i32.const 1048576))\n"
-               "  (core instance $lib (instantiate $lib))\n"
-               "  (alias core export $lib \"memory\" (core memory $memory))\n"
-               "  (alias core export $lib \"realloc\" (core func $realloc))\n", i == 0 ? 1 : i == 2 ? 2 : 0, endless);
-    add(&text, "%s  (core module $m\n" IMPORTED("20") ANSWERS, LOWERED);
-    add(&text, "    (func (export \"post\") (param i32) %s)\n"
-               "    (func (export \"process\") " ELEMENT " (call $type (local.get 4) (i32.const 64))\n"
-               "      (call $drop_b (local.get 4)) (call $drop_f (local.get 5)) (i32.const 256)))\n"
-               "  (core instance $i (instantiate $m (with \"lib\" (instance $lib)) (with \"h\" (instance\n    " GIVEN "))))\n",
-        i == 1 ? endless : "");
-    add(&text, "  (func $process (param \"element\" $se) (result (result $pr (error $error)))\n"
-               "    (canon lift (core func $i \"process\") " OPTIONS " (post-return (core func $i \"post\"))))\n"
-               "  (instance $processor (export \"process\" (func $process)))\n"
-               "  (export \"torvyn:streaming/processor@0.1.0\" (instance $processor)))");
+    ADD(&text, "(component\n", CONTRACT);
+    /* The first call of realloc has no end, the second, or none. */
+    ADD(&text, i == 0 ? LIBC_WITH("20", ENDLESS("1")) : i == 2 ? LIBC_WITH("20", ENDLESS("2")) : LIBC("20"), LOWERED,
+        "  (core module $m\n", IMPORTED, ANSWERS, "    (func (export \"post\") (param i32) ",
+        i == 1 ? "(loop $l (br $l))" : "", ")\n"
+        "    (func (export \"process\") " ELEMENT " (call $type (local.get 4) (i32.const 64))\n"
+        "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) (i32.const 256)))\n"
+        "  (core instance $i (instantiate $m " WITH "))\n",
+        PROCESSOR_WITH(OPTIONS " (post-return (core func $i \"post\"))") ")");
     work.linked = linked_from(engine, &text, NULL);
     is_stopped(&work);
     torvyn_linked_free(work.linked);
@@ -179,8 +172,8 @@ static int call_values(torvyn_instance_t *instance, void *user) {
 /* Functions that take such lists, and that give them; what was given is any bytes that are of use. */
 static torvyn_linked_t *valued(const torvyn_engine_t *engine) {
   text_t text = {0};
-  add(&text, "(component\n" TYPES LIB("640"));
-  add(&text, "(core module $m (import \"lib\" \"memory\" (memory 640))\n"
+  add(&text, "(component\n" TYPES LIBC_OF_MIBS("640"));
+  add(&text, "(core module $m (import \"libc\" \"memory\" (memory 640))\n"
              "  (func (export \"put\") (param i32 i32))\n"
              "  (func (export \"get\") (result i32)\n"
              "    (i32.store (i32.const 64) (i32.const 4194304)) (i32.store (i32.const 68) (i32.const %d)) (i32.const 64))\n"
@@ -189,7 +182,7 @@ static torvyn_linked_t *valued(const torvyn_engine_t *engine) {
              "      (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const %d))))\n"
              "    (i32.store (i32.const 64) (i32.const 4194304)) (i32.store (i32.const 68) (i32.const %d)) (i32.const 64))\n"
              INIT TEARDOWN ")\n"
-             "(core instance $i (instantiate $m (with \"lib\" (instance $lib))))\n", MANY, MANY, MANY);
+             "(core instance $i (instantiate $m (with \"libc\" (instance $libc))))\n", MANY, MANY, MANY);
   add(&text, "(type $cases0 (variant");
   for (int i = 0; i < 1000; i++) add(&text, " (case \"case-%d\")", i);
   add(&text, "))\n(type $flags0 (flags");
@@ -203,7 +196,7 @@ static torvyn_linked_t *valued(const torvyn_engine_t *engine) {
   for (int i = 0; i < LISTS; i++)
     add(&text, "  (export \"put-%s\" (func $put-%s)) (export \"get-%s\" (func $get-%s))\n", lists[i].name, lists[i].name,
         lists[i].name, lists[i].name);
-  add(&text, ") (export \"acme:work/values@1.0.0\" (instance $values))\n" LIFE_WITH("(core func $lib \"realloc\")") ")");
+  add(&text, ") (export \"acme:work/values@1.0.0\" (instance $values))\n" LIFE_WITH("$realloc") ")");
   return linked_from(engine, &text, NULL);
 }
 
@@ -241,38 +234,27 @@ static int call_route(torvyn_instance_t *instance, void *user) {
  * outputs, and a router to up to 131072 ports. */
 static torvyn_linked_t *hoarder(const torvyn_engine_t *engine) {
   text_t text = {0};
-  add(&text, "(component\n%s", CONTRACT);
-  add(&text, LIB("640") "%s", LOWERED);
-  add(&text, "  (core module $m\n" IMPORTED("640") ANSWERS
-             "    (func (export \"process\") " ELEMENT " (local $n i32)\n"
-             "      (call $drop_b (local.get 4)) (call $drop_f (local.get 5))\n"
-             "      (if (i64.eqz (local.get 0)) (then (loop $l (call $allocate (i64.const 16) (i32.const 64))\n"
-             "        (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 60000))))))\n"
-             "      (if (i64.eq (local.get 0) (i64.const 1)) (then\n"
-             "        (drop (memory.grow (i32.const 3456))) (memory.fill (i32.const 0) (i32.const 0) (i32.const 268435456))\n"
-             "        (i32.store8 (i32.const 264) (i32.const 1))))\n"
-             "      (i32.const 256))\n");
-  add(&text, "    (func (export \"ingest\") " ELEMENT " (call $drop_b (local.get 4)) (call $drop_f (local.get 5)) (i32.const 600))\n"
-             "    (func (export \"flush\") (result i32) (local $n i32) (local $at i32)\n"
-             "      (loop $l (call $allocate (i64.const 16) (i32.const 64)) (if (i32.load8_u (i32.const 64)) (then unreachable))\n"
-             "        (local.set $at (i32.add (i32.const 2097152) (i32.mul (local.get $n) (i32.const 32))))\n"
-             "        (i32.store offset=24 (local.get $at) (call $freeze (i32.load (i32.const 68))))\n"
-             "        (call $drop_m (i32.load (i32.const 68)))\n"
-             "        (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 60000))))\n"
-             "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (local.get $n)) (i32.const 616))\n"
-             "    (func (export \"route\") " ELEMENT "\n"
-             "      (call $drop_b (local.get 4)) (call $drop_f (local.get 5))\n"
-             "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (i32.const 131072)) (i32.const 616)))\n"
-             "  (core instance $i (instantiate $m (with \"lib\" (instance $lib)) (with \"h\" (instance\n    " GIVEN "))))\n" PROCESSOR);
-  add(&text, "  (func $route (param \"element\" $se) (result (result (list string) (error $error)))\n"
-             "    (canon lift (core func $i \"route\") " OPTIONS "))\n"
-             "  (instance $router (export \"route\" (func $route)))\n"
-             "  (export \"torvyn:filtering/router@0.1.0\" (instance $router))\n"
-             "  (func $ingest (param \"element\" $se) (result (result (option $oe) (error $error)))\n"
-             "    (canon lift (core func $i \"ingest\") " OPTIONS "))\n"
-             "  (func $flush (result (result (list $oe) (error $error))) (canon lift (core func $i \"flush\") " OPTIONS "))\n"
-             "  (instance $aggregator (export \"ingest\" (func $ingest)) (export \"flush\" (func $flush)))\n"
-             "  (export \"torvyn:aggregation/aggregator@0.1.0\" (instance $aggregator)))");
+  ADD(&text, "(component\n", CONTRACT, LIBC_OF_MIBS("640"), LOWERED, "  (core module $m\n", IMPORTED, ANSWERS,
+      "    (func (export \"process\") " ELEMENT " (local $n i32)\n"
+      "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5))\n"
+      "      (if (i64.eqz (local.get 0)) (then (loop $l (call $allocate (i64.const 16) (i32.const 64))\n"
+      "        (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 60000))))))\n"
+      "      (if (i64.eq (local.get 0) (i64.const 1)) (then\n"
+      "        (drop (memory.grow (i32.const 3456))) (memory.fill (i32.const 0) (i32.const 0) (i32.const 268435456))\n"
+      "        (i32.store8 (i32.const 264) (i32.const 1))))\n"
+      "      (i32.const 256))\n"
+      "    (func (export \"ingest\") " ELEMENT " (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) (i32.const 600))\n"
+      "    (func (export \"flush\") (result i32) (local $n i32) (local $at i32)\n"
+      "      (loop $l (call $allocate (i64.const 16) (i32.const 64)) (if (i32.load8_u (i32.const 64)) (then unreachable))\n"
+      "        (local.set $at (i32.add (i32.const 2097152) (i32.mul (local.get $n) (i32.const 32))))\n"
+      "        (i32.store offset=24 (local.get $at) (call $freeze (i32.load (i32.const 68))))\n"
+      "        (call $drop-mutable (i32.load (i32.const 68)))\n"
+      "        (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 60000))))\n"
+      "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (local.get $n)) (i32.const 616))\n"
+      "    (func (export \"route\") " ELEMENT "\n"
+      "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5))\n"
+      "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (i32.const 131072)) (i32.const 616)))\n",
+      "  (core instance $i (instantiate $m " WITH "))\n", PROCESSOR, ROUTER, AGGREGATOR, ")");
   return linked_from(engine, &text, NULL);
 }
 

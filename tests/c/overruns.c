@@ -3,7 +3,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "overruns.h"
 
-#include "contract.h"
 #include "imports.h"
 
 /* ---- straight lines ------------------------------------------------------------ */
@@ -23,11 +22,11 @@ typedef struct {
   const char *name;
   const op_t *ops;
   unsigned count;
-  const char *imports; /* of the component, beside the contract */
-  const char *lowered; /* core functions of these */
-  const char *given;   /* the same as exports */
-  const char *core;    /* of the core module: its imports */
-  const char *fields;  /* and its other fields */
+  const char *imports[8]; /* of the component, beside the contract */
+  const char *lowered;    /* core functions of these */
+  const char *given;      /* the same as exports */
+  const char *core;       /* of the core module: its imports */
+  const char *fields;     /* and its other fields */
   /* What grants the imports. */
   torvyn_imports_t *(*grants)(const torvyn_engine_t *engine);
   int general; /* it is not for the direct path */
@@ -43,14 +42,12 @@ enum { LOOKS, LINES, LOOPS }; /* what a call does with an op */
  * it: once, after the deadline has passed, and then there is a trap; 20 times in a row; once. */
 static torvyn_linked_t *component(const torvyn_engine_t *engine, const group_t *group) {
   text_t text = {0};
-  add(&text, "(component\n%s%s\n", CONTRACT, group->imports ? group->imports : "");
-  add(&text, LIB("640") "%s%s\n", LOWERED, group->lowered ? group->lowered : "");
-  add(&text,
-      "  (core module $m\n" IMPORTED("640") "%s\n" ANSWERS
-      "    (global $p (mut i32) (i32.const 0)) (global $c (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))\n"
-      "    %s\n    (func (export \"process\") " ELEMENT
-      "      (global.set $p (local.get 4)) (global.set $c (local.get 5))\n",
-      group->core ? group->core : "", group->fields ? group->fields : "");
+  ADD(&text, "(component\n", CONTRACT);
+  add_all(&text, group->imports);
+  ADD(&text, LIBC_OF_MIBS("640"), LOWERED, group->lowered, "  (core module $m\n", IMPORTED, group->core, ANSWERS,
+      "    (global $p (mut i32) (i32.const 0)) (global $c (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))\n",
+      group->fields, "    (func (export \"process\") " ELEMENT
+      "      (global.set $p (local.get 4)) (global.set $c (local.get 5))\n");
   for (unsigned i = 0; i < group->count; i++) {
     const op_t *op = &group->ops[i];
     add(&text, "(if (i64.eq (local.get 0) (i64.const %u)) (then %s\n", i, op->before ? op->before : "");
@@ -62,10 +59,8 @@ static torvyn_linked_t *component(const torvyn_engine_t *engine, const group_t *
     }
     add(&text, "(loop $more %s (br $more))))\n", op->line);
   }
-  add(&text,
-      "unreachable))\n  (core instance $i (instantiate $m (with \"lib\" (instance $lib)) (with \"h\" (instance\n    " GIVEN
-      "%s))))\n" PROCESSOR ")",
-      group->given ? group->given : "");
+  ADD(&text, "unreachable))\n  (core instance $i (instantiate $m " WITH " (with \"more\" (instance ", group->given, "))))\n",
+      PROCESSOR ")");
   return linked_from(engine, &text, group->grants ? group->grants(engine) : NULL);
 }
 
@@ -143,27 +138,27 @@ static const op_t contract[] = {
     {"buffer.read of 16 bytes", .line = "(call $read (global.get $p) (i64.const 0) (i64.const 16) (i32.const 64))"},
     {"buffer.read of 16 MiB", .line = "(call $read (global.get $p) (i64.const 0) (i64.const 16777216) (i32.const 64))",
      .heavy = 1, .fuel = FUEL},
-    {"buffer.read-all of 16 MiB", .line = "(call $read_all (global.get $p) (i32.const 64))", .heavy = 1, .fuel = FUEL},
+    {"buffer.read-all of 16 MiB", .line = "(call $read-all (global.get $p) (i32.const 64))", .heavy = 1, .fuel = FUEL},
     {"mutable-buffer.append of 16 MiB", .line = NEW(16777216) "(call $append (global.get $h) " ALL
-     " (i32.const 64)) (call $drop_m (global.get $h))", .heavy = 1, .fuel = FUEL},
+     " (i32.const 64)) (call $drop-mutable (global.get $h))", .heavy = 1, .fuel = FUEL},
     {"mutable-buffer.append of nothing", .before = NEW(16),
      .line = "(call $append (global.get $h) (i32.const 0) (i32.const 0) (i32.const 64))"},
     {"mutable-buffer.write of 16 MiB", .before = NEW(16777216),
      .line = "(call $write (global.get $h) (i64.const 0) " ALL " (i32.const 64))", .heavy = 1, .fuel = FUEL},
-    {"mutable-buffer.size", .before = NEW(16), .line = "(drop (call $written (global.get $h)))"},
+    {"mutable-buffer.size", .before = NEW(16), .line = "(drop (call $msize (global.get $h)))"},
     {"mutable-buffer.set-content-type", .before = NEW(16),
-     .line = "(call $set_type (global.get $h) (i32.const 1048576) (i32.const 4096))", .fuel = 100000},
+     .line = "(call $set (global.get $h) (i32.const 1048576) (i32.const 4096))", .fuel = 100000},
     {"mutable-buffer.freeze", .before = NEW(16), .line = "(drop (call $freeze (global.get $h)))"},
-    {"drop of a mutable-buffer", .before = NEW(16), .line = "(call $drop_m (global.get $h))"},
+    {"drop of a mutable-buffer", .before = NEW(16), .line = "(call $drop-mutable (global.get $h))"},
     {"drop of a buffer", .before = NEW(16) "(global.set $h (call $freeze (global.get $h)))",
-     .line = "(call $drop_b (global.get $h))"},
-    {"drop of the payload", .line = "(call $drop_b (global.get $p))", .unseen = 1},
+     .line = "(call $drop-buffer (global.get $h))"},
+    {"drop of the payload", .line = "(call $drop-buffer (global.get $p))", .unseen = 1},
     {"buffer-allocator.allocate", .line = NEW(16)},
     {"buffer-allocator.allocate, refused", .line = "(call $allocate (i64.const -1) (i32.const 64))"},
     {"buffer-allocator.clone-into-mutable of 16 MiB",
-     .line = "(call $clone (global.get $p) (i32.const 64)) (call $drop_m (i32.load (i32.const 68)))", .heavy = 1,
+     .line = "(call $clone (global.get $p) (i32.const 64)) (call $drop-mutable (i32.load (i32.const 68)))", .heavy = 1,
      .fuel = FUEL},
-    {"flow-context.trace-id", .line = "(call $trace_id (global.get $c) (i32.const 64))"},
+    {"flow-context.trace-id", .line = "(call $trace (global.get $c) (i32.const 64))"},
     {"flow-context.deadline-ns", .line = "(drop (call $deadline (global.get $c)))"},
     {"capability-query.has-capability", .line = "(drop (call $has (i32.const 64) (i32.const 0)))"},
     {"capability-query.has-capability of 16 MiB", .line = "(drop (call $has " ALL "))", .heavy = 1, .fuel = FUEL},
@@ -258,16 +253,17 @@ static const op_t files[] = {
 #define OPS(all) .ops = all, .count = sizeof all / sizeof *all
 
 static const group_t groups[] = {
-    {"the contract", OPS(contract)},
-    {"a component alone", OPS(own),
+    {"the contract", OPS(contract), .lowered = "", .given = "", .core = "", .fields = ""},
+    {"a component alone", OPS(own), .lowered = "", .given = "", .core = "",
      .fields = "(table $t 50000 60000 funcref) (elem declare func $f) (func $f (param i32)) (elem $e func $f)"},
-    {"the program's functions", OPS(host), .imports = HOST, .lowered = HOST_LOWERED, .given = HOST_GIVEN,
-     .core = HOST_CORE, .grants = functions, .general = 1},
-    {"WASI, nothing granted", OPS(wasi), .imports = IO, .lowered = IO_LOWERED, .given = IO_GIVEN, .core = IO_CORE},
-    {"WASI, granted", OPS(wasi), .imports = IO, .lowered = IO_LOWERED, .given = IO_GIVEN, .core = IO_CORE,
-     .grants = granted, .general = 1},
-    {"WASI, files", OPS(files), .imports = FILES, .lowered = FILES_LOWERED, .given = FILES_GIVEN,
-     .core = FILES_CORE, .grants = granted, .general = 1},
+    {"the program's functions", OPS(host), .imports = {HOST}, .lowered = HOST_LOWERED, .given = HOST_GIVEN,
+     .core = HOST_CORE, .fields = "", .grants = functions, .general = 1},
+    {"WASI, nothing granted", OPS(wasi), .imports = {IO}, .lowered = IO_LOWERED, .given = IO_GIVEN, .core = IO_CORE,
+     .fields = ""},
+    {"WASI, granted", OPS(wasi), .imports = {IO}, .lowered = IO_LOWERED, .given = IO_GIVEN, .core = IO_CORE,
+     .fields = "", .grants = granted, .general = 1},
+    {"WASI, files", OPS(files), .imports = {FILES}, .lowered = FILES_LOWERED, .given = FILES_GIVEN,
+     .core = FILES_CORE, .fields = "", .grants = granted, .general = 1},
 };
 
 int main(int argc, char **argv) {

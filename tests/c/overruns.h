@@ -9,7 +9,6 @@
 #include "check.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 
 #define MIB (1 << 20)
 #define TICK MS
@@ -18,43 +17,6 @@
 
 static torvyn_path_t path; /* under test */
 static int late_kinds;     /* how many ran longer than they may */
-
-/* ---- texts ------------------------------------------------------------------ */
-
-/* A text that grows. */
-typedef struct {
-  char *at;
-  size_t len, room;
-} text_t;
-
-__attribute__((format(printf, 2, 3))) static inline void add(text_t *text, const char *format, ...) {
-  va_list list;
-  int len;
-  va_start(list, format);
-  len = vsnprintf(NULL, 0, format, list);
-  va_end(list);
-  CHECK(len >= 0);
-  if (text->len + (size_t)len + 1 > text->room) {
-    text->room = 2 * (text->len + (size_t)len + 1);
-    CHECK((text->at = realloc(text->at, text->room)) != NULL);
-  }
-  va_start(list, format);
-  vsnprintf(text->at + text->len, (size_t)len + 1, format, list);
-  va_end(list);
-  text->len += (size_t)len;
-}
-
-/* Compiles the text, links it with `imports`, and frees both. */
-static inline torvyn_linked_t *linked_from(const torvyn_engine_t *engine, text_t *text, torvyn_imports_t *imports) {
-  torvyn_component_t *component = component_from(engine, text->at);
-  torvyn_linked_t *linked = STALE;
-  OK(torvyn_linked_new(component, imports, &linked, &err));
-  torvyn_component_free(component);
-  torvyn_imports_free(imports);
-  free(text->at);
-  memset(text, 0, sizeof *text);
-  return linked;
-}
 
 /* ---- what may come after a stop ---------------------------------------------- */
 

@@ -5,7 +5,7 @@
 
 static const call_t FIRST = INIT; /* a piece of text below */
 
-#include "wat.h"
+#include "contract.h"
 
 /* ---- a generator: the same numbers in every run -------------------------------- */
 
@@ -21,19 +21,19 @@ typedef struct {
   size_t len;
 } made_t;
 
-static void add(made_t *made, const void *bytes, size_t len) {
+static void put(made_t *made, const void *bytes, size_t len) {
   CHECK(made->len + len <= sizeof made->bytes);
   memcpy(made->bytes + made->len, bytes, len);
   made->len += len;
 }
 
-static void add_byte(made_t *made, unsigned byte) { add(made, &(uint8_t){(uint8_t)byte}, 1); }
+static void add_byte(made_t *made, unsigned byte) { put(made, &(uint8_t){(uint8_t)byte}, 1); }
 
 /* With its length before it, as `bytes_of` reads it. */
 static void add_bytes(made_t *made, const void *bytes, size_t len) {
   if (len >= 224) add_byte(made, 224 + (unsigned)(len >> 8));
   add_byte(made, (unsigned)(len & 255));
-  add(made, bytes, len);
+  put(made, bytes, len);
 }
 
 /* ---- the guests ----------------------------------------------------------------- */
@@ -339,7 +339,7 @@ static void randomness(void) {
  * sequence says: drops `$m`, asks for its size, emits `$f`, makes a buffer, asks for the size of `$f`, drops it. */
 static const char *starts(const char *does) {
   return WAT("(component\n", CONTRACT, LIBC("2"), LOWERED,
-             "  (core module $main\n", IMPORTED,
+             "  (core module $main\n", IMPORTED, NEW_BUFFER,
              "    (global $m (mut i32) (i32.const 0)) (global $f (mut i32) (i32.const 0))\n" INIT TEARDOWN
              "    (func $make (global.set $m (call $new)))\n"
              "    (func $frozen (call $make) (global.set $f (call $freeze (global.get $m))))\n"
@@ -462,7 +462,7 @@ static void add_operation(made_t *program) {
       {5, 19, 0, 16, 0x81}, {5, 4, 13, 0xc0, 64, 0}, {3, 13, 13, 0}, {4, 29, 31, 29, 31},
   };
   const uint8_t *chosen = below(24) ? sound[below(sizeof sound / sizeof *sound)] : broken[below(sizeof broken / sizeof *broken)];
-  add(program, chosen + 1, chosen[0]);
+  put(program, chosen + 1, chosen[0]);
   if (below(20) == 0) program->bytes[program->len - 1 - below(chosen[0])] = (uint8_t)below(256);
 }
 
@@ -480,9 +480,9 @@ static void make_programs(made_t *made) {
     if (op == 0 || op >= 8)
       for (unsigned n = op == 15 ? 3 : 1; n; n--) {
         program.len = 0;
-        if (below(8)) add(&program, stock, sizeof stock);
+        if (below(8)) put(&program, stock, sizeof stock);
         for (unsigned k = below(12); k; k--) add_operation(&program);
-        if (below(2)) add(&program, emit, sizeof emit);
+        if (below(2)) put(&program, emit, sizeof emit);
         add_bytes(made, program.bytes, program.len);
       }
   }

@@ -6,7 +6,6 @@
 
 #include <sys/resource.h>
 
-#include "contract.h"
 #include "imports.h"
 
 static uint8_t *payload;   /* of 16 MiB */
@@ -17,8 +16,8 @@ static uint8_t *payload;   /* of 16 MiB */
 #define GOT "(i32.eqz (i32.load8_u (i32.const 64)))"
 #define HANDLE "(i32.load (i32.const 68))"
 /* A buffer of so many bytes, and what is done with it before it is dropped. */
-#define WITH(bytes, what) NEW(bytes) "(if " GOT "(then (global.set $h " HANDLE ")" what "(call $drop_m (global.get $h))))"
-#define DROPS "(call $drop_b (global.get $p)) (call $drop_f (global.get $c))"
+#define HAVING(bytes, what) NEW(bytes) "(if " GOT "(then (global.set $h " HANDLE ")" what "(call $drop-mutable (global.get $h))))"
+#define DROPS "(call $drop-buffer (global.get $p)) (call $drop-flow (global.get $c))"
 #define ALL "(i32.const 1048576) (i32.const 16777216)"
 
 /* What an element's number has done, where that is not to emit. */
@@ -26,19 +25,19 @@ static const struct {
   const char *name, *code;
   int status;
 } ops[] = {
-    {"allocate of 64 KiB", WITH(65536, ""), TORVYN_NOTHING_EMITTED},
-    {"allocate of 1 MiB", WITH(1048576, ""), TORVYN_NOTHING_EMITTED},
-    {"allocate of 16 MiB, and append", WITH(16777216, "(call $append (global.get $h) " ALL " (i32.const 64))"),
+    {"allocate of 64 KiB", HAVING(65536, ""), TORVYN_NOTHING_EMITTED},
+    {"allocate of 1 MiB", HAVING(1048576, ""), TORVYN_NOTHING_EMITTED},
+    {"allocate of 16 MiB, and append", HAVING(16777216, "(call $append (global.get $h) " ALL " (i32.const 64))"),
      TORVYN_NOTHING_EMITTED},
     {"many buffers",
      "(local.set $n (i32.const 3000)) (loop $more " NEW(16) "(local.set $n (i32.sub (local.get $n) (i32.const 1)))"
      "(br_if $more (local.get $n)))", TORVYN_NOTHING_EMITTED},
     {"clone-into-mutable of 16 MiB",
-     "(call $clone (global.get $p) (i32.const 64)) (if " GOT "(then (call $drop_m " HANDLE ")))",
+     "(call $clone (global.get $p) (i32.const 64)) (if " GOT "(then (call $drop-mutable " HANDLE ")))",
      TORVYN_NOTHING_EMITTED},
-    {"set-content-type of 1 MiB", WITH(16, "(call $set_type (global.get $h) (i32.const 1048576) (i32.const 1048576))"),
+    {"set-content-type of 1 MiB", HAVING(16, "(call $set (global.get $h) (i32.const 1048576) (i32.const 1048576))"),
      TORVYN_NOTHING_EMITTED},
-    {"read-all of 16 MiB", "(call $read_all (global.get $p) (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"read-all of 16 MiB", "(call $read-all (global.get $p) (i32.const 64))", TORVYN_NOTHING_EMITTED},
     {"read of 1 MiB", "(call $read (global.get $p) (i64.const 0) (i64.const 1048576) (i32.const 64))",
      TORVYN_NOTHING_EMITTED},
     {"content-type of 1 MiB", "(call $type (global.get $p) (i32.const 64))", TORVYN_NOTHING_EMITTED},
@@ -48,24 +47,25 @@ static const struct {
      "(i32.store (i32.const 524) (i32.const 1048576)) (i32.store (i32.const 528) (i32.const 65536))"
      DROPS "(return (i32.const 512))", TORVYN_ERROR_GUEST_INTERNAL},
     {"an output with a content type of 1 MiB",
-     NEW(1048576) "(if (i32.eqz " GOT ") (then " DROPS "(return (i32.const 256))))"
-     "(i32.store (i32.const 568) (call $freeze " HANDLE ")) (call $drop_m " HANDLE ")"
+     NEW(1048576) "(if (i32.eqz " GOT ") (then " DROPS
+     "(i32.store8 (i32.const 512) (i32.const 1)) (i32.store8 (i32.const 520) (i32.const 1)) (return (i32.const 512))))"
+     "(i32.store (i32.const 568) (call $freeze " HANDLE ")) (call $drop-mutable " HANDLE ")"
      "(i32.store (i32.const 560) (i32.const 1048576)) (i32.store (i32.const 564) (i32.const 1048576))"
      DROPS "(return (i32.const 528))", TORVYN_OK},
 };
 
 /* 2000 outputs at 2 MiB, each with a content type of 4000 bytes; 20000 ports of 16 bytes. */
 static const char MORE[] =
-    "    (func (export \"ingest\") " ELEMENT " (call $drop_b (local.get 4)) (call $drop_f (local.get 5)) (i32.const 600))\n"
+    "    (func (export \"ingest\") " ELEMENT " (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) (i32.const 600))\n"
     "    (func (export \"flush\") (result i32) (local $n i32) (local $at i32)\n"
     "      (loop $more " NEW(16) "(if (i32.eqz " GOT ") (then (unreachable)))\n"
     "        (local.set $at (i32.add (i32.const 2097152) (i32.mul (local.get $n) (i32.const 32))))\n"
-    "        (i32.store offset=24 (local.get $at) (call $freeze " HANDLE ")) (call $drop_m " HANDLE ")\n"
+    "        (i32.store offset=24 (local.get $at) (call $freeze " HANDLE ")) (call $drop-mutable " HANDLE ")\n"
     "        (i32.store offset=16 (local.get $at) (i32.const 1048576)) (i32.store offset=20 (local.get $at) (i32.const 4000))\n"
     "        (br_if $more (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 2000))))\n"
     "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (local.get $n)) (i32.const 616))\n"
     "    (func (export \"route\") " ELEMENT " (local $n i32) (local $at i32)\n"
-    "      (call $drop_b (local.get 4)) (call $drop_f (local.get 5))\n"
+    "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5))\n"
     "      (loop $more\n"
     "        (local.set $at (i32.add (i32.const 2097152) (i32.mul (local.get $n) (i32.const 8))))\n"
     "        (i32.store (local.get $at) (i32.const 1048576)) (i32.store offset=4 (local.get $at) (i32.const 16))\n"
@@ -73,48 +73,26 @@ static const char MORE[] =
     "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (local.get $n)) (i32.const 616))\n"
     "    (func (export \"init\") (param i32 i32) (result i32) i32.const 600) (func (export \"teardown\"))\n";
 
-static const char EXPORTS[] =
-    "  (func $route (param \"element\" $se) (result (result (list string) (error $error)))\n"
-    "    (canon lift (core func $i \"route\") " OPTIONS "))\n"
-    "  (instance $router (export \"route\" (func $route)))\n"
-    "  (export \"torvyn:filtering/router@0.1.0\" (instance $router))\n"
-    "  (func $ingest (param \"element\" $se) (result (result (option $oe) (error $error)))\n"
-    "    (canon lift (core func $i \"ingest\") " OPTIONS "))\n"
-    "  (func $flush (result (result (list $oe) (error $error))) (canon lift (core func $i \"flush\") " OPTIONS "))\n"
-    "  (instance $aggregator (export \"ingest\" (func $ingest)) (export \"flush\" (func $flush)))\n"
-    "  (export \"torvyn:aggregation/aggregator@0.1.0\" (instance $aggregator))\n"
-    "  (func $init (param \"config\" string) (result (result (error $error)))\n"
-    "    (canon lift (core func $i \"init\") " OPTIONS "))\n"
-    "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
-    "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
-    "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))\n";
+/* What it imports beside the contract: the imports, lowered, of the core module, and given to that. */
+typedef struct {
+  const char *imports[8], *lowered, *core, *given;
+} more_t;
 
-/* A component with the contract at hand, these imports, and what an element's number has done. */
-static torvyn_linked_t *component(const torvyn_engine_t *engine, const char *const parts[4], const char *const *codes,
+/* A component with the contract at hand, and what an element's number has done. */
+static torvyn_linked_t *component(const torvyn_engine_t *engine, const more_t *more, const char *const *codes,
                                   size_t count, size_t stride, torvyn_imports_t *imports) {
   text_t text = {0};
-  char number[80];
-  torvyn_component_t *made;
-  torvyn_linked_t *linked = STALE;
-  add(&text, "(component\n" CONTRACT), add(&text, parts[0]);
-  add(&text, LIB("640") LOWERED), add(&text, parts[1]);
-  add(&text, "  (core module $m\n" IMPORTED("640")), add(&text, parts[2]);
-  add(&text, ANSWERS "(global $p (mut i32) (i32.const 0)) (global $c (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))\n");
-  add(&text, MORE);
-  add(&text, "(func (export \"process\") " ELEMENT " (local $n i32)\n"
-             "  (global.set $p (local.get 4)) (global.set $c (local.get 5))\n");
-  for (size_t i = 0; i < count; i++) {
-    snprintf(number, sizeof number, "(if (i64.eq (local.get 0) (i64.const %zu)) (then\n", i);
-    add(&text, number), add(&text, codes[i * stride]), add(&text, "))\n");
-  }
-  add(&text, DROPS "(i32.const 256)))\n (core instance $i (instantiate $m (with \"lib\" (instance $lib)) (with \"h\" (instance " GIVEN);
-  add(&text, parts[3]), add(&text, "))))\n" PROCESSOR), add(&text, EXPORTS), add(&text, ")");
-  made = component_from(engine, text.at);
-  OK(torvyn_linked_new(made, imports, &linked, &err));
-  torvyn_component_free(made);
-  torvyn_imports_free(imports);
-  free(text.at);
-  return linked;
+  ADD(&text, "(component\n", CONTRACT);
+  add_all(&text, more->imports);
+  ADD(&text, LIBC_OF_MIBS("640"), LOWERED, more->lowered, "  (core module $m\n", IMPORTED, more->core, ANSWERS,
+      "(global $p (mut i32) (i32.const 0)) (global $c (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))\n",
+      MORE, "(func (export \"process\") " ELEMENT " (local $n i32)\n"
+      "  (global.set $p (local.get 4)) (global.set $c (local.get 5))\n");
+  for (size_t i = 0; i < count; i++)
+    add(&text, "(if (i64.eq (local.get 0) (i64.const %zu)) (then\n%s))\n", i, codes[i * stride]);
+  ADD(&text, DROPS "(i32.const 256)))\n (core instance $i (instantiate $m " WITH " (with \"more\" (instance ",
+      more->given, "))))\n", PROCESSOR, ROUTER, AGGREGATOR, LIFE_WITH("$realloc"), ")");
+  return linked_from(engine, &text, imports);
 }
 
 /* ---- calls --------------------------------------------------------------------------------- */
@@ -163,9 +141,9 @@ static torvyn_engine_t *engine_here(void) {
 }
 
 static void contract(void) {
-  static const char *const parts[4] = {"", "", "", ""};
+  static const more_t none = {{NULL}, "", "", ""};
   torvyn_engine_t *engine = engine_here();
-  torvyn_linked_t *linked = component(engine, parts, &ops[0].code, sizeof ops / sizeof *ops,
+  torvyn_linked_t *linked = component(engine, &none, &ops[0].code, sizeof ops / sizeof *ops,
                                       sizeof *ops / sizeof(char *), NULL);
   part("the contract");
   for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
@@ -198,10 +176,10 @@ static const struct {
 };
 
 static void functions(void) {
-  static const char *const parts[4] = {HOST, HOST_LOWERED, HOST_CORE, HOST_GIVEN};
+  static const more_t more = {{HOST}, HOST_LOWERED, HOST_CORE, HOST_GIVEN};
   torvyn_engine_t *engine = engine_here();
   torvyn_bytes_t bytes = {payload, MIB};
-  torvyn_linked_t *linked = component(engine, parts, &host_ops[0].code, sizeof host_ops / sizeof *host_ops,
+  torvyn_linked_t *linked = component(engine, &more, &host_ops[0].code, sizeof host_ops / sizeof *host_ops,
                                       sizeof *host_ops / sizeof(char *), program_functions(engine, bytes));
   part("the program's functions");
   for (size_t i = 0; i < sizeof host_ops / sizeof *host_ops; i++) {
@@ -257,42 +235,22 @@ static int echo(torvyn_instance_t *instance, uint64_t number) {
 
 static void values(void) {
   text_t text = {0};
-  char line[400];
   torvyn_engine_t *engine = engine_here();
-  torvyn_component_t *made;
-  torvyn_linked_t *linked = STALE;
+  torvyn_linked_t *linked;
   part("values of torvyn_call()");
-  add(&text, "(component\n  (import \"torvyn:streaming/types@0.1.0\" (instance $types\n"
-             "    (type $e (variant (case \"invalid-input\" string) (case \"unavailable\" string)\n"
-             "      (case \"internal\" string) (case \"deadline-exceeded\") (case \"fatal\" string)))\n"
-             "    (export \"process-error\" (type (eq $e)))))\n"
-             "  (alias export $types \"process-error\" (type $error))\n" LIB("640"));
-  add(&text, "(core module $m (import \"lib\" \"memory\" (memory 640))\n"
-             "  (func (export \"echo\") (param i32 i32) (result i32)\n"
-             "    (i32.store (i32.const 64) (local.get 0)) (i32.store (i32.const 68) (local.get 1)) (i32.const 64))\n"
-             "  (func (export \"init\") (param i32 i32) (result i32) i32.const 600) (func (export \"teardown\")))\n"
-             "(core instance $i (instantiate $m (with \"lib\" (instance $lib))))\n");
-  for (size_t i = 0; i < ECHOES; i++) {
-    snprintf(line, sizeof line,
-             "(func $%s (param \"v\" %s) (result %s) (canon lift (core func $i \"echo\") " OPTIONS "))\n",
-             echoes[i].name, echoes[i].type, echoes[i].type);
-    add(&text, line);
-  }
+  ADD(&text, "(component\n" TYPES LIBC_OF_MIBS("640"),
+      "(core module $m (import \"libc\" \"memory\" (memory 640))\n"
+      "  (func (export \"echo\") (param i32 i32) (result i32)\n"
+      "    (i32.store (i32.const 64) (local.get 0)) (i32.store (i32.const 68) (local.get 1)) (i32.const 64))\n"
+      "  (func (export \"init\") (param i32 i32) (result i32) i32.const 600) (func (export \"teardown\")))\n"
+      "(core instance $i (instantiate $m (with \"libc\" (instance $libc))))\n");
+  for (size_t i = 0; i < ECHOES; i++)
+    add(&text, "(func $%s (param \"v\" %s) (result %s) (canon lift (core func $i \"echo\") " OPTIONS "))\n",
+        echoes[i].name, echoes[i].type, echoes[i].type);
   add(&text, "(instance $echo\n");
-  for (size_t i = 0; i < ECHOES; i++) {
-    snprintf(line, sizeof line, "(export \"%s\" (func $%s))\n", echoes[i].name, echoes[i].name);
-    add(&text, line);
-  }
-  add(&text, ") (export \"acme:echo/values@0.1.0\" (instance $echo))\n"
-             "  (func $init (param \"config\" string) (result (result (error $error)))\n"
-             "    (canon lift (core func $i \"init\") " OPTIONS "))\n"
-             "  (func $teardown (canon lift (core func $i \"teardown\")))\n"
-             "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n"
-             "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life)))\n");
-  made = component_from(engine, text.at);
-  OK(torvyn_linked_new(made, NULL, &linked, &err));
-  torvyn_component_free(made);
-  free(text.at);
+  for (size_t i = 0; i < ECHOES; i++) add(&text, "(export \"%s\" (func $%s))\n", echoes[i].name, echoes[i].name);
+  ADD(&text, ") (export \"acme:echo/values@0.1.0\" (instance $echo))\n", LIFE_WITH("$realloc"), ")");
+  linked = linked_from(engine, &text, NULL);
   for (uint64_t i = 0; i < ECHOES; i++) {
     call_t call = {echoes[i].name, linked, 0, echo, i, TORVYN_OK};
     each_fails(&call);
@@ -329,8 +287,8 @@ static char folder[] = "/tmp/torvyn-refusals-XXXXXX";
 static void take(void *user, uint64_t id, torvyn_bytes_t bytes) { (void)user, (void)id, (void)bytes; }
 
 static void wasi(int grants) {
-  static const char *const parts[4] = {IO, IO_LOWERED, IO_CORE, IO_GIVEN},
-                    *const file_parts[4] = {FILES, FILES_LOWERED, FILES_CORE, FILES_GIVEN};
+  static const more_t io = {{IO}, IO_LOWERED, IO_CORE, IO_GIVEN},
+                      files = {{FILES}, FILES_LOWERED, FILES_CORE, FILES_GIVEN};
   torvyn_engine_t *engine = engine_here();
   torvyn_imports_t *imports = NULL;
   torvyn_linked_t *linked;
@@ -345,7 +303,7 @@ static void wasi(int grants) {
       OK(torvyn_imports_wasi_env(imports, str(name), value, &err));
     }
   }
-  linked = component(engine, parts, &wasi_ops[0].code, sizeof wasi_ops / sizeof *wasi_ops,
+  linked = component(engine, &io, &wasi_ops[0].code, sizeof wasi_ops / sizeof *wasi_ops,
                      sizeof *wasi_ops / sizeof(char *), imports);
   for (size_t i = 0; i < sizeof wasi_ops / sizeof *wasi_ops; i++) {
     call_t call = {wasi_ops[i].name, linked, 0, process, i, TORVYN_NOTHING_EMITTED};
@@ -355,7 +313,7 @@ static void wasi(int grants) {
   if (grants) {
     OK(torvyn_imports_new(engine, &imports, &err));
     OK(torvyn_imports_wasi_preopen(imports, folder, str("/"), TORVYN_ACCESS_READ_WRITE, &err));
-    linked = component(engine, file_parts, &file_ops[0].code, sizeof file_ops / sizeof *file_ops,
+    linked = component(engine, &files, &file_ops[0].code, sizeof file_ops / sizeof *file_ops,
                        sizeof *file_ops / sizeof(char *), imports);
     for (size_t i = 0; i < sizeof file_ops / sizeof *file_ops; i++) {
       call_t call = {file_ops[i].name, linked, 0, process, i, TORVYN_NOTHING_EMITTED};
@@ -477,12 +435,12 @@ static void address_space(void) {
       "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))",
       "(local.set $n (i32.const 40)) (loop $l " NEW(16777216) "\n"
       "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"};
-  static const char *const parts[4] = {"", "", "", ""};
+  static const more_t none = {{NULL}, "", "", ""};
   torvyn_engine_config_t c = {.struct_size = sizeof c, .path = path, .memory_reservation = 1};
   torvyn_engine_t *engine;
   c.memory_limit = c.buffer_limit = 1024 * MIB;
   engine = engine_with(&c);
-  crowded_linked = component(engine, parts, codes, 2, 1, NULL);
+  crowded_linked = component(engine, &none, codes, 2, 1, NULL);
   in_child(path == TORVYN_PATH_DIRECT ? "direct: no address space" : "general: no address space", crowded_child);
   torvyn_linked_free(crowded_linked);
   torvyn_engine_free(engine);

@@ -95,22 +95,6 @@ static inline void watched(long nth) {
 
 static inline void unwatched(void) { __atomic_store_n(&watch->watching, 0, __ATOMIC_SEQ_CST); }
 
-/* A text that grows. */
-typedef struct {
-  char *at;
-  size_t len, room;
-} text_t;
-
-static inline void add(text_t *text, const char *more) {
-  size_t len = strlen(more);
-  if (text->len + len + 1 > text->room) {
-    text->room = 2 * (text->len + len + 1);
-    CHECK((text->at = realloc(text->at, text->room)) != NULL);
-  }
-  memcpy(text->at + text->len, more, len + 1);
-  text->len += len;
-}
-
 /* ---- a call, each of whose allocations fails -------------------------------------------- */
 
 typedef struct {

@@ -2,7 +2,7 @@
  * same. Each function of the contract looks at the time before it does anything. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
-#include "wat.h"
+#include "contract.h"
 
 #include <pthread.h>
 
@@ -56,7 +56,7 @@ static void each_function(void) {
   torvyn_component_t *component = component_from(
       ticked, WAT("(component\n", CONTRACT, "(import \"test:time/clock\" (instance $clock (export \"now\" (func))))\n",
                   LIBC("2"), LOWERED, "(core func $now (canon lower (func $clock \"now\")))\n",
-                  "  (core module $main (import \"clock\" \"now\" (func $now))\n", IMPORTED, INIT TEARDOWN
+                  "  (core module $main (import \"clock\" \"now\" (func $now))\n", IMPORTED, NEW_BUFFER, INIT TEARDOWN
                   "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32) (local $m i32) (local $f i32)\n"
                   "      (local.set $f (call $freeze (call $new))) (local.set $m (call $new)) (call $now)\n",
                   chosen, "unreachable)\n"
@@ -109,7 +109,7 @@ static void copies(torvyn_path_t path) {
   CHECK(payload != NULL);
   memset(payload, 'x', TORVYN_MAX_PAYLOAD);
   torvyn_component_t *component = component_from(
-      engine, WAT("(component\n", CONTRACT, LIBC("2"), LOWERED, "  (core module $main\n", IMPORTED, INIT TEARDOWN
+      engine, WAT("(component\n", CONTRACT, LIBC("2"), LOWERED, "  (core module $main\n", IMPORTED, NEW_BUFFER, INIT TEARDOWN
                   "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32)\n",
                   copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
                   copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,

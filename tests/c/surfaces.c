@@ -3,7 +3,6 @@
 
 #define _POSIX_C_SOURCE 200809L
 #include "compose.h"
-#include "wat.h"
 
 static const torvyn_path_t paths[] = {TORVYN_PATH_AUTO, TORVYN_PATH_GENERAL};
 
