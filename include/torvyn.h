@@ -84,12 +84,14 @@
  *            ports, and their handles) is refused to the component where the
  *            system has no memory for it, or ends the call with
  *            TORVYN_ERROR_MEMORY; of an error's text there may be a part then.
- *            Where there is none for the library's own records, of less than
+ *            Where there is none for the library's own records, of at most
  *            8 KiB each, the process aborts: what handles of this interface
  *            point to, errors, what Wasmtime keeps for an instance and for a
- *            trap. So it does where what the program itself gives is kept
- *            (configuration, grants), and while components are compiled,
- *            linked and instantiated.
+ *            trap. So it does where there is none for the 64 KiB at most that
+ *            a component reads at once of a stream of a file, where what the
+ *            program itself gives is kept or handed on (configuration,
+ *            grants), and while components are compiled, linked and
+ *            instantiated.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
  *            they stay for good. What comes from elsewhere they pass on to the

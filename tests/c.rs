@@ -18,7 +18,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a program runs under, and what has to be said to it.
@@ -187,7 +187,11 @@ fn symbols(file: &Path, flags: &[&str]) -> String {
     run(Command::new("nm").args(flags).arg(file))
 }
 
+/// Programs that measure time: one runs at a time, beside the others.
+const TIMED: &[&str] = &["budgets", "callouts", "hostile", "overlong", "overruns", "stops", "straight"];
+
 fn program(name: &str, under: &[Wrap]) {
+    static ONE: Mutex<()> = Mutex::new(());
     let wrap = Wrap::chosen();
     if wrap != Wrap::Plain && !under.contains(&wrap) {
         println!("skipped: not meant for {}", wrap.name());
@@ -221,6 +225,8 @@ fn program(name: &str, under: &[Wrap]) {
     for proof in proofs {
         assert!(has.contains(proof), "{} has no {proof}: the sanitizer is not linked in", program.display());
     }
+    // One that failed has said so itself.
+    let _alone = TIMED.contains(&name).then(|| ONE.lock().unwrap_or_else(PoisonError::into_inner));
     let began = Instant::now();
     let output = run(wrap.command(&program).arg(tests().join("guests")));
     println!("{output}{name} under {}: {:.1} s", wrap.name(), began.elapsed().as_secs_f64());

@@ -250,23 +250,30 @@ pub fn lift(memory: &[u8], host: &mut Host, at: u32, lent: u32, gone: u32) -> wa
     Ok(copied)
 }
 
+/// After so many names the time is looked at.
+const SOME_NAMES: usize = 4096;
+
 /// `list<string>` at 4: each 8 bytes, alignment 4.
-fn ports(memory: &[u8], host: &mut Host, record: &Record<'_>, copied: &mut usize) -> Checked<Lifted> {
+fn ports(memory: &[u8], host: &mut Host, record: &Record<'_>, copied: &mut usize) -> wasmtime::Result<Lifted> {
     let (at, count) = (record.u32(4), record.u32(8));
     let size = count.checked_mul(8).ok_or(Breach::OutOfBounds)?;
     let list = Record::at(memory, at, size, 4)?;
-    let (ports, held) = (&mut host.canon.ports, host.handles.held());
-    ports.clear();
+    host.canon.ports.clear();
+    let (ports, held) = (&host.canon.ports, host.handles.held());
     ports.check(count as usize, 0)?;
     held.check_ports(count as usize, 0)?;
     for i in 0..count as usize {
+        if i % SOME_NAMES == SOME_NAMES - 1 {
+            host.check_time()?;
+        }
+        let (ports, held) = (&mut host.canon.ports, host.handles.held());
         let name = slice(memory, list.u32(i * 8), list.u32(i * 8 + 4))?;
         ports.check(1, name.len())?;
         held.check_ports(i + 1, ports.size().1 + name.len())?;
         ports.push(utf8(name)?)?;
     }
-    let (names, bytes) = ports.size();
-    held.set_ports(names, bytes);
+    let (names, bytes) = host.canon.ports.size();
+    host.handles.held().set_ports(names, bytes);
     *copied += bytes;
     Ok(Lifted::Ports)
 }

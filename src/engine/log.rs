@@ -1,5 +1,6 @@
 //! Lines for the program's log: what no caller is told otherwise. The library itself prints nothing.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -70,6 +71,25 @@ impl Log {
 /// A longer line of a guest's is logged in pieces.
 const LINE: usize = 8 << 10;
 
+/// The text of what a guest prints, in which all that is none is replaced; as much of it as the system has
+/// memory for.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        if text.try_reserve(chunk.valid().len() + char::REPLACEMENT_CHARACTER.len_utf8()).is_err() {
+            break;
+        }
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text.into()
+}
+
 /// Makes lines of what a guest prints in pieces.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -85,23 +105,38 @@ impl Lines {
             let piece = &bytes[..bytes.len().min(LINE)];
             match piece.iter().position(|byte| *byte == b'\n') {
                 Some(end) => {
-                    self.rest.extend_from_slice(&piece[..end]);
-                    self.give(true, &mut say);
+                    if self.wait(&piece[..end], &mut say) {
+                        self.give(true, &mut say);
+                    }
                     bytes = &bytes[end + 1..];
                 }
                 None => {
-                    self.rest.extend_from_slice(piece);
                     bytes = &bytes[piece.len()..];
-                    if self.rest.len() < LINE {
-                        continue;
+                    if self.wait(piece, &mut say) {
+                        if self.rest.len() < LINE {
+                            continue;
+                        }
+                        self.give(false, &mut say);
                     }
-                    self.give(false, &mut say);
                 }
             }
             if !goes_on() {
                 return;
             }
         }
+    }
+
+    /// Adds to what waits. Where the system has no memory for that, both are given as lines now, and
+    /// nothing waits.
+    fn wait(&mut self, piece: &[u8], say: &mut impl FnMut(&str)) -> bool {
+        let waits = self.rest.try_reserve(piece.len()).is_ok();
+        if waits {
+            self.rest.extend_from_slice(piece);
+        } else {
+            self.end(&mut *say);
+            say(&text(piece));
+        }
+        waits
     }
 
     /// Nothing follows: the rest is a line.
@@ -119,12 +154,12 @@ impl Lines {
             // Not within a character.
             let cut = (LINE - 3..=LINE).rev().find(|at| line.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80));
             let (piece, rest) = line.split_at(cut.unwrap_or(LINE));
-            say(&String::from_utf8_lossy(piece));
+            say(&text(piece));
             line = rest;
         }
         if whole {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            say(&String::from_utf8_lossy(line));
+            say(&text(line));
             self.rest.clear();
         } else {
             let given = self.rest.len() - line.len();
@@ -155,6 +190,9 @@ mod tests {
         lines.end(|line| said.push(line.to_owned()));
         lines.end(|line| said.push(line.to_owned()));
         assert_eq!(said, ["one", "two", "", "rest"]);
+        said.clear();
+        lines.take(b"a\xffb\xe2\x82\n", |line| said.push(line.to_owned()), || true);
+        assert_eq!(said, ["a\u{fffd}b\u{fffd}"]);
         let long = "\u{e4}".repeat(10_000);
         said.clear();
         lines.take(long.as_bytes(), |line| said.push(line.to_owned()), || true);

@@ -1,5 +1,7 @@
 //! Instances on the general path, and the calls.
 
+use std::any::TypeId;
+
 use wasmtime::Store;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker, Lower, Resource,
@@ -74,7 +76,7 @@ impl Linked {
 
     /// Instantiates in `store`. A component that may wait in its imports needs a waiter.
     pub fn instantiate(&self, mut store: Store<Host>, waiter: Option<Waiter>) -> wasmtime::Result<Running> {
-        let _watch = watch(store.data(), waiter.as_ref());
+        let _watch = watch(store.data(), waiter.is_some());
         let instance = match &waiter {
             None => self.pre.instantiate(&mut store),
             Some(waiter) => waiter.run(Limit::of(store.data()), self.pre.instantiate_async(&mut store)),
@@ -88,10 +90,10 @@ impl Linked {
     }
 }
 
-/// Where the program's functions may be called, whose arguments are lifted by the clock, and where
-/// something is written by WASI's streams.
-fn watch(host: &Host, waiter: Option<&Waiter>) -> Option<Watch> {
-    (waiter.is_some() || !host.grants.defined.is_empty()).then(|| Watch::over(host))
+/// Where the program's functions may be called, whose arguments are lifted by the clock; or what is done
+/// is `long`: a result, or what WASI's streams write.
+fn watch(host: &Host, long: bool) -> Option<Watch> {
+    (long || !host.grants.defined.is_empty()).then(|| Watch::over(host))
 }
 
 type Answer<T> = (std::result::Result<T, ErrorOut>,);
@@ -172,9 +174,10 @@ where
 {
     let absent = || Fault::Stopped(wasmtime::Error::msg("a function that the component does not export"));
     let func = func.ok_or_else(absent)?;
-    let long = std::any::TypeId::of::<R>() == std::any::TypeId::of::<Answer<Elements>>();
+    let result = TypeId::of::<R>();
+    let long = result == TypeId::of::<Answer<Elements>>() || result == TypeId::of::<Answer<Names>>();
     let running = texts::Running::new(store.data());
-    let _watch = if long { Some(Watch::over(store.data())) } else { watch(store.data(), waiter) };
+    let _watch = watch(store.data(), long || waiter.is_some());
     store.data_mut().stopped = None;
     let result = match waiter {
         None => func.call(&mut *store, params),

@@ -13,7 +13,7 @@ use wasmtime::component::{ComponentType, Lift};
 
 use super::types::ElementOut;
 use super::views::{Encoded, pair, stands_for};
-use super::watch;
+use super::watch::{self, Steps};
 use crate::contract::held::{self, Held};
 use crate::contract::host::{Breach, Host};
 use crate::contract::ports::Ports;
@@ -137,7 +137,9 @@ impl Names {
         let mut ports = Ports::default();
         ports.check(count, 0)?;
         checked(|_, held| held.check_ports(count, 0))?;
+        let steps = Steps::default();
         for (i, name) in list.chunks_exact(8).enumerate() {
+            steps.step()?;
             let encoded = Encoded::new(cx, pair(name))?;
             let room = |len: usize, ports: &Ports| {
                 ports.check(1, len)?;

@@ -1,5 +1,7 @@
 //! Files: `wasmtime-wasi`'s functions, each with a line in the log where it was refused.
 
+use std::os::unix::fs::FileExt as _;
+
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -8,10 +10,12 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     PathFlags,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
+use wasmtime_wasi::runtime::spawn_blocking;
 
 use super::directory::Reading;
 use super::open::Open;
 use super::{Parts, Watch};
+use crate::contract::held::room;
 use crate::contract::host::Host;
 
 /// For Wasmtime: what the functions here work on.
@@ -60,6 +64,9 @@ impl Files<'_> {
 
 type Fd = Resource<Descriptor>;
 
+/// What is read of a file at once, as much as `wasmtime-wasi` does.
+const MOST_READ: usize = 64 << 10;
+
 /// Methods of `descriptor` that are `wasmtime-wasi`'s own, watched. `at` marks the path that says
 /// what it was about.
 macro_rules! watched {
@@ -90,7 +97,6 @@ impl HostDescriptor for Files<'_> {
         "get-type": fn get_type(fd: Fd) -> DescriptorType;
         "set-size": fn set_size(fd: Fd, size: Filesize) -> ();
         "set-times": fn set_times(fd: Fd, access: NewTimestamp, modification: NewTimestamp) -> ();
-        "read": fn read(fd: Fd, len: Filesize, offset: Filesize) -> (Vec<u8>, bool);
         "write": fn write(fd: Fd, bytes: Vec<u8>, offset: Filesize) -> Filesize;
         "sync": fn sync(fd: Fd) -> ();
         "create-directory-at": fn create_directory_at(fd: Fd, path: String) -> (), at path;
@@ -107,6 +113,25 @@ impl HostDescriptor for Files<'_> {
         "unlink-file-at": fn unlink_file_at(fd: Fd, path: String) -> (), at path;
         "metadata-hash": fn metadata_hash(fd: Fd) -> MetadataHashValue;
         "metadata-hash-at": fn metadata_hash_at(fd: Fd, flags: PathFlags, path: String) -> MetadataHashValue, at path;
+    }
+
+    /// Wasmtime's own ends the process where there is no memory for what is read.
+    async fn read(&mut self, fd: Fd, len: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)> {
+        let Descriptor::File(file) = self.inner.table.get(&fd)? else { return Err(ErrorCode::BadDescriptor.into()) };
+        let file = file.file.clone();
+        let len = usize::try_from(len).map_or(MOST_READ, |len| len.min(MOST_READ));
+        let mut bytes = room(len).map_err(|_| ErrorCode::InsufficientMemory)?;
+        let read = spawn_blocking(move || {
+            bytes.resize(len, 0);
+            let read = file.read_at(&mut bytes, offset)?;
+            bytes.truncate(read);
+            Ok::<_, std::io::Error>(bytes)
+        });
+        let result = read.await.map(|bytes| {
+            let ended = bytes.is_empty();
+            (bytes, ended)
+        });
+        self.pass(result.map_err(FsError::from), "read", None)
     }
 
     /// Opens no pipes and sockets: to open a pipe waits until there is someone at its other end, which

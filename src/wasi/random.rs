@@ -10,8 +10,8 @@ use crate::contract::held::room;
 use crate::contract::host::Host;
 use crate::direct::wasi::{MOST_RANDOM, too_much_random};
 
-/// So many are made at once, in memory of their own.
-const PIECE: u64 = 16 << 10;
+/// So many are made at once, in memory of their own, which cannot be refused: little.
+const PIECE: u64 = 4 << 10;
 
 /// For Wasmtime: what the functions here work on.
 pub struct Has;

@@ -90,7 +90,7 @@ static void looks(const torvyn_linked_t *linked, const call_t *call) {
     status = call_op(instance, (void *)call);
     torvyn_instance_free(instance);
   }
-  judge(call->op->name, "looks", 0, status, TORVYN_ERROR_DEADLINE);
+  judge(call->op->name, "looks", 0, 0, status, TORVYN_ERROR_DEADLINE);
 }
 
 static void logged(void *user, const torvyn_log_line_t *line) { (void)user, (void)line; }
@@ -119,8 +119,7 @@ static void judged(const group_t *group) {
       call.way = op->heavy ? LINES : LOOPS;
       if (!fuel && op->heavy) is_stopped(&work);
       call.way = LOOPS;
-      /* As much as one copy of 16 MiB uses and a bit. */
-      if (fuel && op->fuel) is_fuelled(&work, op->fuel, 4 * allowed());
+      if (fuel && op->fuel) is_fuelled(&work, op->fuel);
     }
     torvyn_linked_free(linked);
     torvyn_engine_free(engine);

@@ -200,7 +200,7 @@ static const struct {
               {"options", "(list (option string))"},
               {"results", "(list (result string (error u32)))"},
               {"lists", "(list (list u8))"}};
-enum { ECHOES = sizeof echoes / sizeof *echoes, ELEMENTS = 20000 };
+enum { ECHOES = sizeof echoes / sizeof *echoes, ELEMENTS = 6000 };
 
 /* Gives the function's argument back. */
 static int echo(torvyn_instance_t *instance, uint64_t number) {
@@ -298,7 +298,7 @@ static void wasi(int grants) {
   if (grants) {
     OK(torvyn_imports_new(engine, &imports, &err));
     OK(torvyn_imports_wasi_output(imports, TORVYN_STREAM_STDOUT, take, NULL, NULL, &err));
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 100; i++) {
       snprintf(name, sizeof name, "VARIABLE_%d", i);
       OK(torvyn_imports_wasi_env(imports, str(name), value, &err));
     }
