@@ -7,10 +7,11 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
+use super::fuel::charge;
 use super::given::Key;
+use super::link;
 use super::signature::{self, Named, Signature};
 use super::value::Value;
-use super::{fuel, link};
 use crate::contract::host::Host;
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::ImportItem;
@@ -382,7 +383,7 @@ impl Program for Runs {
     fn run(&self, cx: &mut StoreContextMut<'_, Host>, args: Lifted) -> wasmtime::Result<Option<Value>> {
         // A component that does nothing but call is stopped here.
         cx.data_mut().check_time()?;
-        fuel::take(&mut *cx, args.copied)?;
+        charge(&mut *cx, args.copied)?;
         values::give_back(cx.data_mut(), &args.resources)
             .map_err(|what| self.failed(format!("it was given {what}")))?;
         let result = (self.run)(cx.data().id, args.values).map_err(|none| match none {

@@ -41,14 +41,14 @@ pub struct Lifted {
     /// In the order of the values.
     pub resources: Vec<Came>,
     /// So many bytes were copied for it.
-    pub copied: u64,
+    pub copied: usize,
 }
 
 struct Lifter<'l, 'c> {
     cx: &'l mut LiftContext<'c>,
     types: &'c Arc<ComponentTypes>,
     left: usize,
-    copied: u64,
+    copied: usize,
     steps: Steps,
     resources: Vec<Came>,
 }
@@ -180,13 +180,13 @@ impl<'c> Lifter<'_, 'c> {
         let size = len.checked_mul(abi.size32 as usize).ok_or(Breach::OutOfBounds)?;
         let bytes = part(self.cx.memory(), at, size)?;
         aligned(at, abi)?;
-        self.copied += size as u64;
+        self.copied += size;
         Ok(bytes)
     }
 
     fn string(&mut self, at: usize, len: usize) -> Result<Value> {
         let encoded = Encoded::new(self.cx, (at, len))?;
-        self.copied += encoded.size() as u64;
+        self.copied += encoded.size();
         if let Some(bytes) = encoded.as_utf8() {
             let mut text = self.text(bytes.len())?;
             utf8(bytes, &mut text)?;

@@ -12,7 +12,7 @@ use super::lift::{payload_of, variant_info};
 use super::watch::{self, PIECE, Steps};
 use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
-use crate::engine::fuel;
+use crate::engine::fuel::charge_any;
 use crate::engine::given::Key;
 use crate::engine::value::{Boxed, Name, Value};
 
@@ -263,7 +263,7 @@ struct Writer<'w, 'c, T: 'static> {
     cx: &'w mut LowerContext<'c, T>,
     types: &'c ComponentTypes,
     steps: Steps,
-    copied: u64,
+    copied: usize,
 }
 
 /// Core values, of which there is room for so many.
@@ -325,7 +325,7 @@ fn all<'c, T: 'static>(
     let mut writer = Writer { cx, types, steps: Steps::default(), copied: 0 };
     work(&mut writer)?;
     let copied = writer.copied;
-    fuel::take(&mut cx.store, copied)
+    charge_any(&mut cx.store, copied)
 }
 
 fn shape<T>(fit: Fit<T>) -> Result<T> {
@@ -355,7 +355,7 @@ impl<T: 'static> Writer<'_, '_, T> {
     /// Room in the component's memory for `size` bytes.
     fn alloc(&mut self, align: u32, size: usize) -> Result<usize> {
         watch::look()?;
-        self.copied += size as u64;
+        self.copied += size;
         self.cx.realloc(0, 0, align, size)
     }
 

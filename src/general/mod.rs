@@ -8,5 +8,5 @@ pub mod run;
 mod texts;
 mod types;
 pub mod values;
-pub mod views;
+pub(crate) mod views;
 pub mod watch;

@@ -20,7 +20,7 @@ use crate::contract::lent::Loan;
 use crate::contract::{BackpressureSignal, Function, OutputElement, ProcessResult, StreamElement};
 use crate::direct::plan::Analysis;
 use crate::engine::fault::{self, Fault, Outcome};
-use crate::engine::fuel::{self, charge};
+use crate::engine::fuel::charge;
 use crate::engine::given::Key;
 use crate::engine::other::NoCall;
 use crate::engine::value::Value;
@@ -313,7 +313,7 @@ impl Running {
         };
         let taken = || {
             let Results(mut result) = called?;
-            fuel::take(&mut *store, result.copied)?;
+            charge(&mut *store, result.copied)?;
             values::give_back(store.data_mut(), &result.resources)
                 .map_err(|what| wasmtime::Error::msg(format!("the result is {what}")))?;
             take(result.values.pop())

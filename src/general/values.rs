@@ -36,6 +36,19 @@ fn counts(tuple: &InterfaceType, types: &InstanceType<'_>, max: usize, count: us
     }
 }
 
+/// Lowers values to core values, all of which are written.
+fn write<const N: usize, T: 'static>(
+    cx: &mut LowerContext<'_, T>,
+    tuple: InterfaceType,
+    values: &[Value],
+    dst: &mut MaybeUninit<[ValRaw; N]>,
+) -> Result<()> {
+    let mut slots = [ValRaw::u64(0); N];
+    lower::flat(cx, tuple, values, &mut slots)?;
+    dst.write(slots);
+    Ok(())
+}
+
 /// Gives the resources that came with values to the program. Without this the instance still holds
 /// what is owned, and ends it.
 pub fn give_back(host: &mut Host, came: &[Came]) -> std::result::Result<(), &'static str> {
@@ -136,10 +149,7 @@ unsafe impl Lower for Params {
         ty: InterfaceType,
         dst: &mut MaybeUninit<Self::Lower>,
     ) -> Result<()> {
-        let mut slots = [ValRaw::u64(0); MAX_FLAT_PARAMS];
-        lower::flat(cx, ty, &self.0, &mut slots)?;
-        dst.write(slots);
-        Ok(())
+        write(cx, ty, &self.0, dst)
     }
 
     fn linear_lower_to_memory<T>(&self, cx: &mut LowerContext<'_, T>, ty: InterfaceType, at: usize) -> Result<()> {
@@ -284,10 +294,7 @@ unsafe impl<const N: usize> Lower for Answer<N> {
         dst: &mut MaybeUninit<Self::Lower>,
     ) -> Result<()> {
         let values = self.check(cx, ty)?;
-        let mut slots = [ValRaw::u64(0); N];
-        lower::flat(cx, ty, values, &mut slots)?;
-        dst.write(slots);
-        Ok(())
+        write(cx, ty, values, dst)
     }
 
     fn linear_lower_to_memory<T>(&self, cx: &mut LowerContext<'_, T>, ty: InterfaceType, at: usize) -> Result<()> {
