@@ -14,8 +14,12 @@ typedef struct {
 __attribute__((format(printf, 2, 3))) static inline void add(text_t *text, const char *format, ...) {
   va_list args;
   int len;
-  if (text->room - text->len < 16384) {
-    text->room = text->room * 2 + 32768;
+  va_start(args, format);
+  len = vsnprintf(NULL, 0, format, args);
+  va_end(args);
+  CHECK(len >= 0);
+  if (text->room - text->len <= (size_t)len) {
+    text->room = text->room * 2 + 32768 + (size_t)len;
     text->at = realloc(text->at, text->room);
     CHECK(text->at != NULL);
   }
