@@ -37,7 +37,8 @@ pub(super) fn too_much<'m, 'd: 'm>(modules: impl Iterator<Item = &'m ModuleTrans
         images = images.saturating_add(image);
     }
     let what = "with what lies between";
-    (images > IMAGES).then(|| format!("has memories and tables whose first contents come to {IMAGES} bytes, {what}"))
+    (images > IMAGES)
+        .then(|| format!("has memories and tables whose first contents come to more than {IMAGES} bytes, {what}"))
 }
 
 fn cost(expr: &ConstExpr) -> u64 {
