@@ -1125,8 +1125,10 @@ typedef struct torvyn_engine_config {
    * of 16 MiB; one instruction of the component's that fills or copies memory
    * or a table, of whatever size `memory_limit` and `table_limit` allow (some
    * 100 milliseconds for each GiB, more for memory that was not used before);
-   * and code without a loop or a call, of which a function of 7 MiB, the
-   * largest there may be, takes up to some 100 milliseconds.
+   * a text that one component in a composed one passes to another (up to some
+   * seconds for each GiB where its encoding changes; it takes no fuel); and
+   * code without a loop or a call, of which a function of 7 MiB, the largest
+   * there may be, takes up to some 100 milliseconds.
    */
   uint64_t timeout_ns;
   /**
@@ -1410,10 +1412,20 @@ typedef struct torvyn_component torvyn_component_t;
  *                                     than 100 memories where it is composed
  *                                     of others; has values of 2^28 bytes or
  *                                     more, as lists of fixed length may be;
- *                                     or passes such a list, or an enum, of
- *                                     more than 1000 from one component in it
- *                                     to another; or the library has no
- *                                     compiler.
+ *                                     passes such a list, an enum, a variant,
+ *                                     a record or a tuple of more than 1000
+ *                                     from one component in it to another;
+ *                                     nests instances, with the types in
+ *                                     them, more than 127 deep; has a module
+ *                                     with more than 65536 globals, elements
+ *                                     of tables and data segments that are
+ *                                     set one by one when it is instantiated
+ *                                     (not those whose place and value are
+ *                                     known before); or whose memories and
+ *                                     tables have first contents of more than
+ *                                     256 MiB, with what lies between (an
+ *                                     element counts for 16 bytes). Or the
+ *                                     library has no compiler.
  * @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
  * @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
  *                                     where `len` is not 0.

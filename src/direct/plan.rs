@@ -137,6 +137,7 @@ mod translate {
     mod adapters;
     mod compare;
     mod resources;
+    mod startup;
 
     use std::collections::HashMap;
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -165,6 +166,8 @@ mod translate {
         /// Wasmtime's code that passes some value between the components in it would call itself
         /// without end.
         pub endless: bool,
+        /// What of its modules is too much to be compiled.
+        pub too_much: Option<String>,
     }
 
     /// Validates a binary component and takes it apart. The error is the validator's own, in one
@@ -199,7 +202,8 @@ mod translate {
         analysis.plan = reader.plan(&analysis);
         let memories = modules.values().take(own).map(|module| module.module.memories.len()).max().unwrap_or(0);
         let endless = modules.values().skip(own).any(adapters::endless);
-        Ok(Translated { modules: ranges, analysis, memories, endless })
+        let too_much = startup::too_much(modules.values().take(own));
+        Ok(Translated { modules: ranges, analysis, memories, endless, too_much })
     }
 
     // What keeps a component from the direct path, each a clause that follows "the component".

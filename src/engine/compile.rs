@@ -209,6 +209,9 @@ use with_compiler::{compile_direct, compile_general};
 
 #[cfg(feature = "compiler")]
 mod with_compiler {
+    use std::cell::RefCell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
     use sha2::{Digest as _, Sha256};
     use wasmparser::types::Types;
     use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
@@ -310,9 +313,13 @@ mod with_compiler {
             return Err(unsupported(format!("needs {off}: a module of it has {} memories", translated.memories)));
         }
         if translated.endless {
-            let what = "passes an enum of more than 1000 cases, or a list of a fixed length of more than 1000, from \
-                one component in it to another, for which the code that Wasmtime makes does not end";
+            let what = "passes an enum of more than 1000 cases, a list of a fixed length of more than 1000, or a \
+                variant, record or tuple of as many parts from one component in it to another, for which the code \
+                that Wasmtime makes does not end";
             return Err(unsupported(what.into()));
+        }
+        if let Some(what) = translated.too_much {
+            return Err(unsupported(what));
         }
         let mut analysis = translated.analysis;
         if let Some(mismatch) = &analysis.mismatch {
@@ -359,7 +366,7 @@ mod with_compiler {
         parser.set_features(features);
         let (mut sizes, mut outermost) = (Sizes::default(), None);
         for payload in parser.parse_all(wasm) {
-            let valid = payload.and_then(|payload| validator.payload(&payload));
+            let valid = counted(|| payload.and_then(|payload| validator.payload(&payload)))?;
             if let ValidPayload::End(types) = valid.map_err(|e| invalid(wasm, features, &e))? {
                 if let Some(what) = sizes.too_large(types.as_ref()) {
                     return Err(Error::new(ErrorKind::Unsupported, format!("the component {what}")));
@@ -370,9 +377,28 @@ mod with_compiler {
         outermost.ok_or_else(|| invalid(wasm, features, &"it does not end"))
     }
 
+    /// What the validator says. It bounds how deep types are nested, but not instances, and panics where
+    /// these are nested more deeply than it can count.
+    fn counted<T>(work: impl FnOnce() -> T) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+            if !panic.downcast_ref::<&str>().is_some_and(|text| text.contains("MAX_DEPTH")) {
+                resume_unwind(panic);
+            }
+            let message = "the component nests instances, with the types in them, more than 127 deep";
+            Error::new(ErrorKind::Unsupported, message)
+        })
+    }
+
     /// Why a component does not compile that was found invalid, or impossible, for the reason `why`.
     fn invalid(wasm: &[u8], features: WasmFeatures, why: &dyn std::fmt::Display) -> Box<Error> {
-        let valid = |with| Validator::new_with_features(with).validate_all(wasm).is_ok();
+        let uncounted = RefCell::new(None);
+        let valid = |with| match counted(|| Validator::new_with_features(with).validate_all(wasm)) {
+            Ok(found) => found.is_ok(),
+            Err(error) => {
+                uncounted.replace(Some(error));
+                false
+            }
+        };
         if valid(features) {
             let message = format!("the component is valid, but has what Wasmtime does not implement: {why}");
             return Error::new(ErrorKind::Unsupported, message);
@@ -381,6 +407,10 @@ mod with_compiler {
         if !needed.is_empty() {
             let message = format!("the component needs {}: {why}", features::off(needed));
             return Error::new(ErrorKind::Unsupported, message);
+        }
+        // Nobody knows whether it is valid.
+        if let Some(error) = uncounted.take() {
+            return error;
         }
         let why = why.to_string();
         // The validator has bounds of its own, which a valid component may exceed.

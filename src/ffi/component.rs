@@ -106,10 +106,20 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 ///                                     than 100 memories where it is composed
 ///                                     of others; has values of 2^28 bytes or
 ///                                     more, as lists of fixed length may be;
-///                                     or passes such a list, or an enum, of
-///                                     more than 1000 from one component in it
-///                                     to another; or the library has no
-///                                     compiler.
+///                                     passes such a list, an enum, a variant,
+///                                     a record or a tuple of more than 1000
+///                                     from one component in it to another;
+///                                     nests instances, with the types in
+///                                     them, more than 127 deep; has a module
+///                                     with more than 65536 globals, elements
+///                                     of tables and data segments that are
+///                                     set one by one when it is instantiated
+///                                     (not those whose place and value are
+///                                     known before); or whose memories and
+///                                     tables have first contents of more than
+///                                     256 MiB, with what lies between (an
+///                                     element counts for 16 bytes). Or the
+///                                     library has no compiler.
 /// @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
 /// @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
 ///                                     where `len` is not 0.

@@ -71,8 +71,10 @@ pub struct EngineConfig {
     /// of 16 MiB; one instruction of the component's that fills or copies memory
     /// or a table, of whatever size `memory_limit` and `table_limit` allow (some
     /// 100 milliseconds for each GiB, more for memory that was not used before);
-    /// and code without a loop or a call, of which a function of 7 MiB, the
-    /// largest there may be, takes up to some 100 milliseconds.
+    /// a text that one component in a composed one passes to another (up to some
+    /// seconds for each GiB where its encoding changes; it takes no fuel); and
+    /// code without a loop or a call, of which a function of 7 MiB, the largest
+    /// there may be, takes up to some 100 milliseconds.
     pub timeout_ns: u64,
     /// Bytes of linear memory of an instance, over all its memories. From 64 KiB
     /// to 4 GiB. Default: 16 MiB; and where an instance's memories start with more

@@ -266,6 +266,28 @@ static void values(void) {
     check_doing = large[i];
     compiles(TORVYN_ERROR_UNSUPPORTED, "values of 268435456 bytes or more", "", large[i]);
   }
+  part("instances: nested more deeply than the validator counts");
+  for (int types = 0; types < 2; types++)
+    for (int deep = 0; deep < 2; deep++) {
+      text_t more = {0};
+      int levels = (types ? 20 : 120) + 20 * deep;
+      if (types) {
+        add(&more, "(type $t0 (list u8))");
+        for (int i = 1; i < 95; i++) add(&more, "(type $t%d (list $t%d))", i, i - 1);
+        add(&more, "(import \"f\" (func $f (param \"a\" $t94))) (instance $i0 (export \"f\" (func $f)))");
+      } else {
+        add(&more, "(instance $i0)");
+      }
+      for (int i = 1; i < levels; i++) add(&more, "(instance $i%d (export \"a\" (instance $i%d)))", i, i - 1);
+      compiles(deep ? TORVYN_ERROR_UNSUPPORTED : TORVYN_OK, "nests instances, with the types in them", "", more.at);
+      if (deep) { /* what is wrong with it besides is found before */
+        add(&more, "(import \"s\" (func (param \"a\" (stream u8))))");
+        compiles(TORVYN_ERROR_UNSUPPORTED, "nests instances", "", more.at);
+        compiles(TORVYN_ERROR_UNSUPPORTED, "nests instances", "(import \"m\" (core module (import \"\" \"t\" (tag))))", more.at);
+      }
+      free(more.at);
+    }
+
   compiles(TORVYN_OK, "", "", "(type $a (list u8 268435455)) (type $b (list u64 33554431)) (type (list (list u8 1000)))");
 
   part("values: that adapters of Wasmtime never come to an end with");
@@ -304,6 +326,41 @@ static void values(void) {
         torvyn_engine_free(engine);
       }
   }
+}
+
+/* What a module says of its memories, tables and globals before it runs: Wasmtime makes code of it, and images. */
+static void contents(void) {
+  static const char *const images[] = {
+      "(core module (memory 256) (data (i32.const 0) \"a\") (data (i32.const 16777215) \"a\"))",
+      "(core module (func $f) (table 1048576 funcref) (elem (i32.const 1048575) func $f))",
+  };
+  static const struct {
+    const char *start, *each;
+    int fine; /* so many compile */
+  } items[] = {
+      {"(core module (import \"\" \"t\" (table 1 funcref)) (func $f) (elem (i32.const 0) func", " $f", 500},
+      {"(core module (func $f) (table 70000 funcref) (elem (i32.const 0) func", " $f", 70000}, /* an image */
+      {"(core module (func $f) (elem func", " $f", 500},
+      {"(core module (import \"\" \"m\" (memory 1))", " (data (i32.const 0) \"\"", 50},
+  };
+  part("modules: first contents that take too much to compile");
+  for (size_t i = 0; i < sizeof images / sizeof *images; i++) {
+    text_t text = {0};
+    for (int k = 0; k < 17; k++) add(&text, "%s", images[i]);
+    compiles(TORVYN_ERROR_UNSUPPORTED, "first contents", "", text.at);
+    free(text.at);
+    compiles(TORVYN_OK, "", "", images[i]);
+  }
+  for (size_t i = 0; i < sizeof items / sizeof *items; i++)
+    for (int much = 0; much < 2; much++) {
+      text_t text = {0};
+      if (much && items[i].fine > 65536) continue;
+      add(&text, "%s", items[i].start);
+      for (int k = 0; k < (much ? 65537 : items[i].fine); k++) add(&text, "%s%s", items[i].each, i == 3 ? ")" : "");
+      add(&text, i == 3 ? ")" : "))");
+      compiles(much ? TORVYN_ERROR_UNSUPPORTED : TORVYN_OK, "more than 65536 globals, elements of tables", "", text.at);
+      free(text.at);
+    }
 }
 
 static void order(void) {
@@ -380,6 +437,7 @@ int main(int argc, char **argv) {
   texts();
   reasons();
   values();
+  contents();
   order();
   memories();
   return check_end();
