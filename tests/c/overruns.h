@@ -66,14 +66,6 @@ typedef struct {
   int may_end; /* it may be over before */
 } work_t;
 
-/* What the process has used of its processors: where others want them, it is this that says how long
- * something took. */
-static inline uint64_t used_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
-}
-
 /* When a call is to end, by the clock and by what was used then. */
 typedef struct {
   torvyn_cancel_t *cancel; /* by this, or by its deadline where it is NULL */
