@@ -100,6 +100,14 @@ static inline uint64_t now_ns(void) {
   return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
 }
 
+/* What the process has used of its processors: where others want them, it is this that says how long
+ * something took. */
+static inline uint64_t used_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
+}
+
 static inline void sleep_ms(unsigned ms) {
   struct timespec t = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
   nanosleep(&t, NULL);
