@@ -285,7 +285,7 @@ static void deadlines(void) {
   /* A component that runs, one that waits, and a native one. */
   torvyn_linked_t *linked[3] = {linked_of(engine, "misbehave"), c.path == TORVYN_PATH_DIRECT ? NULL : linked_of(engine, "wasi-stdio"),
                                 obedient(engine)};
-  for (int i = 0; i < 30; i++) {
+  for (int i = 0; i < 12; i++) {
     if (!linked[i % 3]) continue;
     instance = instance_of(linked[i % 3], 1, &o);
     OK(torvyn_init(instance, str(""), &err));

@@ -200,7 +200,7 @@ static const struct {
               {"options", "(list (option string))"},
               {"results", "(list (result string (error u32)))"},
               {"lists", "(list (list u8))"}};
-enum { ECHOES = sizeof echoes / sizeof *echoes, ELEMENTS = 6000 };
+enum { ECHOES = sizeof echoes / sizeof *echoes, ELEMENTS = 3000 };
 
 /* Gives the function's argument back. */
 static int echo(torvyn_instance_t *instance, uint64_t number) {

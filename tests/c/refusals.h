@@ -124,7 +124,7 @@ static inline int again(const call_t *call, torvyn_instance_t *instance) {
 /* In a child: 0 where all is well, else which of these was not. */
 enum { WELL, NOT_TOLD, NOT_AGAIN, LEAKED = 3 };
 
-#define MOST 24 /* allocations of a call that fail in their turn: the first, and as many of the others */
+#define MOST 16 /* allocations of a call that fail in their turn: the first, and as many of the others */
 
 static inline int failing(const call_t *call, long nth) {
   torvyn_instance_t *instance = instance_of(call->linked, 1, NULL);

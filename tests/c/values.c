@@ -513,7 +513,7 @@ static void cases(void) {
 
   part("values: the time of a call is also that of its values");
   options.timeout_ns = 5 * MS;
-  instance = instance_of(linked, 1, &options);
+  for (int k = 0; torvyn_instance_new(linked, 1, &options, &instance, NULL) != TORVYN_OK; k++) CHECK(k < 50);
   n = uint(TORVYN_KIND_U32, MANY), all = list(TORVYN_KIND_LIST, many, MANY), how_many = MANY;
   time = stats_of(instance).time_ns;
   for (int i = 0; i < 4; i++) {
@@ -526,7 +526,8 @@ static void cases(void) {
       ns = took(instance, &time);
       least = ns < least ? ns : least;
       CHECK(status == TORVYN_ERROR_DEADLINE);
-      OK(torvyn_instance_reset(instance, &err));
+      /* The busy machine may not make it anew in that time. */
+      for (int k = 0; torvyn_instance_reset(instance, NULL) != TORVYN_OK; k++) CHECK(k < 50);
     }
     printf("    %s: asked for 5 ms, took %.1f\n", functions[i], (double)least / 1e6);
     /* What the program gives is copied, and freed after all. */
