@@ -808,11 +808,13 @@ typedef union torvyn_value_of {
  * What it points to is borrowed from whoever gave it.
  *
  * What a component gives at once, a result or a host function's arguments, may
- * take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): 72 bytes for
- * each value, 40 for the name of each field and flag, and one for each byte of
- * text and of a `list<u8>`. That is a list of 1.8 million numbers, or one of
- * 128 MiB of bytes. Copies to and from a component are within the call's time,
- * and take fuel, one for each byte, where the engine counts it.
+ * take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): some 64 bytes
+ * for each value, 40 for the name of each field and flag, and one for each byte
+ * of text and of a `list<u8>`. That is a list of some 2 million numbers, or one
+ * of almost 128 MiB of bytes. A text that the program gives is of 16 MiB at
+ * most, as torvyn_str_t says. Copies to and from a component are within the
+ * call's time, and take fuel, one for each byte that the value has in the
+ * component, where the engine counts it.
  *
  * The layout never changes.
  */
@@ -1093,11 +1095,14 @@ typedef struct torvyn_engine_config {
    */
   uint32_t struct_size;
   /**
-   * Whether calls use up fuel: about one unit for each instruction, and one for
-   * each byte that the library copies into the component's memory, out of it,
-   * or for it (payloads, texts, values). A budget of fuel ends a call after the
-   * same work each time, where a deadline ends it after some time; counting
-   * costs the component some of its speed. Default: off.
+   * Whether calls use up fuel: about one unit for each instruction, one for
+   * each byte or element of bulk instructions such as `memory.copy`, and one
+   * for each byte that the library copies into the component's memory, out of
+   * it, or for it (payloads, texts, values). What WASI copies, and texts that
+   * one component within a composed one passes to another, take none. A budget
+   * of fuel ends a call after the same work each time, where a deadline ends it
+   * after some time; counting costs the component some of its speed. Default:
+   * off.
    */
   torvyn_switch_t fuel;
   /**
@@ -1149,14 +1154,14 @@ typedef struct torvyn_engine_config {
    * buffers by their capacity (4 KiB, 64 KiB, 1 MiB or 16 MiB); each content
    * type that it gave by what it has beyond 64 bytes, those of outputs among
    * them until the call returns; the names of ports of its latest answer (each
-   * with 24 bytes more) beyond 4 KiB; and 64 bytes for each handle of the
-   * contract's that it ever held at once beyond 1024. An allocation past it is
-   * refused to the component; where it cannot be told, the call ends with
-   * TORVYN_ERROR_MEMORY. Texts are limited beside: a content type of the
-   * component's of more than 4 KiB, unless the element's is as long, an error's
-   * text of more than 64 KiB, names of ports of more than 1 MiB in all, and
-   * values of more than 128 MiB (torvyn_value_t) end the call with
-   * TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
+   * with 24 bytes more) beyond 4 KiB; and the handles of the contract's that it
+   * ever held at once beyond 1024, 64 bytes each, by 1024 at once. An
+   * allocation past it is refused to the component; where it cannot be told,
+   * the call ends with TORVYN_ERROR_MEMORY. Texts are limited beside: a content
+   * type of the component's of more than 4 KiB, unless the element's is as
+   * long, an error's text of more than 64 KiB, names of ports of more than 1
+   * MiB in all, and values of more than 128 MiB (torvyn_value_t) end the call
+   * with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
    */
   uint64_t buffer_limit;
   /**
@@ -1378,7 +1383,12 @@ typedef struct torvyn_blob torvyn_blob_t;
 typedef struct torvyn_component torvyn_component_t;
 
 /**
- * Compiles a component.
+ * Compiles a component. It may use WebAssembly 3.0 without exceptions, garbage
+ * collection and `externref`, but with 64-bit memories and tables within it,
+ * tail calls, typed function references; of the component model all but what is
+ * asynchronous, and `map` and lists of fixed length. The engine's configuration
+ * says whether SIMD, relaxed SIMD and several memories in one module are on.
+ * Proposals beyond that, threads and custom page sizes among them, are off.
  *
  * @param engine  Borrowed for the call.
  * @param bytes   The component, binary or text: WAT, "(component ...)", in the
@@ -2204,9 +2214,9 @@ typedef struct torvyn_scope torvyn_scope_t;
  * A function of the program's. `args` are borrowed for the call. Where the
  * function has a result, it writes that to `*result`, which is
  * TORVYN_KIND_NONE; what that points to must stay until the function is called
- * again on the same thread, or come from torvyn_scope_alloc(). It returns
- * whether it succeeded; where it did not, the component is trapped with what
- * torvyn_scope_fail() said.
+ * again on the same thread, come from torvyn_scope_alloc(), or be of `args`. It
+ * returns whether it succeeded; where it did not, the component is trapped with
+ * what torvyn_scope_fail() said.
  *
  * It runs on the thread that calls the instance, within that call, perhaps on
  * several threads at once. It must not call the instance; it may call others,

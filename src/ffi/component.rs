@@ -72,7 +72,12 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
     Error::new(ErrorKind::Io, format!("{} was not read: {error}", path.display()))
 }
 
-/// Compiles a component.
+/// Compiles a component. It may use WebAssembly 3.0 without exceptions, garbage
+/// collection and `externref`, but with 64-bit memories and tables within it,
+/// tail calls, typed function references; of the component model all but what is
+/// asynchronous, and `map` and lists of fixed length. The engine's configuration
+/// says whether SIMD, relaxed SIMD and several memories in one module are on.
+/// Proposals beyond that, threads and custom page sizes among them, are off.
 ///
 /// @param engine  Borrowed for the call.
 /// @param bytes   The component, binary or text: WAT, "(component ...)", in the

@@ -36,9 +36,9 @@ impl Handle for ScopeHandle {
 /// A function of the program's. `args` are borrowed for the call. Where the
 /// function has a result, it writes that to `*result`, which is
 /// TORVYN_KIND_NONE; what that points to must stay until the function is called
-/// again on the same thread, or come from torvyn_scope_alloc(). It returns
-/// whether it succeeded; where it did not, the component is trapped with what
-/// torvyn_scope_fail() said.
+/// again on the same thread, come from torvyn_scope_alloc(), or be of `args`. It
+/// returns whether it succeeded; where it did not, the component is trapped with
+/// what torvyn_scope_fail() said.
 ///
 /// It runs on the thread that calls the instance, within that call, perhaps on
 /// several threads at once. It must not call the instance; it may call others,

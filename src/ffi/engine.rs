@@ -47,11 +47,14 @@ pub enum Optimize {
 pub struct EngineConfig {
     /// The size of this struct in bytes: sizeof(torvyn_engine_config_t). Required.
     pub struct_size: u32,
-    /// Whether calls use up fuel: about one unit for each instruction, and one for
-    /// each byte that the library copies into the component's memory, out of it,
-    /// or for it (payloads, texts, values). A budget of fuel ends a call after the
-    /// same work each time, where a deadline ends it after some time; counting
-    /// costs the component some of its speed. Default: off.
+    /// Whether calls use up fuel: about one unit for each instruction, one for
+    /// each byte or element of bulk instructions such as `memory.copy`, and one
+    /// for each byte that the library copies into the component's memory, out of
+    /// it, or for it (payloads, texts, values). What WASI copies, and texts that
+    /// one component within a composed one passes to another, take none. A budget
+    /// of fuel ends a call after the same work each time, where a deadline ends it
+    /// after some time; counting costs the component some of its speed. Default:
+    /// off.
     pub fuel: MaybeUninit<Switch>,
     /// Who makes time pass. Off: a thread of the library's ticks while calls run
     /// and sleeps otherwise. On: the program calls torvyn_engine_tick() every
@@ -89,14 +92,14 @@ pub struct EngineConfig {
     /// buffers by their capacity (4 KiB, 64 KiB, 1 MiB or 16 MiB); each content
     /// type that it gave by what it has beyond 64 bytes, those of outputs among
     /// them until the call returns; the names of ports of its latest answer (each
-    /// with 24 bytes more) beyond 4 KiB; and 64 bytes for each handle of the
-    /// contract's that it ever held at once beyond 1024. An allocation past it is
-    /// refused to the component; where it cannot be told, the call ends with
-    /// TORVYN_ERROR_MEMORY. Texts are limited beside: a content type of the
-    /// component's of more than 4 KiB, unless the element's is as long, an error's
-    /// text of more than 64 KiB, names of ports of more than 1 MiB in all, and
-    /// values of more than 128 MiB (torvyn_value_t) end the call with
-    /// TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
+    /// with 24 bytes more) beyond 4 KiB; and the handles of the contract's that it
+    /// ever held at once beyond 1024, 64 bytes each, by 1024 at once. An
+    /// allocation past it is refused to the component; where it cannot be told,
+    /// the call ends with TORVYN_ERROR_MEMORY. Texts are limited beside: a content
+    /// type of the component's of more than 4 KiB, unless the element's is as
+    /// long, an error's text of more than 64 KiB, names of ports of more than 1
+    /// MiB in all, and values of more than 128 MiB (torvyn_value_t) end the call
+    /// with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
     pub buffer_limit: u64,
     /// Handles that an instance's component may hold at once: of buffers, of the
     /// program's resources, and of what WASI gives it, each kind for itself; of

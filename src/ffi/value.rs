@@ -161,11 +161,13 @@ pub union ValueOf {
 /// What it points to is borrowed from whoever gave it.
 ///
 /// What a component gives at once, a result or a host function's arguments, may
-/// take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): 72 bytes for
-/// each value, 40 for the name of each field and flag, and one for each byte of
-/// text and of a `list<u8>`. That is a list of 1.8 million numbers, or one of
-/// 128 MiB of bytes. Copies to and from a component are within the call's time,
-/// and take fuel, one for each byte, where the engine counts it.
+/// take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): some 64 bytes
+/// for each value, 40 for the name of each field and flag, and one for each byte
+/// of text and of a `list<u8>`. That is a list of some 2 million numbers, or one
+/// of almost 128 MiB of bytes. A text that the program gives is of 16 MiB at
+/// most, as torvyn_str_t says. Copies to and from a component are within the
+/// call's time, and take fuel, one for each byte that the value has in the
+/// component, where the engine counts it.
 ///
 /// The layout never changes.
 #[derive(Clone, Copy)]
