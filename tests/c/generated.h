@@ -174,7 +174,8 @@ static inline torvyn_value_t generated_value(uint8_t kind, uint64_t bits) {
   return value;
 }
 
-static inline void generated_calls(torvyn_instance_t *instance, const generated_t *input, generated_run_t *run) {
+/* Whether the instance can be used again: not where a reset failed, as one does that takes too long. */
+static inline bool generated_calls(torvyn_instance_t *instance, const generated_t *input, generated_run_t *run) {
   for (size_t i = 0; i < input->call_count; i++) {
     const generated_call_t *call = &input->calls[i];
     torvyn_str_t name = {call->name, strnlen(call->name, sizeof call->name)};
@@ -193,9 +194,10 @@ static inline void generated_calls(torvyn_instance_t *instance, const generated_
     if (status < 0) {
       err = STALE;
       status = (int)torvyn_instance_reset(instance, &err);
-      if (generated_took(run, "torvyn_instance_reset", status, err) < 0) return;
+      if (generated_took(run, "torvyn_instance_reset", status, err) < 0) return false;
     }
   }
+  return true;
 }
 
 static inline void generated_run(const torvyn_component_t *component, const generated_t *input, generated_run_t *run) {
@@ -229,7 +231,7 @@ static inline void generated_run(const torvyn_component_t *component, const gene
     err = STALE;
     status = (int)torvyn_instance_reset(instance, &err);
     if (generated_took(run, "torvyn_instance_reset", status, err) < 0) break;
-    if (round == 0) generated_calls(instance, input, run);
+    if (round == 0 && !generated_calls(instance, input, run)) break;
   }
   torvyn_instance_free(instance);
 }
