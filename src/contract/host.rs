@@ -192,7 +192,7 @@ impl Handles {
     }
 
     /// Checks that there may be one more, and makes room for it.
-    #[inline(always)]
+    #[inline]
     fn ready(&mut self) -> Checked<()> {
         if self.live >= self.counted {
             self.count_more()?;
@@ -214,7 +214,7 @@ impl Handles {
     }
 
     /// Makes room for an entry.
-    #[inline(always)]
+    #[inline]
     fn room(&mut self) -> Checked<()> {
         if self.free == 0 && self.entries.len() == self.entries.capacity() { self.grow() } else { Ok(()) }
     }
@@ -226,14 +226,14 @@ impl Handles {
     }
 
     /// A handle for which the table is [`ready`](Self::ready).
-    #[inline(always)]
+    #[inline]
     fn insert(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
         self.live += 1;
         self.place(kind, buffer)
     }
 
     /// An entry for which there is [`room`](Self::room).
-    #[inline(always)]
+    #[inline]
     fn place(&mut self, kind: Kind, buffer: Option<Box<Buffer>>) -> u32 {
         let index = self.free;
         match self.entries.get_mut(index as usize) {
@@ -327,7 +327,7 @@ impl Handles {
     }
 
     /// Checks that there is room for the content type of an output's meta.
-    #[inline(always)]
+    #[inline]
     pub fn check_meta(&self, len: usize) -> Checked<()> {
         match held::content_type(len) {
             0 if self.metas == 0 => Ok(()),
@@ -337,7 +337,7 @@ impl Handles {
 
     /// Takes an output's buffer out of the table: it is the host's now. Its meta's content type was
     /// checked.
-    #[inline(always)]
+    #[inline]
     pub fn take_output(&mut self, index: u32, meta_type: &str) -> Checked<Box<Buffer>> {
         if self.get(index)?.kind != Kind::Frozen {
             return Err(Breach::WrongType(index, "buffer"));
@@ -350,7 +350,7 @@ impl Handles {
     }
 
     /// The outputs that were taken leave: they are the caller's, or nobody's where one of them failed.
-    #[inline(always)]
+    #[inline]
     pub fn let_go(&mut self) {
         if self.metas != 0 {
             self.held.reached(self.held.now() + std::mem::take(&mut self.metas));
@@ -392,7 +392,7 @@ impl Handles {
     }
 
     /// `[method]mutable-buffer.set-content-type`; `loan` says how long it may be.
-    #[inline(always)]
+    #[inline]
     pub fn set_content_type(&mut self, index: u32, content_type: &[u8], loan: &Loan) -> Checked<()> {
         let buffer = self.mutable(index)?;
         // The common one, which counts for nothing.
@@ -416,7 +416,7 @@ impl Handles {
     }
 
     /// `[method]mutable-buffer.freeze`: the content moves into a new handle, uncopied.
-    #[inline(always)]
+    #[inline]
     pub fn freeze(&mut self, index: u32) -> Checked<u32> {
         self.mutable(index)?;
         self.ready()?;

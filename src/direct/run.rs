@@ -352,13 +352,13 @@ impl Running {
         entry: Option<&TypedFunc<Element, u32>>,
         element: &StreamElement<'_>,
     ) -> Outcome<Lifted> {
-        let content_type = element.content_type.as_bytes();
-        charge(&mut *store, content_type.len()).map_err(Fault::Stopped)?;
         Loan::during(
             store,
             |store| &mut store.data_mut().loan,
             element,
             |store| {
+                let content_type = element.content_type.as_bytes();
+                charge(&mut *store, content_type.len()).map_err(Fault::Stopped)?;
                 let (head, tail) = glue::by_value(content_type);
                 let (len, bytes) = (content_type.len() as u32, element.payload.len() as u32);
                 let params = (element.sequence, element.timestamp_ns, len, head, tail, bytes);
