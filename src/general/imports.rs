@@ -9,7 +9,7 @@ use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 
 use super::types::{Buffer, BufferError, FlowContext, MutableBuffer};
 use super::views::{Bytes, LentBytes, Text, lent};
-use crate::contract::host::{Host, MAX_NAME, Resource as Kind};
+use crate::contract::host::{Breach, BufferError as Refused, Host, MAX_NAME, Resource as Kind};
 use crate::contract::names::VERSION;
 use crate::direct::shapes::{ALLOCATOR, CAPABILITIES, TYPES};
 use crate::engine::fuel::charge;
@@ -33,11 +33,21 @@ fn give<T: ?Sized>(cx: &mut Cx<'_>, given: &'static T) -> Trapped<(&'static T,)>
     Ok((given,))
 }
 
-/// What became of bytes that the guest gave, of which so many were copied.
-fn taken(bytes: &[u8], host: &Host, result: Result<(), crate::contract::host::BufferError>) -> (Done, usize) {
-    let copied = if result.is_ok() { bytes.len() } else { 0 };
-    host.control.counters.bytes_out.add(copied as u64);
-    ((result.map_err(Into::into),), copied)
+/// Has `put` take bytes that the guest gives, and counts those that were copied.
+fn take(
+    mut cx: Cx<'_>,
+    bytes: &Bytes,
+    put: impl FnOnce(&mut Host, &[u8]) -> Result<Result<(), Refused>, Breach>,
+) -> Trapped<Done> {
+    timed(&mut cx)?;
+    let (result, copied) = bytes.beside(&mut cx, |bytes, host| -> Trapped<_> {
+        let result = put(host, bytes)?;
+        let copied = if result.is_ok() { bytes.len() } else { 0 };
+        host.control.counters.bytes_out.add(copied as u64);
+        Ok((result, copied))
+    })?;
+    charge(&mut cx, copied)?;
+    Ok((result.map_err(Into::into),))
 }
 
 /// `capability-query.has-capability`.
@@ -109,24 +119,14 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
 
     l.func_wrap(
         "[method]mutable-buffer.write",
-        |mut cx: Cx<'_>, (h, offset, bytes): (Resource<MutableBuffer>, u64, Bytes)| -> Trapped<Done> {
-            timed(&mut cx)?;
-            let (done, copied) = bytes.beside(&mut cx, |bytes, host| {
-                host.handles.write(h.rep(), offset, bytes).map(|result| taken(bytes, host, result))
-            })?;
-            charge(&mut cx, copied)?;
-            Ok(done)
+        |cx: Cx<'_>, (h, offset, bytes): (Resource<MutableBuffer>, u64, Bytes)| -> Trapped<Done> {
+            take(cx, &bytes, |host, bytes| host.handles.write(h.rep(), offset, bytes))
         },
     )?;
     l.func_wrap(
         "[method]mutable-buffer.append",
-        |mut cx: Cx<'_>, (h, bytes): (Resource<MutableBuffer>, Bytes)| -> Trapped<Done> {
-            timed(&mut cx)?;
-            let (done, copied) = bytes.beside(&mut cx, |bytes, host| {
-                host.handles.append(h.rep(), bytes).map(|result| taken(bytes, host, result))
-            })?;
-            charge(&mut cx, copied)?;
-            Ok(done)
+        |cx: Cx<'_>, (h, bytes): (Resource<MutableBuffer>, Bytes)| -> Trapped<Done> {
+            take(cx, &bytes, |host, bytes| host.handles.append(h.rep(), bytes))
         },
     )?;
     l.func_wrap(

@@ -9,7 +9,7 @@ use wasmtime::component::ResourceType;
 use wasmtime::{Result, ValRaw, bail};
 use wasmtime_environ::component::VariantInfo;
 
-use super::views::Encoded;
+use super::views::{Encoded, part};
 use super::watch::{self, PIECE, Steps};
 use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
@@ -79,8 +79,9 @@ pub fn memory(cx: &mut LiftContext<'_>, tuple: InterfaceType, at: usize) -> Resu
     all(cx, types.len(), |lifter, i| lifter.load(types[i], field(all_types, &types[i], bytes, &mut offset)?))
 }
 
-fn parts(types: &Arc<ComponentTypes>, tuple: InterfaceType) -> Result<(&[InterfaceType], &CanonicalAbiInfo)> {
-    let InterfaceType::Tuple(tuple) = tuple else { bail!("parameters and results that are no tuple") };
+/// The types of parameters or results, which are a tuple, and how it is laid out.
+pub fn parts(types: &ComponentTypes, tuple: InterfaceType) -> Result<(&[InterfaceType], &CanonicalAbiInfo)> {
+    let InterfaceType::Tuple(tuple) = tuple else { bail!("parameters or results that are no tuple") };
     Ok((&types[tuple].types, &types[tuple].abi))
 }
 
@@ -103,17 +104,12 @@ fn aligned(at: usize, abi: &CanonicalAbiInfo) -> Result<()> {
     if at.is_multiple_of(abi.align32 as usize) { Ok(()) } else { Err(Breach::Unaligned.into()) }
 }
 
-/// The bytes of memory, or of a value, that are there.
-fn part(bytes: &[u8], at: usize, len: usize) -> Result<&[u8]> {
-    Ok(bytes.get(at..).and_then(|bytes| bytes.get(..len)).ok_or(Breach::OutOfBounds)?)
-}
-
 /// The next field of a record that is laid out in `bytes`.
 fn field<'b>(types: &ComponentTypes, ty: &InterfaceType, bytes: &'b [u8], offset: &mut usize) -> Result<&'b [u8]> {
     let abi = types.canonical_abi(ty);
     let (at, len) = (offset.next_multiple_of(abi.align32 as usize), abi.size32 as usize);
     *offset = at + len;
-    part(bytes, at, len)
+    Ok(part(bytes, at, len)?)
 }
 
 fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {

@@ -8,7 +8,7 @@ use wasmtime::component::ResourceType;
 use wasmtime::{Result, ValRaw, bail};
 use wasmtime_environ::component::{StringEncoding, TypeFlagsIndex, TypeRecordIndex, TypeResourceTableIndex};
 
-use super::lift::{payload_of, variant_info};
+use super::lift::{parts, payload_of, variant_info};
 use super::watch::{self, PIECE, Steps};
 use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
@@ -289,8 +289,7 @@ pub fn flat<T: 'static>(
     values: &[Value],
     slots: &mut [ValRaw],
 ) -> Result<()> {
-    let InterfaceType::Tuple(i) = tuple else { bail!("parameters or results that are no tuple") };
-    let (types, abi) = (&cx.types[i].types, &cx.types[i].abi);
+    let (types, abi) = parts(cx.types, tuple)?;
     if abi.flat_count(slots.len()).is_none() {
         let at = cx.realloc(0, 0, abi.align32, abi.size32 as usize)?;
         memory(cx, tuple, values, at)?;
@@ -312,8 +311,7 @@ pub fn memory<T: 'static>(
     values: &[Value],
     at: usize,
 ) -> Result<()> {
-    let InterfaceType::Tuple(i) = tuple else { bail!("parameters or results that are no tuple") };
-    let types = &cx.types[i].types;
+    let (types, _) = parts(cx.types, tuple)?;
     all(cx, |writer| writer.fields(values.iter().zip(types.iter().copied()), at))
 }
 

@@ -166,6 +166,24 @@ impl std::fmt::Debug for Running {
     }
 }
 
+/// Calls `func`, with what it waits with where it may wait.
+fn enter<P, R>(
+    store: &mut Store<Host>,
+    waiter: Option<&Waiter>,
+    func: &TypedFunc<P, R>,
+    params: P,
+) -> wasmtime::Result<R>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift + 'static,
+{
+    store.data_mut().stopped = None;
+    match waiter {
+        None => func.call(store, params),
+        Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(store, params)),
+    }
+}
+
 /// Calls `func`; none where the role is absent, which is refused before it gets here.
 fn call<P, R>(store: &mut Store<Host>, waiter: Option<&Waiter>, func: Option<&TypedFunc<P, R>>, params: P) -> Outcome<R>
 where
@@ -178,11 +196,7 @@ where
     let long = result == TypeId::of::<Answer<Elements>>() || result == TypeId::of::<Answer<Names>>();
     let running = texts::Running::new(store.data());
     let _watch = watch(store.data(), long || waiter.is_some());
-    store.data_mut().stopped = None;
-    let result = match waiter {
-        None => func.call(&mut *store, params),
-        Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(&mut *store, params)),
-    };
+    let result = enter(store, waiter, func, params);
     let result = result.and_then(|result| charge(&mut *store, running.copied()).map(|()| result));
     result.map_err(|error| Fault::Stopped(fault::why(error, store.data().stopped)))
 }
@@ -306,11 +320,7 @@ impl Running {
         let Self { store, waiter, .. } = self;
         let (func, params) = (call.func, Params(call.args));
         let _watch = Watch::over(store.data());
-        store.data_mut().stopped = None;
-        let called: wasmtime::Result<Results> = match waiter {
-            None => func.call(&mut *store, params),
-            Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(&mut *store, params)),
-        };
+        let called = enter(store, waiter.as_ref(), &func, params);
         let taken = || {
             let Results(mut result) = called?;
             charge(&mut *store, result.copied)?;

@@ -12,7 +12,7 @@ use wasmtime::component::__internal::{InterfaceType, LiftContext};
 use wasmtime::component::{ComponentType, Lift};
 
 use super::types::ElementOut;
-use super::views::{Encoded, pair, stands_for};
+use super::views::{Encoded, pair, part, stands_for};
 use super::watch::{self, Steps};
 use crate::contract::held::{self, Held};
 use crate::contract::host::{Breach, Host};
@@ -177,9 +177,7 @@ impl Elements {
 
 /// The items of a list, `size` bytes each.
 fn list<'m>(cx: &LiftContext<'m>, (at, count): (usize, usize), size: usize, align: usize) -> Result<&'m [u8]> {
-    let end = count.checked_mul(size).and_then(|size| at.checked_add(size));
-    let list = end.and_then(|end| cx.memory().get(at..end));
-    let list = list.ok_or(Breach::OutOfBounds)?;
+    let list = part(cx.memory(), at, count.checked_mul(size).ok_or(Breach::OutOfBounds)?)?;
     if at.is_multiple_of(align) { Ok(list) } else { Err(Breach::Unaligned.into()) }
 }
 

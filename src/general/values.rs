@@ -29,8 +29,7 @@ const fn abi(count: usize) -> CanonicalAbiInfo {
 
 /// Whether values of the types in `tuple` are `count` core values; or more than `max`, and go by memory.
 fn counts(tuple: &InterfaceType, types: &InstanceType<'_>, max: usize, count: usize) -> Result<()> {
-    let InterfaceType::Tuple(i) = tuple else { bail!("parameters or results that are no tuple") };
-    match types.types[*i].abi.flat_count(max) {
+    match lift::parts(&types.types, *tuple)?.1.flat_count(max) {
         Some(n) if n != count => bail!("{n} core values where {count} were expected"),
         _ => Ok(()),
     }
@@ -57,8 +56,8 @@ pub fn give_back(host: &mut Host, came: &[Came]) -> std::result::Result<(), &'st
         return Err("a resource that is not the host's");
     }
     for came in came.iter().filter(|came| came.owned) {
-        if let Some((_, kind)) = host.resources.iter().find(|(known, _)| *known == came.ty) {
-            host.given.back((*kind, came.rep));
+        if let Some(kind) = kind(came) {
+            host.given.back((kind, came.rep));
         }
     }
     Ok(())
@@ -245,11 +244,7 @@ impl<const N: usize> Answer<N> {
     fn check<T: 'static>(&self, cx: &mut LowerContext<'_, T>, tuple: InterfaceType) -> Result<&[Value]> {
         let Some(value) = &self.value else { return Ok(&[]) };
         let types = cx.types;
-        let ty = match tuple {
-            InterfaceType::Tuple(i) => types[i].types.first().copied(),
-            _ => None,
-        };
-        let Some(ty) = ty else {
+        let Some(ty) = lift::parts(types, tuple)?.0.first().copied() else {
             return Err(self.of.unfit(format!("it has no result and gave a {}", value.kind())));
         };
         let Some(host) = (cx.store.data() as &dyn Any).downcast_ref::<Host>() else { bail!("a store without a host") };

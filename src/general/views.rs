@@ -29,6 +29,11 @@ pub(super) fn lent<T: ?Sized>(value: &T) -> &'static T {
     unsafe { &*std::ptr::from_ref(value) }
 }
 
+/// The `len` bytes from `at` on, of memory or of a value, where they are there.
+pub fn part(bytes: &[u8], at: usize, len: usize) -> Result<&[u8], Breach> {
+    at.checked_add(len).and_then(|end| bytes.get(at..end)).ok_or(Breach::OutOfBounds)
+}
+
 /// Pointer and length of a string or list.
 pub fn pair(bytes: &[u8]) -> (usize, usize) {
     let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
@@ -115,8 +120,7 @@ impl Bytes {
     }
 
     fn lift(cx: &LiftContext<'_>, (at, len): (usize, usize)) -> Result<Self> {
-        let bytes = at.checked_add(len).and_then(|end| cx.memory().get(at..end));
-        Ok(Self(Part::of(bytes.ok_or(Breach::OutOfBounds)?)))
+        Ok(Self(Part::of(part(cx.memory(), at, len)?)))
     }
 }
 
@@ -196,8 +200,7 @@ impl<'m> Encoded<'m> {
         if !at.is_multiple_of(align) {
             return Err(Breach::Unaligned.into());
         }
-        let bytes = at.checked_add(size).and_then(|end| cx.memory().get(at..end));
-        Ok(Self { bytes: bytes.ok_or(Breach::OutOfBounds)?, encoding })
+        Ok(Self { bytes: part(cx.memory(), at, size)?, encoding })
     }
 
     /// The bytes that it takes in the guest's memory.
