@@ -6,6 +6,41 @@
 #include "contract.h"
 #include "wasi.h"
 
+/* ---- what the calls are given ---------------------------------------------------------- */
+
+static uint8_t *payload;                             /* of 16 MiB */
+static char folder[] = "/tmp/torvyn-imports-XXXXXX"; /* for the files */
+
+static void begin_given(void) {
+  CHECK(mkdtemp(folder) != NULL);
+  payload = malloc(16 << 20);
+  CHECK(payload != NULL);
+  memset(payload, 'x', 16 << 20);
+}
+
+static void end_given(void) {
+  char file[64];
+  snprintf(file, sizeof file, "%s/file", folder);
+  CHECK(unlink(file) == 0 && rmdir(folder) == 0);
+  free(payload);
+}
+
+static void discard(void *user, uint64_t id, torvyn_bytes_t bytes) { (void)user, (void)id, (void)bytes; }
+
+/* An output and so many variables. */
+static torvyn_imports_t *granted_io(const torvyn_engine_t *engine, int variables) {
+  torvyn_imports_t *imports = NULL;
+  char name[32];
+  torvyn_str_t value = {(const char *)payload, 500};
+  OK(torvyn_imports_new(engine, &imports, &err));
+  OK(torvyn_imports_wasi_output(imports, TORVYN_STREAM_STDOUT, discard, NULL, NULL, &err));
+  for (int i = 0; i < variables; i++) {
+    snprintf(name, sizeof name, "VARIABLE_%d", i);
+    OK(torvyn_imports_wasi_env(imports, str(name), value, &err));
+  }
+  return imports;
+}
+
 /* ---- streams, environment, clocks, randomness ---------------------------------------- */
 
 #define IO \

@@ -64,8 +64,6 @@ static torvyn_linked_t *component(const torvyn_engine_t *engine, const group_t *
   return linked_from(engine, &text, group->grants ? group->grants(engine) : NULL);
 }
 
-static uint8_t *payload; /* of 16 MiB */
-
 typedef struct {
   const op_t *op;
   uint64_t number, way, deadline_ns;
@@ -204,21 +202,9 @@ static const op_t host[] = {
 
 /* ---- WASI -------------------------------------------------------------------------------- */
 
-static void take(void *user, uint64_t id, torvyn_bytes_t bytes) { (void)user, (void)id, (void)bytes; }
-
-static char folder[] = "/tmp/torvyn-overruns-XXXXXX";
-
 static torvyn_imports_t *granted(const torvyn_engine_t *engine) {
-  torvyn_imports_t *imports = NULL;
-  char name[32];
-  torvyn_str_t value = {(const char *)payload, 500};
-  OK(torvyn_imports_new(engine, &imports, &err));
-  OK(torvyn_imports_wasi_output(imports, TORVYN_STREAM_STDOUT, take, NULL, NULL, &err));
-  for (int i = 0; i < 2000; i++) {
-    snprintf(name, sizeof name, "VARIABLE_%d", i);
-    OK(torvyn_imports_wasi_env(imports, str(name), value, &err));
-  }
-  if (*folder) OK(torvyn_imports_wasi_preopen(imports, folder, str("/"), TORVYN_ACCESS_READ_WRITE, &err));
+  torvyn_imports_t *imports = granted_io(engine, 2000);
+  OK(torvyn_imports_wasi_preopen(imports, folder, str("/"), TORVYN_ACCESS_READ_WRITE, &err));
   return imports;
 }
 
@@ -267,12 +253,8 @@ static const group_t groups[] = {
 
 int main(int argc, char **argv) {
   static const torvyn_path_t paths[] = {TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL};
-  char file[64];
   check_begin(argc, argv);
-  CHECK(mkdtemp(folder) != NULL);
-  payload = malloc(16 * MIB);
-  CHECK(payload != NULL);
-  memset(payload, 'x', 16 * MIB);
+  begin_given();
   for (int i = 0; i < 2; i++) {
     path = paths[i];
     for (unsigned k = 0; k < sizeof groups / sizeof *groups; k++) {
@@ -281,9 +263,7 @@ int main(int argc, char **argv) {
     }
   }
   part("");
-  snprintf(file, sizeof file, "%s/file", folder);
-  CHECK(unlink(file) == 0 && rmdir(folder) == 0);
+  end_given();
   CHECK(late_kinds == 0);
-  free(payload);
   return check_end();
 }

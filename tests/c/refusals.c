@@ -8,8 +8,6 @@
 
 #include "imports.h"
 
-static uint8_t *payload;   /* of 16 MiB */
-
 /* ---- the contract ------------------------------------------------------------------------ */
 
 #define NEW(bytes) "(call $allocate (i64.const " #bytes ") (i32.const 64))"
@@ -282,27 +280,14 @@ static const struct {
      OPENED "(call $file_read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))"},
 };
 
-static char folder[] = "/tmp/torvyn-refusals-XXXXXX";
-
-static void take(void *user, uint64_t id, torvyn_bytes_t bytes) { (void)user, (void)id, (void)bytes; }
-
 static void wasi(int grants) {
   static const more_t io = {{IO}, IO_LOWERED, IO_CORE, IO_GIVEN},
                       files = {{FILES}, FILES_LOWERED, FILES_CORE, FILES_GIVEN};
   torvyn_engine_t *engine = engine_here();
   torvyn_imports_t *imports = NULL;
   torvyn_linked_t *linked;
-  char name[32];
-  torvyn_str_t value = {(const char *)payload, 500};
   part(grants ? "WASI, granted" : "WASI, nothing granted");
-  if (grants) {
-    OK(torvyn_imports_new(engine, &imports, &err));
-    OK(torvyn_imports_wasi_output(imports, TORVYN_STREAM_STDOUT, take, NULL, NULL, &err));
-    for (int i = 0; i < 100; i++) {
-      snprintf(name, sizeof name, "VARIABLE_%d", i);
-      OK(torvyn_imports_wasi_env(imports, str(name), value, &err));
-    }
-  }
+  if (grants) imports = granted_io(engine, 100);
   linked = component(engine, &io, &wasi_ops[0].code, sizeof wasi_ops / sizeof *wasi_ops,
                      sizeof *wasi_ops / sizeof(char *), imports);
   for (size_t i = 0; i < sizeof wasi_ops / sizeof *wasi_ops; i++) {
@@ -448,12 +433,8 @@ static void address_space(void) {
 
 int main(int argc, char **argv) {
   static const torvyn_path_t paths[] = {TORVYN_PATH_DIRECT, TORVYN_PATH_GENERAL};
-  char file[64];
   check_begin(argc, argv);
-  CHECK(mkdtemp(folder) != NULL);
-  payload = malloc(16 * MIB);
-  CHECK(payload != NULL);
-  memset(payload, 'x', 16 * MIB);
+  begin_given();
   watch_begin();
   for (int i = 0; i < 2; i++) {
     path = paths[i];
@@ -466,8 +447,7 @@ int main(int argc, char **argv) {
   values();
   native();
   part("");
-  snprintf(file, sizeof file, "%s/file", folder);
-  CHECK(unlink(file) == 0 && rmdir(folder) == 0);
+  end_given();
   CHECK(wrong == 0);
   return check_end();
 }
