@@ -65,6 +65,31 @@ pub fn append(text: &mut String, more: &str) -> Result<(), Breach> {
     Ok(())
 }
 
+/// Adds what of `bytes` is text, with the rest replaced; as much of it as the system has memory for.
+pub fn append_lossy(text: &mut String, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        let replaced = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
+        if append(text, chunk.valid()).and_then(|()| append(text, replaced)).is_err() {
+            return;
+        }
+    }
+}
+
+/// The text that `bytes` begin with, of no more than `most` bytes: less where a character lies across
+/// that end. No bytes are none.
+pub fn leading_text(bytes: &[u8], most: usize) -> Result<&str, Breach> {
+    let piece = &bytes[..bytes.len().min(most)];
+    let good = match std::str::from_utf8(piece) {
+        Ok(text) => return Ok(text),
+        Err(cut) if piece.len() < bytes.len() && cut.error_len().is_none() => cut.valid_up_to(),
+        Err(_) => 0,
+    };
+    match std::str::from_utf8(&piece[..good]) {
+        Ok(text) if !text.is_empty() => Ok(text),
+        _ => Err(Breach::BadUtf8),
+    }
+}
+
 /// Puts `to` in place of a text, in no more room than it needs where it has not enough.
 #[inline]
 pub fn set(text: &mut String, to: &str) -> Result<(), Breach> {
@@ -77,12 +102,20 @@ pub fn set(text: &mut String, to: &str) -> Result<(), Breach> {
 /// Adds an item to a list, as long as the system has memory.
 #[inline]
 pub fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), Breach> {
-    if list.len() == list.capacity() {
-        let size = list.len().max(1).saturating_mul(2 * size_of::<T>());
-        list.try_reserve(1).map_err(|_| Breach::NoMemory(size))?;
-    }
+    one_more(list)?;
     list.push(item);
     Ok(())
+}
+
+/// Makes room for one more item, as long as the system has memory.
+#[inline]
+pub fn one_more<T>(list: &mut Vec<T>) -> Result<(), Breach> {
+    #[cold]
+    fn grow<T>(list: &mut Vec<T>) -> Result<(), Breach> {
+        let size = list.len().max(1).saturating_mul(2 * size_of::<T>());
+        list.try_reserve(1).map_err(|_| Breach::NoMemory(size))
+    }
+    if list.len() == list.capacity() { grow(list) } else { Ok(()) }
 }
 
 /// What one instance holds. Its running call counts; a lift on the general path, which knows no
@@ -142,9 +175,7 @@ impl Held {
     /// So much was held for a moment.
     #[inline]
     pub fn reached(&self, bytes: u64) {
-        if bytes > self.peak.get() {
-            self.peak.set(bytes);
-        }
+        self.peak.raise(bytes);
     }
 
     /// So much less is held.

@@ -216,13 +216,7 @@ impl Handles {
     /// Makes room for an entry.
     #[inline]
     fn room(&mut self) -> Checked<()> {
-        if self.free == 0 && self.entries.len() == self.entries.capacity() { self.grow() } else { Ok(()) }
-    }
-
-    #[cold]
-    fn grow(&mut self) -> Checked<()> {
-        let size = self.entries.len() * 2 * size_of::<Entry>();
-        self.entries.try_reserve(1).map_err(|_| Breach::NoMemory(size))
+        if self.free == 0 { held::one_more(&mut self.entries) } else { Ok(()) }
     }
 
     /// A handle for which the table is [`ready`](Self::ready).
@@ -594,31 +588,18 @@ impl Host {
         }
     }
 
-    /// The same beside what is lent of the store.
-    pub fn look_at_time(&self) -> Result<(), Stop> {
-        let mut term = self.term;
-        term.stop(&self.clock, &self.control).map_or(Ok(()), Err)
-    }
-
     /// `capability-query.has-capability`: what was granted when linking. The name may be as long as
     /// the guest's memory.
-    pub fn has_capability(&self, name: &[u8]) -> wasmtime::Result<bool> {
+    pub fn has_capability(&mut self, name: &[u8]) -> wasmtime::Result<bool> {
         if name.len() <= MAX_NAME {
             return Ok(self.grants.has(std::str::from_utf8(name).map_err(|_| Breach::BadUtf8)?));
         }
         // Nothing is granted that is called so; but it has to be a text.
         let mut rest = name;
-        while rest.len() > MAX_NAME {
-            self.look_at_time()?;
-            let good = match std::str::from_utf8(&rest[..MAX_NAME]) {
-                Ok(_) => MAX_NAME,
-                // A character that goes on behind the piece.
-                Err(cut) if cut.error_len().is_none() => cut.valid_up_to(),
-                Err(_) => return Err(Breach::BadUtf8.into()),
-            };
-            rest = &rest[good..];
+        while !rest.is_empty() {
+            self.check_time()?;
+            rest = &rest[held::leading_text(rest, MAX_NAME)?.len()..];
         }
-        std::str::from_utf8(rest).map_err(|_| Breach::BadUtf8)?;
         Ok(false)
     }
 

@@ -5,7 +5,7 @@ use super::held;
 use super::host::Breach;
 
 /// Storage that is larger is not kept for the next answer, in bytes of names; and in names.
-const KEPT: (usize, usize) = (64 << 10, 8 << 10);
+pub const KEPT: (usize, usize) = (64 << 10, 8 << 10);
 
 /// What so many names take up that together have so many bytes.
 #[inline]

@@ -112,6 +112,14 @@ impl Counter {
         self.0.store(n, Relaxed);
     }
 
+    /// Sets the value where it is less; by the one writer only.
+    #[inline]
+    pub fn raise(&self, to: u64) {
+        if to > self.get() {
+            self.set(to);
+        }
+    }
+
     /// The value.
     #[inline]
     pub fn get(&self) -> u64 {

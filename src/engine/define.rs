@@ -92,22 +92,26 @@ fn same(interface: &str, import: &str) -> bool {
         }
 }
 
+fn failed(error: wasmtime::Error) -> Box<Error> {
+    Error::new(ErrorKind::Internal, format!("a definition was refused: {error:#}"))
+}
+
 /// The component's own resource types that it imports: each under every name that it has, and which
-/// of the program's it is; none for those that are not the program's.
+/// of the program's it is, where it is one.
 #[derive(Default)]
 struct Bound {
     names: Vec<(String, String, ResourceType)>,
-    types: Vec<(ResourceType, Option<usize>)>,
+    types: Vec<(ResourceType, usize)>,
 }
 
 impl Bound {
     fn is_there(&self, ty: ResourceType) -> bool {
-        self.types.iter().any(|(known, _)| *known == ty)
+        self.names.iter().any(|(.., known)| *known == ty)
     }
 
     /// Which of the program's a type of the component's is.
     fn index(&self, ty: ResourceType) -> Option<usize> {
-        self.types.iter().find(|(known, _)| *known == ty).and_then(|(_, index)| *index)
+        self.types.iter().find(|(known, _)| *known == ty).map(|(_, index)| *index)
     }
 
     /// The names in `interface`, which is "" for those that are imported by themselves.
@@ -212,8 +216,9 @@ impl Definitions {
 
     /// Whether anything of an import's interface is defined here.
     pub fn knows(&self, import: &str) -> bool {
-        self.functions.iter().any(|d| same(&d.interface, import) || d.interface.is_empty() && d.name == import)
-            || self.resources.iter().any(|d| same(&d.interface, import) || d.interface.is_empty() && d.name == import)
+        let is = |interface: &str, name: &str| same(interface, import) || interface.is_empty() && name == import;
+        self.functions.iter().any(|d| is(&d.interface, &d.name))
+            || self.resources.iter().any(|d| is(&d.interface, &d.name))
     }
 
     /// Whether one of its interfaces has this name (for `has-capability`).
@@ -271,7 +276,7 @@ impl Definitions {
                 );
                 return Err(Error::new(ErrorKind::UnresolvedImport, message));
             }
-            bound.types.push((ty, index));
+            bound.types.extend(index.map(|index| (ty, index)));
         }
         bound.names.push((interface.to_owned(), item.to_owned(), ty));
         Ok(())
@@ -281,7 +286,6 @@ impl Definitions {
     /// `TypeMismatch`, and `UnresolvedImport` for a resource.
     pub fn link(&self, linker: &mut Linker<Host>, component: &Component) -> Result<()> {
         let engine = linker.engine().clone();
-        let failed = |e: wasmtime::Error| Error::new(ErrorKind::Internal, format!("a definition was refused: {e:#}"));
         let ty = component.component_type();
         let bound = self.bind(&ty, &engine)?;
         for (name, item) in ty.imports(&engine) {
@@ -289,36 +293,38 @@ impl Definitions {
                 continue;
             }
             match item.ty {
-                ComponentItem::ComponentFunc(func) => {
-                    let Some(defined) = self.function("", name) else { continue };
-                    defined.check(&func, &bound.within(""))?;
-                    defined.add(&mut linker.root()).map_err(failed)?;
-                }
-                ComponentItem::Resource(ty) => {
-                    let Some(index) = bound.index(ty) else { continue };
-                    self.provide(&mut linker.root(), name, index).map_err(failed)?;
-                }
                 ComponentItem::ComponentInstance(instance) => {
                     let mut place = linker.instance(name).map_err(failed)?;
                     for (item, ty) in instance.exports(&engine) {
-                        match ty.ty {
-                            ComponentItem::ComponentFunc(func) => {
-                                let Some(defined) = self.function(name, item) else { continue };
-                                defined.check(&func, &bound.within(name))?;
-                                defined.add(&mut place).map_err(failed)?;
-                            }
-                            ComponentItem::Resource(ty) => {
-                                let Some(index) = bound.index(ty) else { continue };
-                                self.provide(&mut place, item, index).map_err(failed)?;
-                            }
-                            _ => {}
-                        }
+                        self.link_item(&mut place, (name, item), ty.ty, &bound)?;
                     }
                 }
-                _ => {}
+                item => self.link_item(&mut linker.root(), ("", name), item, &bound)?,
             }
         }
         Ok(())
+    }
+
+    /// The same of one item, a function or a resource, into `place`.
+    fn link_item(
+        &self,
+        place: &mut LinkerInstance<'_, Host>,
+        (interface, name): (&str, &str),
+        item: ComponentItem,
+        bound: &Bound,
+    ) -> Result<()> {
+        match item {
+            ComponentItem::ComponentFunc(func) => {
+                let Some(defined) = self.function(interface, name) else { return Ok(()) };
+                defined.check(&func, &bound.within(interface))?;
+                defined.add(place).map_err(failed)
+            }
+            ComponentItem::Resource(ty) => {
+                let Some(index) = bound.index(ty) else { return Ok(()) };
+                self.provide(place, name, index).map_err(failed)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Adds the resource type `index` to `place` under `name`.

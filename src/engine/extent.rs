@@ -119,6 +119,16 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// The kind that what an outer alias names has elsewhere; none for a core type.
+fn external(kind: ComponentOuterAliasKind) -> Option<ComponentExternalKind> {
+    match kind {
+        ComponentOuterAliasKind::CoreModule => Some(ComponentExternalKind::Module),
+        ComponentOuterAliasKind::Component => Some(ComponentExternalKind::Component),
+        ComponentOuterAliasKind::Type => Some(ComponentExternalKind::Type),
+        ComponentOuterAliasKind::CoreType => None,
+    }
+}
+
 /// The type that says what an item holds.
 fn typed(ty: ComponentTypeRef) -> Option<u32> {
     match ty {
@@ -142,7 +152,7 @@ pub struct Extent<'a> {
     /// The component, then those in it.
     bodies: Vec<Body<'a>>,
     /// What they have of the components around them, all in all.
-    captures: usize,
+    captures: u64,
     too_deep: bool,
     /// The most imports of a core module.
     widest: u64,
@@ -173,7 +183,7 @@ impl<'a> Extent<'a> {
     /// What of a valid component is too much to be translated: a clause that follows "the component";
     /// none where nothing is.
     pub fn too_much(&self) -> Option<String> {
-        let total = if self.captures as u64 > ITEMS { None } else { self.total() };
+        let total = if self.captures > ITEMS { None } else { self.total() };
         match total {
             None => Some(format!("comes to more than {ITEMS} items when the components in it are instantiated")),
             Some(total) if total.instances > 1 && total.memories > MEMORIES => {
@@ -190,6 +200,11 @@ impl<'a> Extent<'a> {
     /// Counts an item that has this holding.
     fn name(&mut self, holds: u32) {
         self.count(cost(&self.holdings, holds));
+        self.deepen(holds);
+    }
+
+    /// Counts the resources of an item that has this holding.
+    fn deepen(&mut self, holds: u32) {
         self.resources = self.resources.saturating_add(self.holdings[holds as usize].depths);
     }
 
@@ -343,13 +358,10 @@ impl<'a> Extent<'a> {
 
     fn outer_alias(&mut self, kind: ComponentOuterAliasKind, count: usize, index: u32) {
         let Some(from) = self.scopes.len().checked_sub(count + 1) else { return };
-        let outer = &self.scopes[from];
-        let (component, ty) = (at(&outer.components, index), at(&outer.types, index));
-        let Some(scope) = self.scopes.last_mut() else { return };
-        match kind {
-            ComponentOuterAliasKind::Type => scope.types.push(ty),
-            ComponentOuterAliasKind::Component => scope.components.push(component),
-            ComponentOuterAliasKind::CoreModule | ComponentOuterAliasKind::CoreType => {}
+        if let Some(kind) = external(kind) {
+            let holds = self.scopes[from].holding(kind, index);
+            let Some(scope) = self.scopes.last_mut() else { return };
+            scope.take(kind, holds);
         }
         self.count(1);
         self.op(Op::AliasOuter(kind, count, index));
@@ -357,7 +369,7 @@ impl<'a> Extent<'a> {
             // All between have it, too.
             for (up, scope) in self.scopes[from + 1..].iter().enumerate().filter(|(_, scope)| !scope.is_type) {
                 self.captures += 1;
-                if self.captures as u64 <= ITEMS {
+                if self.captures <= ITEMS {
                     self.bodies[scope.body].captures.push((kind, up, index));
                 }
             }
@@ -421,14 +433,14 @@ impl<'a> Extent<'a> {
                     let import: ComponentImport<'a> = reader.read()?;
                     let holds = scope.take_typed(import.ty);
                     add(&self.holdings, &mut scope.holds, holds);
-                    self.resources = self.resources.saturating_add(self.holdings[holds as usize].depths);
+                    self.deepen(holds);
                     self.op(Op::Declared(None, import.ty));
                 }
                 _ => {
                     let (name, ty): (ComponentExternName<'a>, ComponentTypeRef) = (reader.read()?, reader.read()?);
                     let holds = scope.take_typed(ty);
                     hold(&self.holdings, &mut scope.holds, name.name, holds);
-                    self.resources = self.resources.saturating_add(self.holdings[holds as usize].depths);
+                    self.deepen(holds);
                     self.op(Op::Declared(Some(name.name), ty));
                 }
             }

@@ -10,6 +10,7 @@ use super::config::{EngineConfig, default_memory_limit};
 use super::control::{Control, State};
 use super::fault;
 use super::given::Given;
+use super::invoke::set_memory;
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
 use super::log::Level;
@@ -274,11 +275,9 @@ impl ComponentInstance {
         self.running = made.map_err(|e| instantiation_failed(&e).at(self.id, None))?;
         self.control.set_state(if self.roles.has(Role::Lifecycle) { State::New } else { State::Ready });
         // What start functions took.
-        let MemoryUsage { linear, buffers } = self.memory_usage();
-        self.control.counters.linear_bytes.set(linear);
-        self.control.counters.buffer_bytes.set(buffers);
-        let peak = &self.control.counters.buffer_bytes_peak;
-        peak.set(peak.get().max(self.running.store().map_or(0, |store| store.data().handles.held().peak())));
+        if let Some(store) = self.running.store() {
+            set_memory(&self.control.counters, store.data());
+        }
         Ok(())
     }
 

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use super::Engine;
 use super::compile::CompiledComponent;
-use super::control::State;
+use super::control::{Counters, State};
 use super::fault::{self, Fault, Outcome};
 use super::instance::{ComponentInstance, InstanceOptions, NONE, Running};
 use super::link::{ImportBindings, LinkedComponent};
 use super::log::Level;
 use super::term::Term;
 use super::traits::{ComponentInvoker, MemoryUsage, WasmEngine};
-use crate::contract::host::Breach;
+use crate::contract::host::{Breach, Host};
 use crate::contract::ports::Ports;
 use crate::contract::{
     BackpressureSignal, ComponentId, Function, OutputElement, ProcessErrorKind, ProcessResult, Role, StreamElement,
@@ -117,6 +117,15 @@ macro_rules! on_path {
     };
 }
 
+/// Writes down what memory an instance holds.
+#[inline(always)]
+pub(super) fn set_memory(counters: &Counters, host: &Host) {
+    let held = host.handles.held();
+    counters.buffer_bytes.set(held.now());
+    counters.buffer_bytes_peak.raise(held.peak());
+    counters.linear_bytes.set(host.limits.linear);
+}
+
 impl ComponentInstance {
     #[cold]
     fn refuse(&self, kind: ErrorKind, function: Function, message: String) -> Box<Error> {
@@ -206,12 +215,7 @@ impl ComponentInstance {
         }
         if let Some(store) = self.running.store() {
             let host = store.data();
-            let held = host.handles.held();
-            counters.buffer_bytes.set(held.now());
-            if held.peak() > counters.buffer_bytes_peak.get() {
-                counters.buffer_bytes_peak.set(held.peak());
-            }
-            counters.linear_bytes.set(host.limits.linear);
+            set_memory(counters, host);
             if host.fuel {
                 counters.fuel_used.add(self.fuel_before.saturating_sub(store.get_fuel().unwrap_or(0)));
             }
@@ -222,11 +226,11 @@ impl ComponentInstance {
         }
     }
 
-    /// The error value for a result that the system has no memory for, `bytes` of it: the call ran, and
-    /// what it gave is lost.
+    /// The error value for a result that the system has no memory for: the call ran, and what it gave is
+    /// lost.
     #[cold]
-    pub fn no_memory(&self, function: Function, bytes: usize) -> Box<Error> {
-        self.failed(Some(function), Fault::Stopped(Breach::NoMemory(bytes).into()))
+    pub fn no_memory(&self, function: Function, breach: Breach) -> Box<Error> {
+        self.failed(Some(function), Fault::Stopped(breach.into()))
     }
 
     #[cold]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::contract::{ComponentId, Function};
+use crate::contract::{ComponentId, Function, held};
 use crate::error::one_line;
 
 /// How much a line matters; a greater one matters less.
@@ -78,15 +78,7 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
         return text.into();
     }
     let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        if text.try_reserve(chunk.valid().len() + char::REPLACEMENT_CHARACTER.len_utf8()).is_err() {
-            break;
-        }
-        text.push_str(chunk.valid());
-        if !chunk.invalid().is_empty() {
-            text.push(char::REPLACEMENT_CHARACTER);
-        }
-    }
+    held::append_lossy(&mut text, bytes);
     text.into()
 }
 

@@ -157,12 +157,11 @@ impl<'t> Measure<'t, '_> {
                 Layout { size: element.size.saturating_mul(u64::from(*length)).min(LARGEST), ..element }
             }
             // What lies behind a pointer is bounded by its memory, but is made of values, too.
-            ComponentDefinedType::List { element, .. } => self.behind(&[element]).map_or(pointers, |large| large),
-            ComponentDefinedType::Map { key, value, .. } => self.behind(&[key, value]).map_or(pointers, |large| large),
+            ComponentDefinedType::List { element, .. } => self.behind([element]).unwrap_or(pointers),
+            ComponentDefinedType::Map { key, value, .. } => self.behind([key, value]).unwrap_or(pointers),
             ComponentDefinedType::Own(_) | ComponentDefinedType::Borrow(_) => Layout::scalar(4),
             ComponentDefinedType::Future { ty, .. } | ComponentDefinedType::Stream { ty, .. } => {
-                let inner: Vec<_> = ty.iter().collect();
-                self.behind(&inner).unwrap_or(Layout::scalar(4))
+                self.behind(ty).unwrap_or(Layout::scalar(4))
             }
         };
         self.sizes.layouts.insert(id, layout);
@@ -170,8 +169,8 @@ impl<'t> Measure<'t, '_> {
     }
 
     /// The layout of what is too large behind a pointer, where it is.
-    fn behind(&mut self, values: &[&ComponentValType]) -> Option<Layout> {
-        let all = self.record(values.iter().copied());
+    fn behind<'a>(&mut self, values: impl IntoIterator<Item = &'a ComponentValType>) -> Option<Layout> {
+        let all = self.record(values.into_iter());
         (all.size >= LARGEST).then_some(all)
     }
 }

@@ -7,6 +7,8 @@ use super::plain::{BufferHandle, Bytes, Output, OutputsHandle, Str};
 use super::status::Status;
 use crate::contract::OutputElement;
 use crate::contract::buffer::{self, Buffer};
+use crate::contract::held;
+use crate::contract::host::Breach;
 
 impl Handle for BufferHandle {
     type Held = Buffer;
@@ -23,18 +25,18 @@ impl Handle for OutputsHandle {
 }
 
 impl OutputsHandle {
-    /// Hands a list to C; or says how much there would have to be of memory for it, and releases the
-    /// outputs.
-    pub fn give(elements: Vec<OutputElement>) -> Result<*mut Self, usize> {
-        let mut list = Outputs(Vec::new());
-        let reserved = list.0.try_reserve_exact(elements.len());
-        if reserved.is_err() {
-            let size = elements.len() * size_of::<Option<OutputElement>>();
-            elements.into_iter().for_each(|output| buffer::release(output.payload));
-            return Err(size);
+    /// Hands a list to C; where there is no memory for it, releases the outputs.
+    pub fn give(elements: Vec<OutputElement>) -> Result<*mut Self, Breach> {
+        match held::room(elements.len()) {
+            Ok(mut list) => {
+                list.extend(elements.into_iter().map(Some));
+                Ok(handle::give::<Self>(Box::new(Outputs(list))))
+            }
+            Err(breach) => {
+                elements.into_iter().for_each(|output| buffer::release(output.payload));
+                Err(breach)
+            }
         }
-        list.0.extend(elements.into_iter().map(Some));
-        Ok(handle::give::<Self>(Box::new(list)))
     }
 }
 

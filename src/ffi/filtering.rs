@@ -6,11 +6,10 @@ use super::plain::{Element, Output, OutputsHandle, Ports, Str};
 use super::running::{self, Parts};
 use super::status::Status;
 use crate::contract::Function;
+use crate::contract::host::Breach;
+use crate::contract::ports::KEPT;
 use crate::engine::invoke::Invoker;
 use crate::engine::traits::ComponentInvoker as _;
-
-/// A list of names is not kept for the next answer where it has room for more than so many.
-const KEPT: usize = 8 << 10;
 
 /// Asks a filter about one element.
 ///
@@ -118,13 +117,13 @@ pub unsafe extern "C" fn torvyn_route(
         let (names, len) = unsafe {
             running::lend(instance, Function::Route, element, |Parts { instance, ports }, element| {
                 let names = Invoker.invoke_route(instance, element)?;
-                let (count, size) = (names.size().0, names.size().0 * size_of::<Str>());
-                if ports.capacity() > KEPT {
+                let count = names.size().0;
+                if ports.capacity() > KEPT.1 {
                     *ports = Vec::new();
                 }
                 ports.clear();
                 if ports.try_reserve(count).is_err() {
-                    return Err(instance.no_memory(Function::Route, size));
+                    return Err(instance.no_memory(Function::Route, Breach::NoMemory(count * size_of::<Str>())));
                 }
                 ports.extend(names.iter().map(Str::of));
                 Ok((ports.as_ptr(), ports.len()))
@@ -240,7 +239,7 @@ pub unsafe extern "C" fn torvyn_flush(
     ffi!(err: err, out: [out], pointer: [instance] => {
         let work = |Parts { instance, .. }: &mut Parts| {
             let elements = Invoker.invoke_flush(instance)?;
-            OutputsHandle::give(elements).map_err(|size| instance.no_memory(Function::Flush, size))
+            OutputsHandle::give(elements).map_err(|breach| instance.no_memory(Function::Flush, breach))
         };
         // SAFETY: the header requires an instance that was not freed.
         out.set(unsafe { running::call(instance, Function::Flush, work) }?);

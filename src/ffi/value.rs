@@ -341,40 +341,46 @@ struct Room {
     steps: Steps,
 }
 
-/// How many values and names `owned` has within it.
-fn count(owned: &[Owned], steps: &Steps) -> wasmtime::Result<(usize, usize)> {
-    let (mut values, mut names) = (owned.len(), 0);
-    for owned in owned {
-        steps.step()?;
-        let within = match owned {
-            Owned::List(v) | Owned::Tuple(v) => count(v, steps)?,
+/// How many values there are and within them, and how many names.
+#[derive(Default)]
+struct Count {
+    values: usize,
+    names: usize,
+    steps: Steps,
+}
+
+impl Count {
+    fn all<'o>(&mut self, owned: impl IntoIterator<Item = &'o Owned>) -> wasmtime::Result<()> {
+        owned.into_iter().try_for_each(|owned| self.one(owned))
+    }
+
+    fn one(&mut self, owned: &Owned) -> wasmtime::Result<()> {
+        self.steps.step()?;
+        self.values += 1;
+        match owned {
+            Owned::List(v) | Owned::Tuple(v) => self.all(v),
             Owned::Record(fields) => {
-                names += fields.len();
-                values += fields.len();
-                for (_, value) in fields {
-                    let within = count(std::slice::from_ref(value), steps)?;
-                    values += within.0 - 1; // itself is counted
-                    names += within.1;
-                }
-                continue;
+                self.names += fields.len();
+                self.all(fields.iter().map(|(_, value)| value))
             }
             Owned::Variant(_, Some(held))
             | Owned::Option(Some(held))
-            | Owned::Result(Ok(Some(held)) | Err(Some(held))) => count(&held[..], steps)?,
-            Owned::Flags(set) => (0, set.len()),
-            _ => continue,
-        };
-        values += within.0;
-        names += within.1;
+            | Owned::Result(Ok(Some(held)) | Err(Some(held))) => self.all(&held[..]),
+            Owned::Flags(set) => {
+                self.names += set.len();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
-    Ok((values, names))
 }
 
 impl Views {
     /// Shows `owned`, which must live as long as the views are used.
     pub fn new(owned: &[Owned]) -> wasmtime::Result<Self> {
-        let steps = Steps::default();
-        let (values, names) = count(owned, &steps)?;
+        let mut count = Count::default();
+        count.all(owned)?;
+        let Count { values, names, steps } = count;
         let mut views = Self { values: room(values)?, names: room(names)?, len: owned.len() };
         let mut free = Room { values: views.values.as_mut_ptr(), names: views.names.as_mut_ptr(), steps };
         // SAFETY: there is room for as many as were counted.

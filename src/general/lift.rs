@@ -125,20 +125,9 @@ fn utf8(bytes: &[u8], text: &mut String) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         watch::look()?;
-        let piece = &rest[..rest.len().min(PIECE)];
-        let valid = match std::str::from_utf8(piece) {
-            Ok(valid) => valid,
-            Err(error) => {
-                let (valid, last) = (error.valid_up_to(), piece.len() == rest.len());
-                // A character may lie across the end of a piece, but for the last.
-                if last || error.error_len().is_some() || valid == 0 {
-                    return Err(Breach::BadUtf8.into());
-                }
-                std::str::from_utf8(&piece[..valid]).map_err(|_| Breach::BadUtf8)?
-            }
-        };
-        text.push_str(valid);
-        rest = &rest[valid.len()..];
+        let piece = held::leading_text(rest, PIECE)?;
+        text.push_str(piece);
+        rest = &rest[piece.len()..];
     }
     Ok(())
 }

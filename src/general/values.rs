@@ -29,7 +29,7 @@ const fn abi(count: usize) -> CanonicalAbiInfo {
 
 /// Whether values of the types in `tuple` are `count` core values; or more than `max`, and go by memory.
 fn counts(tuple: &InterfaceType, types: &InstanceType<'_>, max: usize, count: usize) -> Result<()> {
-    match lift::parts(&types.types, *tuple)?.1.flat_count(max) {
+    match lift::parts(types.types, *tuple)?.1.flat_count(max) {
         Some(n) if n != count => bail!("{n} core values where {count} were expected"),
         _ => Ok(()),
     }

@@ -186,13 +186,7 @@ impl Call {
     /// replaced, and what the system has no memory for is left out.
     pub fn fail(&mut self, text: &[u8]) {
         self.text.clear();
-        for chunk in text.utf8_chunks() {
-            let replaced = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
-            if [chunk.valid(), replaced].into_iter().try_for_each(|piece| held::append(&mut self.text, piece)).is_err()
-            {
-                break;
-            }
-        }
+        held::append_lossy(&mut self.text, text);
     }
 
     #[inline]
@@ -252,8 +246,7 @@ impl Call {
 
     fn holds(&mut self, held: u64) {
         self.held = held;
-        let peak = &self.control.counters.buffer_bytes_peak;
-        peak.set(peak.get().max(held));
+        self.control.counters.buffer_bytes_peak.raise(held);
     }
 
     /// Adds a copy of `bytes` to the output under way. Fails with `State` or `Memory`.
@@ -311,7 +304,7 @@ impl Call {
         payload.set_content_type(content_type).and_then(|()| payload.set_meta_type(content_type)).map_err(no_memory)?;
         let held = self.held + 2 * held::content_type(content_type.len());
         self.check_held(held)?;
-        self.emitted.try_reserve(1).map_err(|_| no_memory(Breach::NoMemory(size_of::<OutputElement>())))?;
+        held::one_more(&mut self.emitted).map_err(no_memory)?;
         if let Some(payload) = self.output.take() {
             self.holds(held);
             self.emitted.push(OutputElement { sequence, timestamp_ns, payload });

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use wasmparser::{ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef};
 
-use super::{Extent, ITEMS, Module, NOTHING, typed};
+use super::{Extent, ITEMS, Module, NOTHING, external, typed};
 
 /// The most steps, those that cost nothing among them.
 const STEPS: usize = 1 << 20;
@@ -144,7 +144,7 @@ impl<'a, 'e> Inliner<'a, 'e> {
     fn call(&mut self, body: usize, outer: usize, args: Option<HashMap<&'a str, Value>>) -> Call<'a, 'e> {
         self.total.instances += 1;
         let frame = self.frame(outer);
-        let ops = self.extent.bodies.get(body).map_or([].iter(), |body| body.ops.iter());
+        let ops = self.extent.bodies[body].ops.iter();
         Call { ops, frame, args, holds: vec![Holding::default()] }
     }
 
@@ -227,13 +227,7 @@ impl<'a, 'e> Inliner<'a, 'e> {
     }
 
     fn outer(&self, frame: usize, count: usize, kind: ComponentOuterAliasKind, index: u32) -> Value {
-        let kind = match kind {
-            ComponentOuterAliasKind::CoreModule => ComponentExternalKind::Module,
-            ComponentOuterAliasKind::Component => ComponentExternalKind::Component,
-            ComponentOuterAliasKind::Type => ComponentExternalKind::Type,
-            ComponentOuterAliasKind::CoreType => return Value::Other,
-        };
-        self.get(self.up(frame, count), kind, index)
+        external(kind).map_or(Value::Other, |kind| self.get(self.up(frame, count), kind, index))
     }
 
     /// One step; gives the instantiation that it begins.
@@ -293,11 +287,8 @@ impl<'a, 'e> Inliner<'a, 'e> {
             Op::AliasOuter(kind, count, index) => {
                 *steps += count;
                 let value = self.outer(frame, *count, *kind, *index);
-                match kind {
-                    ComponentOuterAliasKind::CoreModule => self.take(frame, ComponentExternalKind::Module, value),
-                    ComponentOuterAliasKind::Component => self.take(frame, ComponentExternalKind::Component, value),
-                    ComponentOuterAliasKind::Type => self.take(frame, ComponentExternalKind::Type, value),
-                    ComponentOuterAliasKind::CoreType => {}
+                if let Some(kind) = external(*kind) {
+                    self.take(frame, kind, value);
                 }
                 self.count(match value {
                     _ if call.holds.len() > 1 => 0,
@@ -314,9 +305,7 @@ impl<'a, 'e> Inliner<'a, 'e> {
                 let values: HashMap<_, _> =
                     args.iter().map(|(name, kind, index)| (*name, self.get(frame, *kind, *index))).collect();
                 *steps += values.len();
-                self.count(1 + values.len() as u64);
-                let more = values.values().map(|value| self.cost(*value) - 1).fold(0, u64::saturating_add);
-                self.count(more);
+                self.count(values.values().map(|value| self.cost(*value)).fold(1, u64::saturating_add));
                 match self.frames[frame].components.get(*component as usize).copied() {
                     Some(Component { body: Some(body), frame: outer, .. }) => {
                         return Some(self.call(body, outer, Some(values)));
