@@ -132,7 +132,7 @@ pub struct Exit(pub u32);
 pub const PERMIT: u32 = 64 << 10;
 
 /// Those that it may write without asking (`streams.wit`, `blocking-write-and-flush`).
-pub const MOST_FLUSHED: u32 = 4096;
+const MOST_FLUSHED: u32 = 4096;
 
 /// Random bytes that it may ask for at once: as many as the host copies in one go anywhere.
 pub const MOST_RANDOM: u64 = 16 << 20;
@@ -155,6 +155,17 @@ fn refuse<T>(why: &str) -> Trapped<T> {
 /// What is said to one that asks for more.
 pub fn too_much_random(len: u64) -> String {
     format!("requested len {len} exceeds limit {MOST_RANDOM}")
+}
+
+/// What a component may write at once, and flush.
+pub fn check_written(len: usize, flushes: bool) -> Trapped<()> {
+    if flushes && len > MOST_FLUSHED as usize {
+        return refuse(&format!("Buffer too large for blocking-write-and-flush (expected at most {MOST_FLUSHED})"));
+    }
+    if len > PERMIT as usize {
+        return refuse("more was written than `check-write` allows");
+    }
+    Ok(())
 }
 
 fn random<const N: usize>() -> Trapped<[u8; N]> {
@@ -269,14 +280,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     let (memory, host) = both(&mut c)?;
                     let stdio = host.handles.stdio(h, WasiResource::Output)?;
                     let bytes = canon::slice(memory, at, len)?;
-                    if flushes && len > MOST_FLUSHED {
-                        return refuse(&format!(
-                            "Buffer too large for blocking-write-and-flush (expected at most {MOST_FLUSHED})"
-                        ));
-                    }
-                    if len > PERMIT {
-                        return refuse("more was written than `check-write` allows");
-                    }
+                    check_written(len as usize, flushes)?;
                     host.print(stdio, bytes)?;
                     place(memory, ret, 4, 12)?[0] = 0;
                     Ok(())

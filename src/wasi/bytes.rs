@@ -3,17 +3,18 @@
 
 use bytes::Bytes;
 use wasmtime::component::__internal::LiftContext;
-use wasmtime::component::{ComponentType, Linker, Lower, Resource, WasmList};
+use wasmtime::component::{Linker, Resource, WasmList};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host as _, HostDescriptor as _};
-use wasmtime_wasi::p2::{DynOutputStream, IoError, StreamError, StreamResult};
+use wasmtime_wasi::p2::bindings::io::streams::{self, Host as _};
+use wasmtime_wasi::p2::{DynOutputStream, StreamResult};
 
 use super::{files, parts};
 use crate::contract::held::room;
-use crate::contract::host::{Breach, Host};
-use crate::direct::wasi::{MOST_FLUSHED, PERMIT};
-use crate::general::views::stands_for;
+use crate::contract::host::Host;
+use crate::direct::wasi::{PERMIT, check_written};
+use crate::general::views::{part, stands_for};
 
 /// The names that `wasmtime-wasi` gives the interfaces.
 const STREAMS: &str = "wasi:io/streams@0.2.12";
@@ -25,17 +26,7 @@ const PIECE: usize = 1 << 20;
 /// What a stream is given at once; more is refused.
 const MOST_WRITTEN: usize = PERMIT as usize;
 
-/// The `stream-error` of the WIT.
-#[derive(ComponentType, Lower)]
-#[component(variant)]
-enum Failed {
-    #[component(name = "last-operation-failed")]
-    LastOperationFailed(Resource<IoError>),
-    #[component(name = "closed")]
-    Closed,
-}
-
-type Written = (std::result::Result<(), Failed>,);
+type Written = (std::result::Result<(), streams::StreamError>,);
 
 /// A `list<u8>` of which `MOST` bytes are taken, copied as it is lifted. Wasmtime's own would be copied
 /// whole, and end the process where there is no memory for it.
@@ -47,7 +38,7 @@ struct Taken<const MOST: usize> {
 
 impl<const MOST: usize> Taken<MOST> {
     fn lift(cx: &LiftContext<'_>, (at, len): (usize, usize)) -> Result<Self> {
-        let all = at.checked_add(len).and_then(|end| cx.memory().get(at..end)).ok_or(Breach::OutOfBounds)?;
+        let all = part(cx.memory(), at, len)?;
         let mut bytes = room(len.min(MOST))?;
         bytes.extend_from_slice(&all[..len.min(MOST)]);
         Ok(Self { bytes, len })
@@ -61,24 +52,8 @@ stands_for!(
 fn answer(host: &mut Host, result: StreamResult<()>) -> Result<Written> {
     Ok((match result {
         Ok(()) => Ok(()),
-        Err(StreamError::Closed) => Err(Failed::Closed),
-        Err(StreamError::LastOperationFailed(error)) => {
-            Err(Failed::LastOperationFailed(parts(host).table.push(error)?))
-        }
-        Err(StreamError::Trap(error)) => return Err(error),
+        Err(error) => Err(parts(host).table.convert_stream_error(error)?),
     },))
-}
-
-/// What a component may not write at once, in the words of the direct path.
-fn check(len: usize, flushes: bool) -> Result<()> {
-    if flushes && len > MOST_FLUSHED as usize {
-        let most = format!("expected at most {MOST_FLUSHED}");
-        return Err(wasmtime::Error::msg(format!("Buffer too large for blocking-write-and-flush ({most})")));
-    }
-    if len > MOST_WRITTEN {
-        return Err(wasmtime::Error::msg("more was written than `check-write` allows"));
-    }
-    Ok(())
 }
 
 /// Puts the functions in place of `wasmtime-wasi`'s.
@@ -86,7 +61,7 @@ pub fn add(linker: &mut Linker<Host>) -> Result<()> {
     type Output = Resource<DynOutputStream>;
     let mut streams = linker.instance(STREAMS)?;
     let write = |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, Taken<MOST_WRITTEN>)| {
-        check(bytes.len, false)?;
+        check_written(bytes.len, false)?;
         let bytes = Bytes::from(bytes.bytes);
         let result = parts(cx.data_mut()).table.get_mut(&stream)?.write(bytes);
         answer(cx.data_mut(), result)
@@ -97,7 +72,7 @@ pub fn add(linker: &mut Linker<Host>) -> Result<()> {
         flush,
         |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, Taken<MOST_WRITTEN>)| {
             Box::new(async move {
-                check(bytes.len, true)?;
+                check_written(bytes.len, true)?;
                 let bytes = Bytes::from(bytes.bytes);
                 let result = parts(cx.data_mut()).table.get_mut(&stream)?.blocking_write_and_flush(bytes).await;
                 answer(cx.data_mut(), result)

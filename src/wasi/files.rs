@@ -1,5 +1,6 @@
 //! Files: `wasmtime-wasi`'s functions, each with a line in the log where it was refused.
 
+use std::fmt::Display;
 use std::os::unix::fs::FileExt as _;
 
 use wasmtime::component::{HasData, Resource};
@@ -45,18 +46,21 @@ impl Files<'_> {
             && let Some(code) = error.downcast_ref()
             && matches!(code, ErrorCode::NotPermitted | ErrorCode::Access | ErrorCode::ReadOnly)
         {
-            let path = path.map_or_else(String::new, |path| format!(" `{path}`"));
-            self.watch.refused(&format!("the file operation {function}{path}: {}", code.name()));
+            self.refused(function, path, code.name());
         }
         result
+    }
+
+    fn refused(&self, function: &str, path: Option<&str>, why: impl Display) {
+        let path = path.map_or_else(String::new, |path| format!(" `{path}`"));
+        self.watch.refused(&format!("the file operation {function}{path}: {why}"));
     }
 
     /// Whether one more descriptor of the process's may be taken. WASI has no error of its own for
     /// too many open files.
     fn room(&mut self, function: &str, path: Option<&str>) -> FsResult<()> {
         self.open.room(self.inner.table).map_err(|full| {
-            let path = path.map_or_else(String::new, |path| format!(" `{path}`"));
-            self.watch.refused(&format!("the file operation {function}{path}: {full}"));
+            self.refused(function, path, full);
             ErrorCode::InsufficientMemory.into()
         })
     }
@@ -148,7 +152,7 @@ impl HostDescriptor for Files<'_> {
         let there = self.inner.stat_at(Resource::new_borrow(fd.rep()), flags, path.clone()).await;
         // What WASI has no name for is a pipe or a socket.
         if there.is_ok_and(|found| found.type_ == DescriptorType::Unknown) {
-            self.watch.refused(&format!("the file operation open-at `{path}`: a pipe or socket"));
+            self.refused("open-at", Some(&path), "a pipe or socket");
             return Err(ErrorCode::NotPermitted.into());
         }
         self.room("open-at", Some(&path))?;

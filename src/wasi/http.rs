@@ -38,7 +38,7 @@ pub fn refuse<'a>(linker: &'a Linker<Host>, component: &Component) -> wasmtime::
                 ComponentItem::ComponentFunc(_) => {
                     let name = format!("{interface}#{item}");
                     place.func_new(item, move |mut cx, _, _, _| {
-                        super::watch(cx.data_mut()).refused(&format!("{name}: HTTP is not provided"));
+                        super::state(cx.data_mut()).watch.refused(&format!("{name}: HTTP is not provided"));
                         Err(Refused(name.clone()).into())
                     })?;
                 }

@@ -32,6 +32,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 use crate::contract::host::{Host, MOST_STREAMS};
 use crate::contract::{ComponentId, names};
 use crate::direct::plan::ImportItem;
+use crate::engine::fault::Stop;
 use crate::engine::grants::{FixedClock, Grants};
 use crate::engine::log::Level;
 use crate::engine::{Engine, WeakEngine};
@@ -148,7 +149,8 @@ pub struct State {
     /// Holds nothing, ever.
     none: ResourceTable,
     open: open::Open,
-    lookups: lookup::Lookups,
+    /// There where look-up is granted.
+    lookups: Option<lookup::Lookups>,
     watch: Watch,
 }
 
@@ -173,9 +175,9 @@ impl WasiView for Host {
     }
 }
 
-/// Who watches the store's instance.
-fn watch(host: &mut Host) -> Watch {
-    host.wasi.get_or_insert_with(|| Box::new(State::denied())).watch.clone()
+/// What the store's instance has.
+fn state(host: &mut Host) -> &mut State {
+    host.wasi.get_or_insert_with(|| Box::new(State::denied()))
 }
 
 /// A state in parts.
@@ -183,17 +185,19 @@ struct Parts<'a> {
     ctx: &'a mut WasiCtx,
     table: &'a mut ResourceTable,
     open: &'a mut open::Open,
-    lookups: &'a lookup::Lookups,
+    lookups: Option<&'a lookup::Lookups>,
     watch: &'a Watch,
+    /// What ends the call.
+    stopped: Option<Stop>,
 }
 
 /// What a function of WASI works on. Where the call is to stop, no handle is one any more and there
 /// is room for none, and the function traps; `Host::stopped` says why.
 fn parts(host: &mut Host) -> Parts<'_> {
-    let stop = host.check_time().is_err();
-    let State { ctx, table, none, open, lookups, watch } =
-        &mut **host.wasi.get_or_insert_with(|| Box::new(State::denied()));
-    Parts { ctx, table: if stop { none } else { table }, open, lookups, watch }
+    let stopped = host.check_time().err();
+    let State { ctx, table, none, open, lookups, watch } = state(host);
+    let table = if stopped.is_some() { none } else { table };
+    Parts { ctx, table, open, lookups: lookups.as_ref(), watch, stopped }
 }
 
 impl State {
@@ -205,7 +209,7 @@ impl State {
             table: table(0),
             none: table(0),
             open: open::Open::new(0),
-            lookups: lookup::Lookups::new(&Default::default()),
+            lookups: None,
             watch,
         }
     }
@@ -245,7 +249,7 @@ impl State {
             table: table(max_handles.min(MOST_STREAMS)),
             none: table(0),
             open: open::Open::new(max_files),
-            lookups: lookup::Lookups::new(&engine.wasi().lookups),
+            lookups: grants.name_lookup.then(|| lookup::Lookups::new(&engine.wasi().lookups)),
             watch,
         }
     }

@@ -18,8 +18,6 @@ pub struct Open {
     files: Vec<Weak<dyn Any + Send + Sync>>,
     tcp: Vec<u32>,
     udp: Vec<u32>,
-    /// To ask sockets with; it allows nothing.
-    ctx: WasiSocketsCtx,
 }
 
 /// There are as many open already as there may be.
@@ -46,7 +44,7 @@ fn note(reps: &mut Vec<u32>, rep: u32) {
 impl Open {
     /// Nothing yet, and never more than `most`.
     pub fn new(most: u32) -> Self {
-        Self { most, files: Vec::new(), tcp: Vec::new(), udp: Vec::new(), ctx: WasiSocketsCtx::default() }
+        Self { most, files: Vec::new(), tcp: Vec::new(), udp: Vec::new() }
     }
 
     /// Whether one more may be opened. A socket that listens counts twice: a connection to it may
@@ -59,7 +57,9 @@ impl Open {
         self.files.retain(|file| file.strong_count() > 0);
         self.udp.retain(|rep| is_there::<UdpSocket>(table, *rep));
         self.tcp.retain(|rep| is_there::<TcpSocket>(table, *rep));
-        let mut view = WasiSocketsCtxView { ctx: &mut self.ctx, table };
+        // To ask sockets with; it allows nothing.
+        let ctx = &mut WasiSocketsCtx::default();
+        let mut view = WasiSocketsCtxView { ctx, table };
         let listening = self.tcp.iter().filter(|rep| view.is_listening(Resource::new_borrow(**rep)).unwrap_or(false));
         let open = self.files.len() + self.udp.len() + self.tcp.len() + listening.count();
         if open < most { Ok(()) } else { Err(Full(self.most)) }

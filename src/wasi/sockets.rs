@@ -65,7 +65,6 @@ impl HasData for Has {
 pub struct Sockets<'a> {
     inner: WasiSocketsCtxView<'a>,
     open: &'a mut Open,
-    /// There where look-up is granted.
     lookups: Option<&'a Lookups>,
     watch: &'a Watch,
     /// What ends the call, for functions that need no handle.
@@ -74,10 +73,7 @@ pub struct Sockets<'a> {
 
 /// The view of a store.
 pub fn view(host: &mut Host) -> Sockets<'_> {
-    let stopped = host.check_time().err();
-    let named = host.grants.name_lookup;
-    let Parts { ctx, table, open, lookups, watch } = super::parts(host);
-    let lookups = named.then_some(lookups);
+    let Parts { ctx, table, open, lookups, watch, stopped } = super::parts(host);
     Sockets { inner: WasiSocketsCtxView { ctx: ctx.sockets(), table }, open, lookups, watch, stopped }
 }
 
