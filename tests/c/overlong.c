@@ -1,7 +1,7 @@
 /* Overlong: a single piece of work that a component makes as large as it may - instantiation, realloc and
  * post-return, values, outputs and ports, and what is dropped when an instance ends - is stopped by
  * deadline and cancel, or over in no time. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* anonymous mappings */
 #include "overruns.h"
 
 #include "contract.h"
@@ -23,10 +23,10 @@ static torvyn_engine_t *engine_here(void) {
 static void starts(const torvyn_engine_t *engine, const char *name, text_t *text) {
   torvyn_linked_t *linked = linked_from(engine, text, NULL);
   torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = BEFORE};
-  uint64_t best = UINT64_MAX;
+  tries_t tries = {0, 0, 0};
   int status = TORVYN_OK;
   check_doing = name;
-  for (int i = 0; i < TRIES && (i == 0 || best > allowed()); i++) {
+  while (again(&tries)) {
     torvyn_instance_t *instance = NULL;
     stop_t stop = {NULL, now_ns() + BEFORE, 0};
     pthread_t thread;
@@ -37,11 +37,11 @@ static void starts(const torvyn_engine_t *engine, const char *name, text_t *text
     used = used_ns();
     CHECK(pthread_join(thread, NULL) == 0);
     took = went_on(&stop, took, used);
-    best = took < best ? took : best;
+    tried(&tries, took);
     torvyn_instance_free(instance);
     if (status != TORVYN_ERROR_DEADLINE && took > 0) break;
   }
-  judge(name, "deadline", best, 0, status, status == TORVYN_OK ? TORVYN_OK : TORVYN_ERROR_DEADLINE);
+  judge(name, "deadline", tries.best, tries.in_time, status, status == TORVYN_OK ? TORVYN_OK : TORVYN_ERROR_DEADLINE);
   torvyn_linked_free(linked);
 }
 
@@ -286,8 +286,9 @@ static void ends(torvyn_linked_t *linked, const char *name, uint64_t number, siz
   torvyn_element_t e = {number, 0, {NULL, 0}, {NULL, 0}, NULL};
   check_doing = name;
   for (int resets = 0; resets < 2; resets++) {
-    uint64_t best = UINT64_MAX, took, alone;
-    for (int i = 0; i < TRIES && (i == 0 || best > allowed()); i++) {
+    tries_t tries = {0, 0, 0};
+    while (again(&tries)) {
+      uint64_t took, alone;
       torvyn_instance_t *instance = instance_of(linked, 1, NULL);
       torvyn_output_t out;
       EXPECT(TORVYN_NOTHING_EMITTED, torvyn_process(instance, &e, &out, &err));
@@ -297,10 +298,9 @@ static void ends(torvyn_linked_t *linked, const char *name, uint64_t number, siz
       took = used_ns() - took;
       if (resets) torvyn_instance_free(instance);
       alone = given_back(blocks, size) + blocks * (MS / 1000) * check_slow();
-      took = took > alone ? took - alone : 0;
-      best = took < best ? took : best;
+      tried(&tries, took > alone ? took - alone : 0);
     }
-    judge(name, resets ? "reset" : "free", best, 0, TORVYN_OK, TORVYN_OK);
+    judge(name, resets ? "reset" : "free", tries.best, tries.in_time, TORVYN_OK, TORVYN_OK);
   }
 }
 

@@ -9,11 +9,12 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 #define MIB (1 << 20)
 #define TICK MS
 #define BEFORE (10 * MS) /* what a call has before it is to be stopped */
-#define TRIES 12         /* the machine may be busy: the best of so many counts */
+#define TRIES 24         /* the machine may be busy: the best of so many counts */
 #define BUSY 40          /* and one that is takes no more than so many times as long */
 
 static torvyn_path_t path; /* under test */
@@ -21,23 +22,22 @@ static int late_kinds;     /* how many ran longer than they may */
 
 /* ---- what may come after a stop ---------------------------------------------- */
 
-/* The time of one copy of 16 MiB. */
+/* The time of one copy of 16 MiB, in memory that nothing has touched: that of a component is new too. */
 static inline uint64_t one_copy(void) {
-  char *bytes = malloc(32 * MIB);
-  uint64_t took[9];
-  CHECK(bytes != NULL);
-  memset(bytes, 1, 32 * MIB);
-  for (int i = 0; i < 9; i++) {
+  uint64_t took[5];
+  for (int i = 0; i < 5; i++) {
+    char *bytes = mmap(NULL, 32 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     uint64_t now = now_ns();
     int k = i;
-    memcpy(bytes + (i % 2 ? 0 : 16 * MIB), bytes + (i % 2 ? 16 * MIB : 0), 16 * MIB);
+    CHECK(bytes != MAP_FAILED);
+    memcpy(bytes + 16 * MIB, bytes, 16 * MIB);
     __asm__ volatile("" ::"r"(bytes) : "memory"); /* it is done */
     now = now_ns() - now;
+    CHECK(munmap(bytes, 32 * MIB) == 0);
     for (; k > 0 && took[k - 1] > now; k--) took[k] = took[k - 1];
     took[k] = now;
   }
-  free(bytes);
-  return took[4];
+  return took[2];
 }
 
 /* The longest that a call may run on, on the machine as it is now: others may slow its memory down. */
@@ -126,9 +126,22 @@ static inline uint64_t overrun(const work_t *work, int cancels, int *status) {
   return went_on(&stop, ended, used);
 }
 
-/* Holds a kind of work to what it may take, or to its status alone. */
-static inline void judge(const char *name, const char *stop, uint64_t took, int any, int status, int wanted) {
-  int holds = (any || took <= allowed()) && status == wanted;
+/* Some tries, until one is in time: each is held to the machine as it was just then. */
+typedef struct {
+  int count, in_time;
+  uint64_t best;
+} tries_t;
+
+static inline int again(const tries_t *tries) { return tries->count < TRIES && !tries->in_time; }
+
+static inline void tried(tries_t *tries, uint64_t took) {
+  if (tries->count++ == 0 || took < tries->best) tries->best = took;
+  tries->in_time = took <= allowed();
+}
+
+/* Holds a kind of work to its status, and to have been in time. */
+static inline void judge(const char *name, const char *stop, uint64_t took, int in_time, int status, int wanted) {
+  int holds = in_time && status == wanted;
   printf("    %-8s %-9s %8.1f ms  %s%s%s\n", path == TORVYN_PATH_DIRECT ? "direct" : "general", stop,
          (double)took / 1e6, name, holds ? "" : status == wanted ? "  TOO LATE: " : "  NOT STOPPED: ", holds ? "" : torvyn_status_name(status));
   late_kinds += !holds;
@@ -156,24 +169,22 @@ static inline uint64_t own_part(const work_t *work) {
 
 /* A deadline and a cancel end the work in time. */
 static inline void is_stopped(const work_t *work) {
-  uint64_t own;
   check_doing = work->name;
-  own = own_part(work);
   for (int cancels = 0; cancels < 2; cancels++) {
-    uint64_t best = UINT64_MAX;
+    tries_t tries = {0, 0, 0};
     int status = TORVYN_OK, wanted = cancels ? TORVYN_ERROR_CANCELLED : TORVYN_ERROR_DEADLINE;
-    for (int i = 0; i < TRIES && (i == 0 || best > allowed()); i++) {
-      uint64_t took = overrun(work, cancels, &status);
+    while (again(&tries)) {
+      uint64_t own = own_part(work), took = overrun(work, cancels, &status);
       took = took > own + own / 4 ? took - own - own / 4 : 0; /* it may take a bit longer once */
       if (status != wanted && !(work->may_end && status == TORVYN_OK)) { /* it ended by itself, or by something else */
-        best = took;
+        tries.best = took;
         break;
       }
-      best = took < best ? took : best;
+      tried(&tries, took);
       if (took > 2000 * MS) break; /* no machine is as busy */
     }
     if (work->may_end && status == TORVYN_OK) wanted = status;
-    judge(work->name, cancels ? "cancel" : "deadline", best, 0, status, wanted);
+    judge(work->name, cancels ? "cancel" : "deadline", tries.best, tries.in_time, status, wanted);
   }
 }
 
