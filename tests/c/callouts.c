@@ -27,34 +27,26 @@ static void end(void *user, uint32_t resource) {
 
 /* `work` calls the program so often; `drops` lets go of as many resources, whose handles are 1 and so on. */
 static torvyn_linked_t *linked(void) {
-  char *text = malloc(CALLS * 80 + 4096), *at = text;
-  torvyn_component_t *component;
+  text_t text = {0};
   torvyn_imports_t *imports = NULL;
-  torvyn_linked_t *made = NULL;
-  CHECK(text != NULL);
-  at += sprintf(at, "(component " TYPES "(import \"host\" (instance $h (export \"r\" (type (sub resource)))"
-                    "  (export \"work\" (func)))) (alias export $h \"r\" (type $r))"
-                    "(core func $work (canon lower (func $h \"work\"))) (core func $drop (canon resource.drop $r))"
-                    "(core module $m (import \"\" \"work\" (func $work)) (import \"\" \"drop\" (func $drop (param i32))) " CORE
-                    "(func (export \"work\")");
-  for (int i = 0; i < CALLS; i++) at += sprintf(at, " (call $work)");
-  at += sprintf(at, ") (func (export \"drops\") (param i32 i32)");
-  for (int i = 0; i < CALLS; i++) at += sprintf(at, " (call $drop (i32.const %d))", i + 1);
-  sprintf(at, "))"
-              "(core instance $i (instantiate $m (with \"\" (instance (export \"work\" (func $work))"
-              "  (export \"drop\" (func $drop))))))" LIFE
-              "(func (export \"work\") (canon lift (core func $i \"work\")))"
-              "(func (export \"drops\") (param \"all\" (list (own $r))) (canon lift (core func $i \"drops\")"
-              "  (memory $memory) (realloc (core func $i \"realloc\")))))");
-  component = component_from(engine, text);
-  free(text);
+  add(&text, "(component " TYPES "(import \"host\" (instance $h (export \"r\" (type (sub resource)))"
+             "  (export \"work\" (func)))) (alias export $h \"r\" (type $r))"
+             "(core func $work (canon lower (func $h \"work\"))) (core func $drop (canon resource.drop $r))"
+             "(core module $m (import \"\" \"work\" (func $work)) (import \"\" \"drop\" (func $drop (param i32))) " CORE
+             "(func (export \"work\")");
+  for (int i = 0; i < CALLS; i++) add(&text, " (call $work)");
+  add(&text, ") (func (export \"drops\") (param i32 i32)");
+  for (int i = 0; i < CALLS; i++) add(&text, " (call $drop (i32.const %d))", i + 1);
+  add(&text, "))"
+             "(core instance $i (instantiate $m (with \"\" (instance (export \"work\" (func $work))"
+             "  (export \"drop\" (func $drop))))))" LIFE
+             "(func (export \"work\") (canon lift (core func $i \"work\")))"
+             "(func (export \"drops\") (param \"all\" (list (own $r))) (canon lift (core func $i \"drops\")"
+             "  (memory $memory) (realloc (core func $i \"realloc\")))))");
   OK(torvyn_imports_new(engine, &imports, &err));
   OK(torvyn_imports_define(imports, str("host"), str("work"), str("func()"), work, NULL, NULL, &err));
   OK(torvyn_imports_define_resource(imports, str("host"), str("r"), end, NULL, NULL, &err));
-  OK(torvyn_linked_new(component, imports, &made, &err));
-  torvyn_imports_free(imports);
-  torvyn_component_free(component);
-  return made;
+  return linked_from(engine, &text, imports);
 }
 
 int main(int argc, char **argv) {

@@ -237,13 +237,17 @@ static inline torvyn_component_t *component_from(const torvyn_engine_t *engine, 
   return component;
 }
 
-static inline torvyn_linked_t *linked_of(const torvyn_engine_t *engine, const char *guest) {
-  torvyn_component_t *component = component_of(engine, guest);
+/* Links a component, which is freed; `imports` are not. */
+static inline torvyn_linked_t *linked_once(torvyn_component_t *component, const torvyn_imports_t *imports) {
   torvyn_linked_t *linked = STALE;
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  OK(torvyn_linked_new(component, imports, &linked, &err));
   CHECK(linked != NULL && linked != STALE);
   torvyn_component_free(component);
   return linked;
+}
+
+static inline torvyn_linked_t *linked_of(const torvyn_engine_t *engine, const char *guest) {
+  return linked_once(component_of(engine, guest), NULL);
 }
 
 static inline torvyn_instance_t *instance_of(const torvyn_linked_t *linked, uint64_t id,

@@ -136,8 +136,4 @@ static inline void add_end(text_t *text, const char *name) {
             "(export \"" PROCESSOR_NAME "\" (instance $exported)))\n", name);
 }
 
-static inline torvyn_component_t *composed(const torvyn_engine_t *engine, text_t *text) {
-  return compiled(engine, text);
-}
-
 #endif

@@ -112,7 +112,7 @@ static void runs(const char *what, torvyn_engine_config_t config) {
     torvyn_bytes_t bytes;
     check_doing = shapes[i].name;
     shapes[i].text(&text);
-    component = composed(engine, &text);
+    component = compiled(engine, &text);
     CHECK(torvyn_component_roles(component) == TORVYN_ROLE_PROCESSOR && torvyn_component_import_count(component) == 2);
     CHECK(torvyn_component_path(component) == TORVYN_PATH_GENERAL);
     OK(torvyn_component_serialize(component, &blob, &err));
@@ -180,7 +180,7 @@ static void component_values(void) {
     if (cases[i].status == TORVYN_OK) {
       torvyn_linked_t *linked = STALE;
       torvyn_instance_t *instance;
-      component = composed(engine, &text);
+      component = compiled(engine, &text);
       OK(torvyn_linked_new(component, NULL, &linked, &err));
       instance = instance_of(linked, 1, NULL);
       adds(instance, cases[i].wrapped ? "ab" : "a");
@@ -200,15 +200,12 @@ static void component_values(void) {
 /* An instance of a chain whose innermost processor does this. */
 static torvyn_instance_t *chain_of(torvyn_engine_t *engine, unsigned inner, const torvyn_instance_options_t *options) {
   text_t text = {0};
-  torvyn_component_t *component;
-  torvyn_linked_t *linked = STALE;
+  torvyn_linked_t *linked;
   torvyn_instance_t *instance;
   add_chain(&text, inner);
-  component = composed(engine, &text);
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  linked = linked_from(engine, &text, NULL);
   instance = instance_of(linked, 1, options);
   torvyn_linked_free(linked);
-  torvyn_component_free(component);
   return instance;
 }
 
@@ -277,15 +274,13 @@ static void long_lists(void) {
     torvyn_instance_options_t options = {.struct_size = sizeof options, .fuel = fuel ? 1000000 : 0,
                                          .timeout_ns = fuel ? 0 : 50 * MS};
     torvyn_engine_t *engine = engine_with(&config);
-    torvyn_component_t *component;
-    torvyn_linked_t *linked = STALE;
+    torvyn_linked_t *linked;
     torvyn_instance_t *instance;
     torvyn_values_t *values = STALE;
     text_t text = {0};
     uint64_t began;
     add(&text, "(component " TYPES "(core module $life " CORE ") (core instance $i (instantiate $life))\n" LIFE "%s)", parts);
-    component = composed(engine, &text);
-    OK(torvyn_linked_new(component, NULL, &linked, &err));
+    linked = linked_from(engine, &text, NULL);
     instance = instance_of(linked, 1, &options);
     began = now_ns();
     EXPECT(fuel ? TORVYN_ERROR_FUEL : TORVYN_ERROR_DEADLINE,
@@ -293,7 +288,6 @@ static void long_lists(void) {
     CHECK(now_ns() - began < 2000 * MS * check_slow());
     torvyn_instance_free(instance);
     torvyn_linked_free(linked);
-    torvyn_component_free(component);
     torvyn_engine_free(engine);
   }
 }
@@ -308,12 +302,10 @@ static void pooled(void) {
   engine = engine_with(&config);
   for (size_t i = 0; i < SHAPES; i++) {
     text_t text = {0};
-    torvyn_component_t *component;
-    torvyn_linked_t *linked = STALE;
+    torvyn_linked_t *linked;
     check_doing = shapes[i].name;
     shapes[i].text(&text);
-    component = composed(engine, &text);
-    OK(torvyn_linked_new(component, NULL, &linked, &err));
+    linked = linked_from(engine, &text, NULL);
     for (int n = 0; n < SLOTS; n++) instances[n] = instance_of(linked, 1, NULL);
     EXPECT_TEXT(TORVYN_ERROR_INSTANTIATION, "pool_instances", torvyn_instance_new(linked, 1, NULL, &more, &err));
     CHECK(more == NULL);
@@ -323,7 +315,6 @@ static void pooled(void) {
       torvyn_instance_free(instances[n]);
     }
     torvyn_linked_free(linked);
-    torvyn_component_free(component);
   }
   torvyn_engine_free(engine);
 }
@@ -333,13 +324,11 @@ static void pooled(void) {
 /* Calls `run` of a component with lifecycle, of whose parts the text is. */
 static void calls(torvyn_engine_t *engine, const char *parts, uint64_t wanted) {
   text_t text = {0};
-  torvyn_component_t *component;
-  torvyn_linked_t *linked = STALE;
+  torvyn_linked_t *linked;
   torvyn_instance_t *instance;
   torvyn_values_t *values = STALE;
   add(&text, "(component " TYPES "(core module $life " CORE ") (core instance $i (instantiate $life))\n" LIFE "%s)", parts);
-  component = composed(engine, &text);
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  linked = linked_from(engine, &text, NULL);
   instance = instance_of(linked, 1, NULL);
   for (int i = 0; i < 2; i++) {
     OK(torvyn_call(instance, str(""), str("run"), NULL, 0, &values, &err));
@@ -348,7 +337,6 @@ static void calls(torvyn_engine_t *engine, const char *parts, uint64_t wanted) {
   }
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
-  torvyn_component_free(component);
 }
 
 /* `realloc` that gives what comes next. */
@@ -477,7 +465,7 @@ static void unused(void) {
     torvyn_instance_t *instance;
     torvyn_blob_t *blob = STALE;
     add(&text, "(component " TYPES "%s(core module $m " CORE ") (core instance $i (instantiate $m))" LIFE ")", dead);
-    component = composed(engine, &text);
+    component = compiled(engine, &text);
     CHECK(torvyn_component_path(component) == (i == 2 ? TORVYN_PATH_GENERAL : TORVYN_PATH_DIRECT));
     OK(torvyn_component_serialize(component, &blob, &err));
     torvyn_blob_free(blob);

@@ -38,11 +38,7 @@ static torvyn_linked_t *hoarder(const torvyn_engine_t *engine, const char *init,
       "      (i32.store (i32.const 2052) (i32.const 262144)) (i32.store (i32.const 2056) (global.get $n))\n"
       "      i32.const 2048))\n"
       "  (core instance $i (instantiate $m " WITH "))\n", AGGREGATOR, LIFE_WITH("$realloc"), ")\n");
-  torvyn_linked_t *linked = STALE;
-  torvyn_component_t *component = component_from(engine, text);
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
-  torvyn_component_free(component);
-  return linked;
+  return linked_once(component_from(engine, text), NULL);
 }
 
 static torvyn_instance_t *limited(const torvyn_linked_t *linked, uint64_t limit) {

@@ -268,14 +268,9 @@ static torvyn_linked_t *grower(const torvyn_engine_t *engine, const char *module
       "  (core instance $i (instantiate $m))\n"
       LIFE ")\n";
   static char full[4096];
-  torvyn_component_t *component;
-  torvyn_linked_t *linked = STALE;
   int len = snprintf(full, sizeof full, text, modules, pages);
   CHECK(len > 0 && (size_t)len < sizeof full);
-  component = component_from(engine, full);
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
-  torvyn_component_free(component);
-  return linked;
+  return linked_once(component_from(engine, full), NULL);
 }
 
 /* The default limit follows what an instance starts with, but not wherever that goes. */

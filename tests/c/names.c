@@ -65,14 +65,11 @@ static uint64_t calls(torvyn_instance_t *instance, const char *interface, const 
 
 static torvyn_instance_t *linked(const torvyn_engine_t *on, const char *text, const torvyn_imports_t *imports,
                                  torvyn_path_t path) {
-  torvyn_component_t *component = component_from(on, text);
-  torvyn_linked_t *made = NULL;
+  torvyn_linked_t *made = linked_once(component_from(on, text), imports);
   torvyn_instance_t *instance;
-  OK(torvyn_linked_new(component, imports, &made, &err));
   CHECK(torvyn_linked_path(made) == path);
   instance = instance_of(made, 1, NULL);
   torvyn_linked_free(made);
-  torvyn_component_free(component);
   return instance;
 }
 

@@ -126,14 +126,11 @@ static torvyn_linked_t *writing;
 
 static void make_writing(void) {
   torvyn_imports_t *imports = NULL;
-  torvyn_component_t *component;
   engine = engine_with(NULL);
-  component = component_from(engine, wasi_component(WRITING));
   OK(torvyn_imports_new(engine, &imports, &err));
   OK(torvyn_imports_wasi_inherit_output(imports, TORVYN_STREAM_STDOUT, &err));
-  OK(torvyn_linked_new(component, imports, &writing, &err));
+  writing = linked_once(component_from(engine, wasi_component(WRITING)), imports);
   torvyn_imports_free(imports);
-  torvyn_component_free(component);
 }
 
 static torvyn_instance_t *with_timeout(uint64_t ms) {

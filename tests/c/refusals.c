@@ -18,11 +18,15 @@
 #define DROPS "(call $drop-buffer (global.get $p)) (call $drop-flow (global.get $c))"
 #define ALL "(i32.const 1048576) (i32.const 16777216)"
 
-/* What an element's number has done, where that is not to emit. */
-static const struct {
+/* What an element's number has done, and what comes of it. */
+typedef struct {
   const char *name, *code;
   int status;
-} ops[] = {
+} op_t;
+
+#define OPS(all) all, sizeof all / sizeof *all
+
+static const op_t ops[] = {
     {"allocate of 64 KiB", HAVING(65536, ""), TORVYN_NOTHING_EMITTED},
     {"allocate of 1 MiB", HAVING(1048576, ""), TORVYN_NOTHING_EMITTED},
     {"allocate of 16 MiB, and append", HAVING(16777216, "(call $append (global.get $h) " ALL " (i32.const 64))"),
@@ -77,8 +81,8 @@ typedef struct {
 } more_t;
 
 /* A component with the contract at hand, and what an element's number has done. */
-static torvyn_linked_t *component(const torvyn_engine_t *engine, const more_t *more, const char *const *codes,
-                                  size_t count, size_t stride, torvyn_imports_t *imports) {
+static torvyn_linked_t *component(const torvyn_engine_t *engine, const more_t *more, const op_t *all, size_t count,
+                                  torvyn_imports_t *imports) {
   text_t text = {0};
   ADD(&text, "(component\n", CONTRACT);
   add_all(&text, more->imports);
@@ -87,7 +91,7 @@ static torvyn_linked_t *component(const torvyn_engine_t *engine, const more_t *m
       MORE, "(func (export \"process\") " ELEMENT " (local $n i32)\n"
       "  (global.set $p (local.get 4)) (global.set $c (local.get 5))\n");
   for (size_t i = 0; i < count; i++)
-    add(&text, "(if (i64.eq (local.get 0) (i64.const %zu)) (then\n%s))\n", i, codes[i * stride]);
+    add(&text, "(if (i64.eq (local.get 0) (i64.const %zu)) (then\n%s))\n", i, all[i].code);
   ADD(&text, DROPS "(i32.const 256)))\n (core instance $i (instantiate $m " WITH " (with \"more\" (instance ",
       more->given, "))))\n", PROCESSOR, ROUTER, AGGREGATOR, LIFE_WITH("$realloc"), ")");
   return linked_from(engine, &text, imports);
@@ -138,17 +142,21 @@ static torvyn_engine_t *engine_here(void) {
   return engine_with(&c);
 }
 
+/* Each of a component's. */
+static void each_op(torvyn_linked_t *linked, const op_t *all, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    call_t call = {all[i].name, linked, 0, process, i, all[i].status};
+    if (strstr(all[i].name, "type of 1 MiB")) call.number |= LONG_TYPE;
+    each_fails(&call);
+  }
+}
+
 static void contract(void) {
   static const more_t none = {{NULL}, "", "", ""};
   torvyn_engine_t *engine = engine_here();
-  torvyn_linked_t *linked = component(engine, &none, &ops[0].code, sizeof ops / sizeof *ops,
-                                      sizeof *ops / sizeof(char *), NULL);
+  torvyn_linked_t *linked = component(engine, &none, OPS(ops), NULL);
   part("the contract");
-  for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-    call_t call = {ops[i].name, linked, 0, process, i, ops[i].status};
-    if (strstr(ops[i].name, "type of 1 MiB")) call.number |= LONG_TYPE;
-    each_fails(&call);
-  }
+  each_op(linked, OPS(ops));
   call_t others[] = {{"2000 outputs of flush", linked, 0, flush, 0, TORVYN_OK},
                      {"20000 ports", linked, 0, route, 0, TORVYN_OK},
                      {"a configuration of 1 MiB", linked, 1, init, 0, TORVYN_OK}};
@@ -160,30 +168,24 @@ static void contract(void) {
 /* ---- what the program gives and takes ---------------------------------------------------------- */
 
 /* A million bytes and lists of 50000. */
-static const struct {
-  const char *name, *code;
-} host_ops[] = {
-    {"a function that takes 1 MiB", "(call $put_bytes (i32.const 1048576) (i32.const 1048576))"},
-    {"a function that takes a text of 1 MiB", "(call $put_text (i32.const 1048576) (i32.const 1048576))"},
-    {"a function that takes 50000 numbers", "(call $put_numbers (i32.const 4194304) (i32.const 50000))"},
-    {"a function that takes 50000 texts", "(call $put_texts (i32.const 4194304) (i32.const 50000))"},
-    {"a function that gives 1 MiB", "(call $get_bytes (i32.const 64))"},
-    {"a function that gives a text of 1 MiB", "(call $get_text (i32.const 64))"},
-    {"a function that gives 50000 numbers", "(call $get_numbers (i32.const 64))"},
-    {"a function that gives 50000 texts", "(call $get_texts (i32.const 64))"},
+static const op_t host_ops[] = {
+    {"a function that takes 1 MiB", "(call $put_bytes (i32.const 1048576) (i32.const 1048576))", TORVYN_NOTHING_EMITTED},
+    {"a function that takes a text of 1 MiB", "(call $put_text (i32.const 1048576) (i32.const 1048576))", TORVYN_NOTHING_EMITTED},
+    {"a function that takes 50000 numbers", "(call $put_numbers (i32.const 4194304) (i32.const 50000))", TORVYN_NOTHING_EMITTED},
+    {"a function that takes 50000 texts", "(call $put_texts (i32.const 4194304) (i32.const 50000))", TORVYN_NOTHING_EMITTED},
+    {"a function that gives 1 MiB", "(call $get_bytes (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"a function that gives a text of 1 MiB", "(call $get_text (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"a function that gives 50000 numbers", "(call $get_numbers (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"a function that gives 50000 texts", "(call $get_texts (i32.const 64))", TORVYN_NOTHING_EMITTED},
 };
 
 static void functions(void) {
   static const more_t more = {{HOST}, HOST_LOWERED, HOST_CORE, HOST_GIVEN};
   torvyn_engine_t *engine = engine_here();
   torvyn_bytes_t bytes = {payload, MIB};
-  torvyn_linked_t *linked = component(engine, &more, &host_ops[0].code, sizeof host_ops / sizeof *host_ops,
-                                      sizeof *host_ops / sizeof(char *), program_functions(engine, bytes));
+  torvyn_linked_t *linked = component(engine, &more, OPS(host_ops), program_functions(engine, bytes));
   part("the program's functions");
-  for (size_t i = 0; i < sizeof host_ops / sizeof *host_ops; i++) {
-    call_t call = {host_ops[i].name, linked, 0, process, i, TORVYN_NOTHING_EMITTED};
-    each_fails(&call);
-  }
+  each_op(linked, OPS(host_ops));
   torvyn_linked_free(linked);
   torvyn_engine_free(engine);
 }
@@ -261,23 +263,19 @@ static void values(void) {
 
 #define STDOUT "(global.set $h (call $stdout))"
 
-static const struct {
-  const char *name, *code;
-} wasi_ops[] = {
+static const op_t wasi_ops[] = {
     {"output-stream.write of 64 KiB", STDOUT "(call $check (global.get $h) (i32.const 64))"
      "(call $out_write (global.get $h) (i32.const 1048576) (i32.const 65536) (i32.const 64))"
-     "(call $drop_out (global.get $h))"},
-    {"get-random-bytes of 1 MiB", "(call $random (i64.const 1048576) (i32.const 64))"},
-    {"get-environment", "(call $environment (i32.const 64))"},
+     "(call $drop_out (global.get $h))", TORVYN_NOTHING_EMITTED},
+    {"get-random-bytes of 1 MiB", "(call $random (i64.const 1048576) (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"get-environment", "(call $environment (i32.const 64))", TORVYN_NOTHING_EMITTED},
 };
 
-static const struct {
-  const char *name, *code;
-} file_ops[] = {
+static const op_t file_ops[] = {
     {"descriptor.write of 1 MiB",
-     OPENED "(call $file_write (global.get $h) (i32.const 1048576) (i32.const 1048576) (i64.const 0) (i32.const 64))"},
+     OPENED "(call $file_write (global.get $h) (i32.const 1048576) (i32.const 1048576) (i64.const 0) (i32.const 64))", TORVYN_NOTHING_EMITTED},
     {"descriptor.read of 1 MiB",
-     OPENED "(call $file_read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))"},
+     OPENED "(call $file_read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))", TORVYN_NOTHING_EMITTED},
 };
 
 static void wasi(int grants) {
@@ -288,22 +286,14 @@ static void wasi(int grants) {
   torvyn_linked_t *linked;
   part(grants ? "WASI, granted" : "WASI, nothing granted");
   if (grants) imports = granted_io(engine, 100);
-  linked = component(engine, &io, &wasi_ops[0].code, sizeof wasi_ops / sizeof *wasi_ops,
-                     sizeof *wasi_ops / sizeof(char *), imports);
-  for (size_t i = 0; i < sizeof wasi_ops / sizeof *wasi_ops; i++) {
-    call_t call = {wasi_ops[i].name, linked, 0, process, i, TORVYN_NOTHING_EMITTED};
-    each_fails(&call);
-  }
+  linked = component(engine, &io, OPS(wasi_ops), imports);
+  each_op(linked, OPS(wasi_ops));
   torvyn_linked_free(linked);
   if (grants) {
     OK(torvyn_imports_new(engine, &imports, &err));
     OK(torvyn_imports_wasi_preopen(imports, folder, str("/"), TORVYN_ACCESS_READ_WRITE, &err));
-    linked = component(engine, &files, &file_ops[0].code, sizeof file_ops / sizeof *file_ops,
-                       sizeof *file_ops / sizeof(char *), imports);
-    for (size_t i = 0; i < sizeof file_ops / sizeof *file_ops; i++) {
-      call_t call = {file_ops[i].name, linked, 0, process, i, TORVYN_NOTHING_EMITTED};
-      each_fails(&call);
-    }
+    linked = component(engine, &files, OPS(file_ops), imports);
+    each_op(linked, OPS(file_ops));
     torvyn_linked_free(linked);
   }
   torvyn_engine_free(engine);
@@ -369,13 +359,12 @@ static void native(void) {
   torvyn_native_t table = {.struct_size = sizeof table, .process = native_process, .flush = native_flush};
   torvyn_engine_t *engine = engine_here();
   torvyn_component_t *made = NULL;
-  torvyn_linked_t *linked = NULL;
+  torvyn_linked_t *linked;
   table.route = native_route;
   table.ingest = native_ingest;
   part("native components");
   OK(torvyn_component_native(engine, &table, &made, &err));
-  OK(torvyn_linked_new(made, NULL, &linked, &err));
-  torvyn_component_free(made);
+  linked = linked_once(made, NULL);
   call_t calls[] = {{"native: append of 1.5 MiB", linked, 0, process, 0, TORVYN_OK},
                     {"native: reserve of 16 MiB", linked, 0, process, 1, TORVYN_OK},
                     {"native: a content type of 1 MiB", linked, 0, process, 2, TORVYN_OK},
@@ -415,17 +404,17 @@ static void crowded_child(void) {
 }
 
 static void address_space(void) {
-  static const char *const codes[] = {
-      "(local.set $n (i32.const 8)) (loop $l (drop (memory.grow (i32.const 256)))\n"
-      "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))",
-      "(local.set $n (i32.const 40)) (loop $l " NEW(16777216) "\n"
-      "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"};
+  static const op_t grows[] = {
+      {"memory.grow", "(local.set $n (i32.const 8)) (loop $l (drop (memory.grow (i32.const 256)))\n"
+       "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))", TORVYN_NOTHING_EMITTED},
+      {"allocate", "(local.set $n (i32.const 40)) (loop $l " NEW(16777216) "\n"
+       "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))", TORVYN_NOTHING_EMITTED}};
   static const more_t none = {{NULL}, "", "", ""};
   torvyn_engine_config_t c = {.struct_size = sizeof c, .path = path, .memory_reservation = 1};
   torvyn_engine_t *engine;
   c.memory_limit = c.buffer_limit = 1024 * MIB;
   engine = engine_with(&c);
-  crowded_linked = component(engine, &none, codes, 2, 1, NULL);
+  crowded_linked = component(engine, &none, OPS(grows), NULL);
   in_child(path == TORVYN_PATH_DIRECT ? "direct: no address space" : "general: no address space", crowded_child);
   torvyn_linked_free(crowded_linked);
   torvyn_engine_free(engine);

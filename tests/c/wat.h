@@ -91,10 +91,7 @@ static inline torvyn_component_t *compiled(const torvyn_engine_t *engine, text_t
 
 /* The same, linked with `imports`, which are freed as well. */
 static inline torvyn_linked_t *linked_from(const torvyn_engine_t *engine, text_t *text, torvyn_imports_t *imports) {
-  torvyn_component_t *component = compiled(engine, text);
-  torvyn_linked_t *linked = STALE;
-  OK(torvyn_linked_new(component, imports, &linked, &err));
-  torvyn_component_free(component);
+  torvyn_linked_t *linked = linked_once(compiled(engine, text), imports);
   torvyn_imports_free(imports);
   return linked;
 }
