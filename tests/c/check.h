@@ -207,6 +207,8 @@ static inline torvyn_engine_t *engine_with(const torvyn_engine_config_t *config)
   if (config) quick = *config;
   /* Where all is slow, compilation is most of it. */
   if (check_slow() >= 10 && quick.optimize == TORVYN_OPTIMIZE_DEFAULT) quick.optimize = TORVYN_OPTIMIZE_NONE;
+  /* The default is meant for machines that run nothing else. */
+  if (check_slow() >= 10 && !quick.timeout_ns) quick.timeout_ns = 100000 * MS;
   /* valgrind has addresses for some 30 memories of 4 GiB. */
   if (check_slow() >= 20 && quick.pool_instances && !quick.memory_reservation) quick.memory_reservation = 64 << 20;
   OK(torvyn_engine_new(check_slow() >= 10 ? &quick : config, &engine, &err));

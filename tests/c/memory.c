@@ -379,7 +379,7 @@ int main(int argc, char **argv) {
     limits();
     texts();
     defaults();
-    pools();
+    if (i == 0 || check_slow() < 20) pools(); /* it compiles a lot, to meet little of the path */
   }
   return check_end();
 }
