@@ -186,4 +186,33 @@ static torvyn_imports_t *program_functions(const torvyn_engine_t *engine, torvyn
   "(import \"more\" \"get-numbers\" (func $get_numbers (param i32)))\n" \
   "(import \"more\" \"get-texts\" (func $get_texts (param i32)))\n"
 
+/* ---- components ------------------------------------------------------------------------------ */
+
+/* What a component imports beside the contract: the imports, core functions of these, the same as exports
+ * that a core module is given, and that module's imports. */
+typedef struct {
+  const char *imports[8], *lowered, *given, *core;
+} more_t;
+
+static const more_t no_more = {{NULL}, "", "", ""}, more_io = {{IO}, IO_LOWERED, IO_GIVEN, IO_CORE},
+                    more_files = {{FILES}, FILES_LOWERED, FILES_GIVEN, FILES_CORE},
+                    more_host = {{HOST}, HOST_LOWERED, HOST_GIVEN, HOST_CORE};
+
+/* The bytes from 1 MiB to 17 MiB. */
+#define ALL "(i32.const 1048576) (i32.const 16777216)"
+
+/* Begins a component with the contract at hand, up to the first function of its core module `$m`, which has
+ * the globals `$p`, `$c` and `$h`. */
+static void add_begin(text_t *text, const more_t *more) {
+  ADD(text, "(component\n", CONTRACT);
+  add_all(text, more->imports);
+  ADD(text, LIBC_OF_MIBS("640"), LOWERED, more->lowered, "  (core module $m\n", IMPORTED, more->core, ANSWERS,
+      "    (global $p (mut i32) (i32.const 0)) (global $c (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))\n");
+}
+
+/* The instance `$i` of that module, which has ended. */
+static void add_instance(text_t *text, const more_t *more) {
+  ADD(text, "  (core instance $i (instantiate $m " WITH " (with \"more\" (instance ", more->given, "))))\n");
+}
+
 #endif /* TORVYN_TEST_IMPORTS_H */

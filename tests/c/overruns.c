@@ -22,11 +22,8 @@ typedef struct {
   const char *name;
   const op_t *ops;
   unsigned count;
-  const char *imports[8]; /* of the component, beside the contract */
-  const char *lowered;    /* core functions of these */
-  const char *given;      /* the same as exports */
-  const char *core;       /* of the core module: its imports */
-  const char *fields;     /* and its other fields */
+  const more_t *more; /* what the component imports */
+  const char *fields; /* of the core module */
   /* What grants the imports. */
   torvyn_imports_t *(*grants)(const torvyn_engine_t *engine);
   int general; /* it is not for the direct path */
@@ -34,19 +31,15 @@ typedef struct {
 
 enum { LOOKS, LINES, LOOPS }; /* what a call does with an op */
 
-/* The bytes from 1 MiB to 17 MiB, and a copy of them, which takes longer than the deadline of LOOKS. */
-#define ALL "(i32.const 1048576) (i32.const 16777216)"
+/* A copy of ALL, which takes longer than the deadline of LOOKS. */
 #define COPY "(memory.copy (i32.const 17825792) " ALL ")\n"
 
 /* The component of a group. An element says by its number which op, by its time what is done with
  * it: once, after the deadline has passed, and then there is a trap; 20 times in a row; once. */
 static torvyn_linked_t *component(const torvyn_engine_t *engine, const group_t *group) {
   text_t text = {0};
-  ADD(&text, "(component\n", CONTRACT);
-  add_all(&text, group->imports);
-  ADD(&text, LIBC_OF_MIBS("640"), LOWERED, group->lowered, "  (core module $m\n", IMPORTED, group->core, ANSWERS,
-      "    (global $p (mut i32) (i32.const 0)) (global $c (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))\n",
-      group->fields, "    (func (export \"process\") " ELEMENT
+  add_begin(&text, group->more);
+  ADD(&text, group->fields, "    (func (export \"process\") " ELEMENT
       "      (global.set $p (local.get 4)) (global.set $c (local.get 5))\n");
   for (unsigned i = 0; i < group->count; i++) {
     const op_t *op = &group->ops[i];
@@ -59,8 +52,9 @@ static torvyn_linked_t *component(const torvyn_engine_t *engine, const group_t *
     }
     add(&text, "(loop $more %s (br $more))))\n", op->line);
   }
-  ADD(&text, "unreachable))\n  (core instance $i (instantiate $m " WITH " (with \"more\" (instance ", group->given, "))))\n",
-      PROCESSOR ")");
+  ADD(&text, "unreachable))\n");
+  add_instance(&text, group->more);
+  ADD(&text, PROCESSOR ")");
   return linked_from(engine, &text, group->grants ? group->grants(engine) : NULL);
 }
 
@@ -238,17 +232,13 @@ static const op_t files[] = {
 #define OPS(all) .ops = all, .count = sizeof all / sizeof *all
 
 static const group_t groups[] = {
-    {"the contract", OPS(contract), .lowered = "", .given = "", .core = "", .fields = ""},
-    {"a component alone", OPS(own), .lowered = "", .given = "", .core = "",
+    {"the contract", OPS(contract), &no_more, .fields = ""},
+    {"a component alone", OPS(own), &no_more,
      .fields = "(table $t 50000 60000 funcref) (elem declare func $f) (func $f (param i32)) (elem $e func $f)"},
-    {"the program's functions", OPS(host), .imports = {HOST}, .lowered = HOST_LOWERED, .given = HOST_GIVEN,
-     .core = HOST_CORE, .fields = "", .grants = functions, .general = 1},
-    {"WASI, nothing granted", OPS(wasi), .imports = {IO}, .lowered = IO_LOWERED, .given = IO_GIVEN, .core = IO_CORE,
-     .fields = ""},
-    {"WASI, granted", OPS(wasi), .imports = {IO}, .lowered = IO_LOWERED, .given = IO_GIVEN, .core = IO_CORE,
-     .fields = "", .grants = granted, .general = 1},
-    {"WASI, files", OPS(files), .imports = {FILES}, .lowered = FILES_LOWERED, .given = FILES_GIVEN,
-     .core = FILES_CORE, .fields = "", .grants = granted, .general = 1},
+    {"the program's functions", OPS(host), &more_host, .fields = "", .grants = functions, .general = 1},
+    {"WASI, nothing granted", OPS(wasi), &more_io, .fields = ""},
+    {"WASI, granted", OPS(wasi), &more_io, .fields = "", .grants = granted, .general = 1},
+    {"WASI, files", OPS(files), &more_files, .fields = "", .grants = granted, .general = 1},
 };
 
 int main(int argc, char **argv) {

@@ -16,7 +16,6 @@
 /* A buffer of so many bytes, and what is done with it before it is dropped. */
 #define HAVING(bytes, what) NEW(bytes) "(if " GOT "(then (global.set $h " HANDLE ")" what "(call $drop-mutable (global.get $h))))"
 #define DROPS "(call $drop-buffer (global.get $p)) (call $drop-flow (global.get $c))"
-#define ALL "(i32.const 1048576) (i32.const 16777216)"
 
 /* What an element's number has done, and what comes of it. */
 typedef struct {
@@ -75,25 +74,18 @@ static const char MORE[] =
     "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (local.get $n)) (i32.const 616))\n"
     "    (func (export \"init\") (param i32 i32) (result i32) i32.const 600) (func (export \"teardown\"))\n";
 
-/* What it imports beside the contract: the imports, lowered, of the core module, and given to that. */
-typedef struct {
-  const char *imports[8], *lowered, *core, *given;
-} more_t;
-
 /* A component with the contract at hand, and what an element's number has done. */
 static torvyn_linked_t *component(const torvyn_engine_t *engine, const more_t *more, const op_t *all, size_t count,
                                   torvyn_imports_t *imports) {
   text_t text = {0};
-  ADD(&text, "(component\n", CONTRACT);
-  add_all(&text, more->imports);
-  ADD(&text, LIBC_OF_MIBS("640"), LOWERED, more->lowered, "  (core module $m\n", IMPORTED, more->core, ANSWERS,
-      "(global $p (mut i32) (i32.const 0)) (global $c (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))\n",
-      MORE, "(func (export \"process\") " ELEMENT " (local $n i32)\n"
+  add_begin(&text, more);
+  ADD(&text, MORE, "(func (export \"process\") " ELEMENT " (local $n i32)\n"
       "  (global.set $p (local.get 4)) (global.set $c (local.get 5))\n");
   for (size_t i = 0; i < count; i++)
     add(&text, "(if (i64.eq (local.get 0) (i64.const %zu)) (then\n%s))\n", i, all[i].code);
-  ADD(&text, DROPS "(i32.const 256)))\n (core instance $i (instantiate $m " WITH " (with \"more\" (instance ",
-      more->given, "))))\n", PROCESSOR, ROUTER, AGGREGATOR, LIFE_WITH("$realloc"), ")");
+  ADD(&text, DROPS "(i32.const 256)))\n");
+  add_instance(&text, more);
+  ADD(&text, PROCESSOR, ROUTER, AGGREGATOR, LIFE_WITH("$realloc"), ")");
   return linked_from(engine, &text, imports);
 }
 
@@ -152,9 +144,8 @@ static void each_op(torvyn_linked_t *linked, const op_t *all, size_t count) {
 }
 
 static void contract(void) {
-  static const more_t none = {{NULL}, "", "", ""};
   torvyn_engine_t *engine = engine_here();
-  torvyn_linked_t *linked = component(engine, &none, OPS(ops), NULL);
+  torvyn_linked_t *linked = component(engine, &no_more, OPS(ops), NULL);
   part("the contract");
   each_op(linked, OPS(ops));
   call_t others[] = {{"2000 outputs of flush", linked, 0, flush, 0, TORVYN_OK},
@@ -180,10 +171,9 @@ static const op_t host_ops[] = {
 };
 
 static void functions(void) {
-  static const more_t more = {{HOST}, HOST_LOWERED, HOST_CORE, HOST_GIVEN};
   torvyn_engine_t *engine = engine_here();
   torvyn_bytes_t bytes = {payload, MIB};
-  torvyn_linked_t *linked = component(engine, &more, OPS(host_ops), program_functions(engine, bytes));
+  torvyn_linked_t *linked = component(engine, &more_host, OPS(host_ops), program_functions(engine, bytes));
   part("the program's functions");
   each_op(linked, OPS(host_ops));
   torvyn_linked_free(linked);
@@ -279,20 +269,18 @@ static const op_t file_ops[] = {
 };
 
 static void wasi(int grants) {
-  static const more_t io = {{IO}, IO_LOWERED, IO_CORE, IO_GIVEN},
-                      files = {{FILES}, FILES_LOWERED, FILES_CORE, FILES_GIVEN};
   torvyn_engine_t *engine = engine_here();
   torvyn_imports_t *imports = NULL;
   torvyn_linked_t *linked;
   part(grants ? "WASI, granted" : "WASI, nothing granted");
   if (grants) imports = granted_io(engine, 100);
-  linked = component(engine, &io, OPS(wasi_ops), imports);
+  linked = component(engine, &more_io, OPS(wasi_ops), imports);
   each_op(linked, OPS(wasi_ops));
   torvyn_linked_free(linked);
   if (grants) {
     OK(torvyn_imports_new(engine, &imports, &err));
     OK(torvyn_imports_wasi_preopen(imports, folder, str("/"), TORVYN_ACCESS_READ_WRITE, &err));
-    linked = component(engine, &files, OPS(file_ops), imports);
+    linked = component(engine, &more_files, OPS(file_ops), imports);
     each_op(linked, OPS(file_ops));
     torvyn_linked_free(linked);
   }
@@ -409,12 +397,11 @@ static void address_space(void) {
        "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))", TORVYN_NOTHING_EMITTED},
       {"allocate", "(local.set $n (i32.const 40)) (loop $l " NEW(16777216) "\n"
        "  (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))", TORVYN_NOTHING_EMITTED}};
-  static const more_t none = {{NULL}, "", "", ""};
   torvyn_engine_config_t c = {.struct_size = sizeof c, .path = path, .memory_reservation = 1};
   torvyn_engine_t *engine;
   c.memory_limit = c.buffer_limit = 1024 * MIB;
   engine = engine_with(&c);
-  crowded_linked = component(engine, &none, OPS(grows), NULL);
+  crowded_linked = component(engine, &no_more, OPS(grows), NULL);
   in_child(path == TORVYN_PATH_DIRECT ? "direct: no address space" : "general: no address space", crowded_child);
   torvyn_linked_free(crowded_linked);
   torvyn_engine_free(engine);
