@@ -44,11 +44,8 @@ static inline void add_stage(text_t *text, const char *name, char letter, unsign
       "    (memory.copy (local.get $p) (local.get 0) (local.get 1)) (local.get $p)))\n"
       "(core instance $libc (instantiate $libc)) (alias core export $libc \"memory\" (core memory $memory))\n"
       "(alias core export $libc \"realloc\" (core func $realloc))\n"
-      "(core func $read (canon lower (func $types \"[method]buffer.read-all\") (memory $memory) (realloc $realloc)))\n"
-      "(core func $append (canon lower (func $types \"[method]mutable-buffer.append\") (memory $memory)\n"
-      "  (realloc $realloc)))\n"
-      "(core func $freeze (canon lower (func $types \"[method]mutable-buffer.freeze\")))\n"
-      "(core func $allocate (canon lower (func $allocator \"allocate\") (memory $memory) (realloc $realloc)))\n"
+      LOWER("$types", "[method]buffer.read-all", "$read") LOWER("$types", "[method]mutable-buffer.append", "$append")
+      LOWER("$types", "[method]mutable-buffer.freeze", "$freeze") LOWER("$allocator", "allocate", "$allocate")
       "(core func $drop-b (canon resource.drop $buffer)) (core func $drop-m (canon resource.drop $mutable))\n"
       "(core func $drop-f (canon resource.drop $flow))\n",
       how & GROWS ? "(if (i32.lt_s (memory.grow (i32.const 1024)) (i32.const 0)) (then (unreachable)))" : "");

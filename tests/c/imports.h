@@ -43,6 +43,11 @@ static torvyn_imports_t *granted_io(const torvyn_engine_t *engine, int variables
 
 /* ---- streams, environment, clocks, randomness ---------------------------------------- */
 
+/* For a table of functions: lowered, given to a core module, and imported by that. */
+#define LOWERED_AS(name, from, function, type) LOWER(from, function, "$" name)
+#define GIVEN_AS(name, from, function, type) "(export \"" name "\" (func $" name "))\n"
+#define CORE_AS(name, from, function, type) "(import \"more\" \"" name "\" (func $" name " " type "))\n"
+
 #define IO \
   wasi_streams, \
   "(import \"wasi:cli/environment@0.2.0\" (instance $environment\n" \
@@ -54,44 +59,34 @@ static torvyn_imports_t *granted_io(const torvyn_engine_t *engine, int variables
   "(import \"wasi:random/random@0.2.0\" (instance $random\n" \
   "  (export \"get-random-bytes\" (func (param \"len\" u64) (result (list u8)))) (export \"get-random-u64\" (func (result u64)))))\n"
 
-#define IO_LOWERED \
-  "(core func $check (canon lower (func $streams \"[method]output-stream.check-write\") " OPTIONS "))\n" \
-  "(core func $out-write (canon lower (func $streams \"[method]output-stream.write\") " OPTIONS "))\n" \
-  "(core func $out-flush (canon lower (func $streams \"[method]output-stream.blocking-write-and-flush\") " OPTIONS "))\n" \
-  "(core func $get-stdout (canon lower (func $stdout \"get-stdout\"))) (core func $drop-out (canon resource.drop $outs))\n" \
-  "(core func $environment (canon lower (func $environment \"get-environment\") " OPTIONS "))\n" \
-  "(core func $monotonic (canon lower (func $monotonic \"now\")))\n" \
-  "(core func $wall (canon lower (func $wall \"now\") " OPTIONS "))\n" \
-  "(core func $random (canon lower (func $random \"get-random-bytes\") " OPTIONS "))\n" \
-  "(core func $random-u64 (canon lower (func $random \"get-random-u64\")))\n"
-#define IO_GIVEN \
-  "(export \"check\" (func $check)) (export \"out-write\" (func $out-write)) (export \"out-flush\" (func $out-flush))\n" \
-  "(export \"get-stdout\" (func $get-stdout)) (export \"drop-out\" (func $drop-out)) (export \"environment\" (func $environment))\n" \
-  "(export \"monotonic\" (func $monotonic)) (export \"wall\" (func $wall)) (export \"random\" (func $random))\n" \
-  "(export \"random-u64\" (func $random-u64))\n"
-#define IO_CORE \
-  "(import \"more\" \"check\" (func $check (param i32 i32))) (import \"more\" \"out-write\" (func $out_write (param i32 i32 i32 i32)))\n" \
-  "(import \"more\" \"out-flush\" (func $out_flush (param i32 i32 i32 i32))) (import \"more\" \"get-stdout\" (func $stdout (result i32)))\n" \
-  "(import \"more\" \"drop-out\" (func $drop_out (param i32))) (import \"more\" \"environment\" (func $environment (param i32)))\n" \
-  "(import \"more\" \"monotonic\" (func $monotonic (result i64))) (import \"more\" \"wall\" (func $wall (param i32)))\n" \
-  "(import \"more\" \"random\" (func $random (param i64 i32))) (import \"more\" \"random-u64\" (func $random_u64 (result i64)))\n"
+/* What each is called, where it is of, and its type for a core module. */
+#define IO_FUNCTIONS(X) \
+  X("check", "$streams", "[method]output-stream.check-write", "(param i32 i32)") \
+  X("out-write", "$streams", "[method]output-stream.write", "(param i32 i32 i32 i32)") \
+  X("out-flush", "$streams", "[method]output-stream.blocking-write-and-flush", "(param i32 i32 i32 i32)") \
+  X("stdout", "$stdout", "get-stdout", "(result i32)") \
+  X("environment", "$environment", "get-environment", "(param i32)") \
+  X("monotonic", "$monotonic", "now", "(result i64)") \
+  X("wall", "$wall", "now", "(param i32)") \
+  X("random", "$random", "get-random-bytes", "(param i64 i32)") \
+  X("random-u64", "$random", "get-random-u64", "(result i64)")
+
+#define IO_LOWERED IO_FUNCTIONS(LOWERED_AS) "  (core func $drop-out (canon resource.drop $outs))\n"
+#define IO_GIVEN IO_FUNCTIONS(GIVEN_AS) GIVEN_AS("drop-out", , , )
+#define IO_CORE IO_FUNCTIONS(CORE_AS) CORE_AS("drop-out", , , "(param i32)")
 
 /* ---- files ------------------------------------------------------------------------------ */
 
 #define FILES wasi_streams, wasi_files, wasi_files_functions
-#define FILES_LOWERED \
-  "(core func $directories (canon lower (func $preopens \"get-directories\") " OPTIONS "))\n" \
-  "(core func $open (canon lower (func $files \"[method]descriptor.open-at\") " OPTIONS "))\n" \
-  "(core func $file-read (canon lower (func $files \"[method]descriptor.read\") " OPTIONS "))\n" \
-  "(core func $file-write (canon lower (func $files \"[method]descriptor.write\") " OPTIONS "))\n"
-#define FILES_GIVEN \
-  "(export \"directories\" (func $directories)) (export \"open\" (func $open)) (export \"file-read\" (func $file-read))\n" \
-  "(export \"file-write\" (func $file-write))\n"
-#define FILES_CORE \
-  "(import \"more\" \"directories\" (func $directories (param i32)))\n" \
-  "(import \"more\" \"open\" (func $open (param i32 i32 i32 i32 i32 i32 i32)))\n" \
-  "(import \"more\" \"file-read\" (func $file_read (param i32 i64 i64 i32)))\n" \
-  "(import \"more\" \"file-write\" (func $file_write (param i32 i32 i32 i64 i32)))\n"
+#define FILES_FUNCTIONS(X) \
+  X("directories", "$preopens", "get-directories", "(param i32)") \
+  X("open", "$files", "[method]descriptor.open-at", "(param i32 i32 i32 i32 i32 i32 i32)") \
+  X("file-read", "$files", "[method]descriptor.read", "(param i32 i64 i64 i32)") \
+  X("file-write", "$files", "[method]descriptor.write", "(param i32 i32 i32 i64 i32)")
+
+#define FILES_LOWERED FILES_FUNCTIONS(LOWERED_AS)
+#define FILES_GIVEN FILES_FUNCTIONS(GIVEN_AS)
+#define FILES_CORE FILES_FUNCTIONS(CORE_AS)
 
 /* Opens `file` in the first folder, as `$h`; it is made where it is not there. */
 #define OPENED \
@@ -112,19 +107,32 @@ static bool give(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, 
 
 #define MANY 50000 /* elements of their lists */
 
+/* What each is called, and its type for the program, for a component and for a core module. */
+#define HOST_FUNCTIONS(X) \
+  X("plain", "func()", "", "") \
+  X("put-bytes", "func(v: list<u8>)", "(param \"v\" (list u8))", "(param i32 i32)") \
+  X("put-text", "func(v: string)", "(param \"v\" string)", "(param i32 i32)") \
+  X("put-numbers", "func(v: list<u32>)", "(param \"v\" (list u32))", "(param i32 i32)") \
+  X("put-texts", "func(v: list<string>)", "(param \"v\" (list string))", "(param i32 i32)") \
+  X("get-bytes", "func() -> list<u8>", "(result (list u8))", "(param i32)") \
+  X("get-text", "func() -> string", "(result string)", "(param i32)") \
+  X("get-numbers", "func() -> list<u32>", "(result (list u32))", "(param i32)") \
+  X("get-texts", "func() -> list<string>", "(result (list string))", "(param i32)")
+
+#define HOST_DEFINED(name, own, type, core) {name, own},
+#define HOST_TYPE(name, own, type, core) "  (export \"" name "\" (func " type "))\n"
+#define HOST_LOWER(name, own, type, core) LOWER("$w", name, "$" name)
+
+#define HOST "(import \"acme:work/host@1.0.0\" (instance $w\n" HOST_FUNCTIONS(HOST_TYPE) "))\n"
+#define HOST_LOWERED HOST_FUNCTIONS(HOST_LOWER)
+#define HOST_GIVEN HOST_FUNCTIONS(GIVEN_AS)
+#define HOST_CORE HOST_FUNCTIONS(CORE_AS)
+
 /* The functions; those that begin with `get` give what `bytes` has, or 50000 numbers or texts. */
 static torvyn_imports_t *program_functions(const torvyn_engine_t *engine, torvyn_bytes_t bytes) {
   static const struct {
     const char *name, *type;
-  } all[] = {{"plain", "func()"},
-             {"put-bytes", "func(v: list<u8>)"},
-             {"put-text", "func(v: string)"},
-             {"put-numbers", "func(v: list<u32>)"},
-             {"put-texts", "func(v: list<string>)"},
-             {"get-bytes", "func() -> list<u8>"},
-             {"get-text", "func() -> string"},
-             {"get-numbers", "func() -> list<u32>"},
-             {"get-texts", "func() -> list<string>"}};
+  } all[] = {HOST_FUNCTIONS(HOST_DEFINED)};
   static torvyn_value_t gifts[4], numbers[MANY], texts[MANY];
   torvyn_imports_t *imports = NULL;
   int gift = 0;
@@ -148,43 +156,6 @@ static torvyn_imports_t *program_functions(const torvyn_engine_t *engine, torvyn
                              strncmp(all[i].name, "get", 3) ? NULL : &gifts[gift++], NULL, &err));
   return imports;
 }
-
-#define HOST \
-  "(import \"acme:work/host@1.0.0\" (instance $w (export \"plain\" (func))\n" \
-  "  (export \"put-bytes\" (func (param \"v\" (list u8)))) (export \"put-text\" (func (param \"v\" string)))\n" \
-  "  (export \"put-numbers\" (func (param \"v\" (list u32)))) (export \"put-texts\" (func (param \"v\" (list string))))\n" \
-  "  (export \"get-bytes\" (func (result (list u8)))) (export \"get-text\" (func (result string)))\n" \
-  "  (export \"get-numbers\" (func (result (list u32)))) (export \"get-texts\" (func (result (list string))))))\n"
-#define HOST_LOWERED \
-  "(core func $plain (canon lower (func $w \"plain\")))\n" \
-  "(core func $put_bytes (canon lower (func $w \"put-bytes\") " OPTIONS "))\n" \
-  "(core func $put_text (canon lower (func $w \"put-text\") " OPTIONS "))\n" \
-  "(core func $put_numbers (canon lower (func $w \"put-numbers\") " OPTIONS "))\n" \
-  "(core func $put_texts (canon lower (func $w \"put-texts\") " OPTIONS "))\n" \
-  "(core func $get_bytes (canon lower (func $w \"get-bytes\") " OPTIONS "))\n" \
-  "(core func $get_text (canon lower (func $w \"get-text\") " OPTIONS "))\n" \
-  "(core func $get_numbers (canon lower (func $w \"get-numbers\") " OPTIONS "))\n" \
-  "(core func $get_texts (canon lower (func $w \"get-texts\") " OPTIONS "))\n"
-#define HOST_GIVEN \
-  "(export \"plain\" (func $plain))\n" \
-  "(export \"put-bytes\" (func $put_bytes))\n" \
-  "(export \"put-text\" (func $put_text))\n" \
-  "(export \"put-numbers\" (func $put_numbers))\n" \
-  "(export \"put-texts\" (func $put_texts))\n" \
-  "(export \"get-bytes\" (func $get_bytes))\n" \
-  "(export \"get-text\" (func $get_text))\n" \
-  "(export \"get-numbers\" (func $get_numbers))\n" \
-  "(export \"get-texts\" (func $get_texts))\n"
-#define HOST_CORE \
-  "(import \"more\" \"plain\" (func $plain))\n" \
-  "(import \"more\" \"put-bytes\" (func $put_bytes (param i32 i32)))\n" \
-  "(import \"more\" \"put-text\" (func $put_text (param i32 i32)))\n" \
-  "(import \"more\" \"put-numbers\" (func $put_numbers (param i32 i32)))\n" \
-  "(import \"more\" \"put-texts\" (func $put_texts (param i32 i32)))\n" \
-  "(import \"more\" \"get-bytes\" (func $get_bytes (param i32)))\n" \
-  "(import \"more\" \"get-text\" (func $get_text (param i32)))\n" \
-  "(import \"more\" \"get-numbers\" (func $get_numbers (param i32)))\n" \
-  "(import \"more\" \"get-texts\" (func $get_texts (param i32)))\n"
 
 /* ---- components ------------------------------------------------------------------------------ */
 

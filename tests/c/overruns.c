@@ -184,14 +184,14 @@ static torvyn_imports_t *functions(const torvyn_engine_t *engine) {
 
 static const op_t host[] = {
     {"a function of the program's", .line = "(call $plain)"},
-    {"one that takes 16 MiB", .line = "(call $put_bytes " ALL ")", .heavy = 1, .fuel = FUEL},
-    {"one that takes a text of 16 MiB", .line = "(call $put_text " ALL ")", .heavy = 1, .fuel = FUEL},
-    {"one that takes 50000 numbers", .line = "(call $put_numbers " LIST ")", .heavy = 1, .fuel = 1000000},
-    {"one that takes 50000 texts", .line = "(call $put_texts " LIST ")", .heavy = 1, .fuel = 1000000},
-    {"one that gives 16 MiB", .line = "(call $get_bytes (i32.const 64))", .heavy = 1, .fuel = FUEL},
-    {"one that gives a text of 16 MiB", .line = "(call $get_text (i32.const 64))", .heavy = 1, .fuel = FUEL},
-    {"one that gives 50000 numbers", .line = "(call $get_numbers (i32.const 64))", .heavy = 1, .fuel = 1000000},
-    {"one that gives 50000 texts", .line = "(call $get_texts (i32.const 64))", .heavy = 1, .fuel = 1000000},
+    {"one that takes 16 MiB", .line = "(call $put-bytes " ALL ")", .heavy = 1, .fuel = FUEL},
+    {"one that takes a text of 16 MiB", .line = "(call $put-text " ALL ")", .heavy = 1, .fuel = FUEL},
+    {"one that takes 50000 numbers", .line = "(call $put-numbers " LIST ")", .heavy = 1, .fuel = 1000000},
+    {"one that takes 50000 texts", .line = "(call $put-texts " LIST ")", .heavy = 1, .fuel = 1000000},
+    {"one that gives 16 MiB", .line = "(call $get-bytes (i32.const 64))", .heavy = 1, .fuel = FUEL},
+    {"one that gives a text of 16 MiB", .line = "(call $get-text (i32.const 64))", .heavy = 1, .fuel = FUEL},
+    {"one that gives 50000 numbers", .line = "(call $get-numbers (i32.const 64))", .heavy = 1, .fuel = 1000000},
+    {"one that gives 50000 texts", .line = "(call $get-texts (i32.const 64))", .heavy = 1, .fuel = 1000000},
 };
 
 /* ---- WASI -------------------------------------------------------------------------------- */
@@ -207,24 +207,24 @@ static torvyn_imports_t *granted(const torvyn_engine_t *engine) {
 static const op_t wasi[] = {
     {"monotonic-clock.now", .line = "(drop (call $monotonic))"},
     {"wall-clock.now", .line = "(call $wall (i32.const 64))"},
-    {"random.get-random-u64", .line = "(drop (call $random_u64))"},
+    {"random.get-random-u64", .line = "(drop (call $random-u64))"},
     {"random.get-random-bytes of 16 MiB", .line = "(call $random (i64.const 16777216) (i32.const 64))", .heavy = 1},
-    {"stdout.get-stdout and drop", .line = "(call $drop_out (call $stdout))"},
+    {"stdout.get-stdout and drop", .line = "(call $drop-out (call $stdout))"},
     {"output-stream.check-write", .before = STDOUT, .line = "(call $check (global.get $h) (i32.const 64))"},
     {"output-stream.write of 64 KiB of lines", .before = STDOUT, .line = "(call $check (global.get $h) (i32.const 64))"
-     "(call $out_write (global.get $h) (i32.const 1048576) (i32.const 65536) (i32.const 64))", .heavy = 1},
+     "(call $out-write (global.get $h) (i32.const 1048576) (i32.const 65536) (i32.const 64))", .heavy = 1},
     {"output-stream.blocking-write-and-flush of 4096 lines", .before = STDOUT,
-     .line = "(call $out_flush (global.get $h) (i32.const 1048576) (i32.const 4096) (i32.const 64))", .heavy = 1},
+     .line = "(call $out-flush (global.get $h) (i32.const 1048576) (i32.const 4096) (i32.const 64))", .heavy = 1},
     {"environment.get-environment", .line = "(call $environment (i32.const 64))", .heavy = 1},
 };
 
 static const op_t files[] = {
     {"descriptor.write of 16 MiB", .before = OPENED,
-     .line = "(call $file_write (global.get $h) " ALL " (i64.const 0) (i32.const 64))", .heavy = 1},
+     .line = "(call $file-write (global.get $h) " ALL " (i64.const 0) (i32.const 64))", .heavy = 1},
     {"descriptor.read of 16 MiB", .before = OPENED,
-     .line = "(call $file_read (global.get $h) (i64.const 16777216) (i64.const 0) (i32.const 64))", .heavy = 1},
+     .line = "(call $file-read (global.get $h) (i64.const 16777216) (i64.const 0) (i32.const 64))", .heavy = 1},
     {"descriptor.read of nothing", .before = OPENED,
-     .line = "(call $file_read (global.get $h) (i64.const 0) (i64.const 0) (i32.const 64))"},
+     .line = "(call $file-read (global.get $h) (i64.const 0) (i64.const 0) (i32.const 64))"},
     {"descriptor.open-at of what is not there", .before = OPENED,
      .line = "(call $open (global.get $h) (i32.const 0) (i32.const 640) (i32.const 4) (i32.const 0) (i32.const 1) (i32.const 64))"},
 };

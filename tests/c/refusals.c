@@ -160,14 +160,14 @@ static void contract(void) {
 
 /* A million bytes and lists of 50000. */
 static const op_t host_ops[] = {
-    {"a function that takes 1 MiB", "(call $put_bytes (i32.const 1048576) (i32.const 1048576))", TORVYN_NOTHING_EMITTED},
-    {"a function that takes a text of 1 MiB", "(call $put_text (i32.const 1048576) (i32.const 1048576))", TORVYN_NOTHING_EMITTED},
-    {"a function that takes 50000 numbers", "(call $put_numbers (i32.const 4194304) (i32.const 50000))", TORVYN_NOTHING_EMITTED},
-    {"a function that takes 50000 texts", "(call $put_texts (i32.const 4194304) (i32.const 50000))", TORVYN_NOTHING_EMITTED},
-    {"a function that gives 1 MiB", "(call $get_bytes (i32.const 64))", TORVYN_NOTHING_EMITTED},
-    {"a function that gives a text of 1 MiB", "(call $get_text (i32.const 64))", TORVYN_NOTHING_EMITTED},
-    {"a function that gives 50000 numbers", "(call $get_numbers (i32.const 64))", TORVYN_NOTHING_EMITTED},
-    {"a function that gives 50000 texts", "(call $get_texts (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"a function that takes 1 MiB", "(call $put-bytes (i32.const 1048576) (i32.const 1048576))", TORVYN_NOTHING_EMITTED},
+    {"a function that takes a text of 1 MiB", "(call $put-text (i32.const 1048576) (i32.const 1048576))", TORVYN_NOTHING_EMITTED},
+    {"a function that takes 50000 numbers", "(call $put-numbers (i32.const 4194304) (i32.const 50000))", TORVYN_NOTHING_EMITTED},
+    {"a function that takes 50000 texts", "(call $put-texts (i32.const 4194304) (i32.const 50000))", TORVYN_NOTHING_EMITTED},
+    {"a function that gives 1 MiB", "(call $get-bytes (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"a function that gives a text of 1 MiB", "(call $get-text (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"a function that gives 50000 numbers", "(call $get-numbers (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"a function that gives 50000 texts", "(call $get-texts (i32.const 64))", TORVYN_NOTHING_EMITTED},
 };
 
 static void functions(void) {
@@ -255,17 +255,17 @@ static void values(void) {
 
 static const op_t wasi_ops[] = {
     {"output-stream.write of 64 KiB", STDOUT "(call $check (global.get $h) (i32.const 64))"
-     "(call $out_write (global.get $h) (i32.const 1048576) (i32.const 65536) (i32.const 64))"
-     "(call $drop_out (global.get $h))", TORVYN_NOTHING_EMITTED},
+     "(call $out-write (global.get $h) (i32.const 1048576) (i32.const 65536) (i32.const 64))"
+     "(call $drop-out (global.get $h))", TORVYN_NOTHING_EMITTED},
     {"get-random-bytes of 1 MiB", "(call $random (i64.const 1048576) (i32.const 64))", TORVYN_NOTHING_EMITTED},
     {"get-environment", "(call $environment (i32.const 64))", TORVYN_NOTHING_EMITTED},
 };
 
 static const op_t file_ops[] = {
     {"descriptor.write of 1 MiB",
-     OPENED "(call $file_write (global.get $h) (i32.const 1048576) (i32.const 1048576) (i64.const 0) (i32.const 64))", TORVYN_NOTHING_EMITTED},
+     OPENED "(call $file-write (global.get $h) (i32.const 1048576) (i32.const 1048576) (i64.const 0) (i32.const 64))", TORVYN_NOTHING_EMITTED},
     {"descriptor.read of 1 MiB",
-     OPENED "(call $file_read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))", TORVYN_NOTHING_EMITTED},
+     OPENED "(call $file-read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))", TORVYN_NOTHING_EMITTED},
 };
 
 static void wasi(int grants) {
