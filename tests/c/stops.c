@@ -88,22 +88,17 @@ static const case_t cases[] = {
 
 /* Calls it once before; where the call was cancelled then, once more must be too much. */
 static const char *text_of(const case_t *c) {
-  static char text[1 << 15];
-  int len = snprintf(text, sizeof text,
-                     "(component\n" TYPES "  (import \"cancel\" (func $cancel'))\n%s%s"
-                     "  (core func $cancel (canon lower (func $cancel')))\n"
-                     "  (core func $f (canon lower (func $f') (memory $mem) (realloc $re)))\n"
-                     "  (core module $m (import \"l\" \"memory\" (memory 4))\n"
-                     "    (import \"l\" \"realloc\" (func $re (param i32 i32 i32 i32) (result i32)))\n"
-                     "    (import \"w\" \"cancel\" (func $cancel)) (import \"w\" \"f\" (func $f %s))\n"
-                     "    (export \"memory\" (memory 0)) (export \"realloc\" (func $re))\n"
-                     "    (func (export \"init\") (param i32 i32) (result i32) %s (call $cancel) %s unreachable)\n" TEARDOWN
-                     "  )\n  (core instance $w (export \"cancel\" (func $cancel)) (export \"f\" (func $f)))\n"
-                     "  (core instance $i (instantiate $m (with \"l\" (instance $l)) (with \"w\" (instance $w))))\n" LIFE
-                     ")\n",
-                     c->imports, wasi_memory, c->type, c->call, c->call);
-  CHECK(len > 0 && (size_t)len < sizeof text);
-  return text;
+  return WAT("(component\n" TYPES "  (import \"cancel\" (func $cancel'))\n", c->imports, wasi_memory,
+             "  (core func $cancel (canon lower (func $cancel')))\n"
+             "  (core func $f (canon lower (func $f') (memory $mem) (realloc $re)))\n"
+             "  (core module $m (import \"l\" \"memory\" (memory 4))\n"
+             "    (import \"l\" \"realloc\" (func $re (param i32 i32 i32 i32) (result i32)))\n"
+             "    (import \"w\" \"cancel\" (func $cancel)) (import \"w\" \"f\" (func $f ", c->type, "))\n"
+             "    (export \"memory\" (memory 0)) (export \"realloc\" (func $re))\n"
+             "    (func (export \"init\") (param i32 i32) (result i32) ", c->call, " (call $cancel) ", c->call,
+             " unreachable)\n" TEARDOWN "  )\n  (core instance $w (export \"cancel\" (func $cancel)) (export \"f\" (func $f)))\n"
+             "  (core instance $i (instantiate $m (with \"l\" (instance $l)) (with \"w\" (instance $w))))\n"
+             LIFE ")\n");
 }
 
 static torvyn_cancel_t *handle;
@@ -117,15 +112,13 @@ static bool cancel(void *user, torvyn_scope_t *scope, const torvyn_value_t *args
 
 static void functions_without_handles(torvyn_engine_t *engine) {
   for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
-    torvyn_component_t *component;
     torvyn_imports_t *imports = NULL;
-    torvyn_linked_t *linked = NULL;
+    torvyn_linked_t *linked;
     torvyn_instance_t *instance;
     part(cases[i].name);
-    component = component_from(engine, text_of(&cases[i]));
     OK(torvyn_imports_new(engine, &imports, &err));
     OK(torvyn_imports_define(imports, str(""), str("cancel"), str("func()"), cancel, NULL, NULL, &err));
-    OK(torvyn_linked_new(component, imports, &linked, &err));
+    linked = linked_once(component_from(engine, text_of(&cases[i])), imports);
     instance = instance_of(linked, 1, NULL);
     handle = torvyn_instance_cancel_handle(instance);
     EXPECT_TEXT(TORVYN_ERROR_CANCELLED, "cancelled", torvyn_init(instance, str(""), &err));
@@ -134,7 +127,6 @@ static void functions_without_handles(torvyn_engine_t *engine) {
     torvyn_instance_free(instance);
     torvyn_linked_free(linked);
     torvyn_imports_free(imports);
-    torvyn_component_free(component);
   }
 }
 
@@ -170,7 +162,7 @@ static const char shim_text[] =
     "    (import \"w\" \"stdout\" (func $stdout (result i32)))\n"
     "    (import \"w\" \"put\" (func $put (param i32 i32 i32 i32)))\n"
     "    (memory (export \"memory\") 4)\n"
-    "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 1024)\n" LINES TEARDOWN "  )\n"
+    REALLOC LINES TEARDOWN "  )\n"
     "  (core module $shim (table (export \"t\") 1 1 funcref) (type $put (func (param i32 i32 i32 i32)))\n"
     "    (func (export \"0\") (type $put) (call_indirect (type $put) (local.get 0) (local.get 1) (local.get 2)\n"
     "      (local.get 3) (i32.const 0))))\n"
@@ -185,22 +177,14 @@ static const char shim_text[] =
     "  (core instance (instantiate $fixup (with \"\" (instance (export \"0\" (func $put)) (export \"t\" (table $t))))))\n"
     LIFE ")\n";
 
-static const char *direct_text(void) {
-  static char text[1 << 14];
-  int len = snprintf(text, sizeof text, "(component\n" TYPES "%s%s", wasi_streams, shim_text);
-  CHECK(len > 0 && (size_t)len < sizeof text);
-  return text;
-}
-
 static void printing(torvyn_path_t path) {
   torvyn_engine_config_t config = {.struct_size = sizeof config, .path = path, .log = log_line, .timeout_ns = 50 * MS};
   torvyn_engine_t *engine = engine_with(&config);
-  torvyn_component_t *component =
-      component_from(engine, path == TORVYN_PATH_DIRECT ? direct_text() : wasi_component(LINES));
-  torvyn_linked_t *linked = NULL;
+  int direct = path == TORVYN_PATH_DIRECT;
+  const char *text = direct ? WAT("(component\n" TYPES, wasi_streams, shim_text) : wasi_component(LINES);
+  torvyn_linked_t *linked = linked_once(component_from(engine, text), NULL);
   torvyn_instance_t *instance;
   uint64_t began;
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
   CHECK(torvyn_linked_path(linked) == path);
   instance = instance_of(linked, 1, NULL);
   /* 131,072 lines of a millisecond each. */
@@ -217,7 +201,6 @@ static void printing(torvyn_path_t path) {
   torvyn_cancel_free(handle);
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
-  torvyn_component_free(component);
   torvyn_engine_free(engine);
 }
 

@@ -80,7 +80,8 @@ static void deadly(void) {
   }
 }
 
-static void start(void) {
+/* With a component that has this `init`. */
+static void start(const char *core) {
   char path[128];
   int fd;
   signal(SIGPIPE, SIG_DFL);
@@ -91,7 +92,7 @@ static void start(void) {
   fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   CHECK(fd >= 0 && ftruncate(fd, LIMIT) == 0 && close(fd) == 0);
   engine = engine_with(NULL);
-  component = component_from(engine, wasi_component(WAYS));
+  component = component_from(engine, wasi_component(core));
 }
 
 static void end(void) {
@@ -115,7 +116,7 @@ static void limit(void) {
 #define FINE "code=A"
 
 static void files(void) {
-  start();
+  start(WAYS);
   told("b", FINE);
   limit();
   told("s", TOO_LARGE);
@@ -132,7 +133,7 @@ static void standard_output(void) {
   FILE *out = tmpfile();
   int before = dup(1);
   CHECK(out != NULL && before >= 0);
-  start();
+  start(WAYS);
   limit();
   CHECK(ftruncate(fileno(out), LIMIT - 1000) == 0 && lseek(fileno(out), 0, SEEK_END) == LIMIT - 1000);
   fflush(stdout);
@@ -148,7 +149,7 @@ static void standard_output(void) {
 /* A stream socket whose other end is gone, and one that is full. */
 static void socket_output(void) {
   int ends[2], before = dup(1);
-  start();
+  start(WAYS);
   CHECK(before >= 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
   fflush(stdout);
   CHECK(dup2(ends[1], 1) == 1);
@@ -163,7 +164,7 @@ static void socket_output(void) {
 static void own_signal(void) {
   sigset_t pipe_signal, waiting;
   int ends[2], before = dup(1), got;
-  start();
+  start(WAYS);
   sigemptyset(&pipe_signal);
   sigaddset(&pipe_signal, SIGPIPE);
   CHECK(pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL) == 0 && raise(SIGPIPE) == 0);
@@ -185,7 +186,7 @@ static void masks(void) {
   DIR *tasks;
   struct dirent *entry;
   int found = 0;
-  start();
+  start(WAYS);
   told("b", FINE);
   CHECK((tasks = opendir("/proc/self/task")) != NULL);
   while ((entry = readdir(tasks)) != NULL) {
@@ -230,9 +231,7 @@ static void masks(void) {
 
 static void sizes(void) {
   torvyn_instance_t *instance;
-  start();
-  torvyn_component_free(component);
-  component = component_from(engine, wasi_component(SIZES));
+  start(SIZES);
   told("f", FINE);
   told("s", FINE);
   instance = writer(0);
