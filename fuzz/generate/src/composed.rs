@@ -8,7 +8,7 @@ use arbitrary::{Result, Unstructured};
 
 use crate::generated::{LIFE, TYPES, hex};
 use crate::rare;
-use crate::types::{Core, Encoding, FREE_AT, Memory, Type, Types, VALUES_AT};
+use crate::types::{Core, Encoding, FREE_AT, Memory, Type, Types, VALUES_AT, cores};
 
 struct Function {
     params: Vec<Type>,
@@ -18,10 +18,6 @@ struct Function {
 const MOST_PARAMS: usize = 16;
 /// Where results of calls go.
 const AREA: u32 = 4096;
-
-fn cores(list: &[Core]) -> String {
-    list.iter().map(|core| format!(" {}", core.name())).collect()
-}
 
 impl Function {
     fn choose(types: &Types, u: &mut Unstructured<'_>) -> Result<Self> {
@@ -84,15 +80,6 @@ fn realloc(u: &mut Unstructured<'_>) -> Result<String> {
 
 fn memory(memory: &Memory) -> String {
     format!("    (memory (export \"memory\") 1)\n    (data (i32.const {VALUES_AT}) \"{}\")\n", hex(&memory.bytes))
-}
-
-fn constant(core: Core, bits: u64) -> String {
-    match core {
-        Core::I32 => format!("(i32.const {})", bits as u32),
-        Core::I64 => format!("(i64.const {bits})"),
-        Core::F32 => format!("(f32.reinterpret_i32 (i32.const {}))", bits as u32),
-        Core::F64 => format!("(f64.reinterpret_i64 (i64.const {bits}))"),
-    }
 }
 
 /// What `component` exports or imports as `p:p/p`: types and functions.
@@ -176,7 +163,7 @@ impl Interface {
             };
             let body = match (&results[..], &function.result) {
                 ([], _) | (_, None) => String::new(),
-                ([one], Some(ty)) => constant(*one, values.flat(&self.types, ty, u)?[0]),
+                ([one], Some(ty)) => one.constant(values.flat(&self.types, ty, u)?[0]),
                 (_, Some(ty)) => {
                     format!("(i32.const {})", values.put(&self.types, std::slice::from_ref(ty), u)?)
                 }
@@ -326,30 +313,22 @@ pub fn component(by_name: bool, u: &mut Unstructured<'_>) -> Result<(String, usi
                     bits[0] = u.arbitrary::<u32>()?.into();
                 }
                 for (core, bits) in types.flat(ty).into_iter().zip(bits) {
-                    let _ = write!(args, " {}", constant(core, bits));
+                    let _ = write!(args, " {}", core.constant(bits));
                 }
             }
             args
         };
         let results = function.results(types);
-        let (call, result) = match &results[..] {
-            [] => (format!("(call $f{n}{args})"), ""),
-            [Core::I32] => (format!("(call $f{n}{args})"), "(result i32)"),
-            [Core::I64] => (format!("(call $f{n}{args})"), "(result i64)"),
-            [Core::F32] => (format!("(call $f{n}{args})"), "(result f32)"),
-            [Core::F64] => (format!("(call $f{n}{args})"), "(result f64)"),
-            _ => (format!("(call $f{n}{args} (i32.const {AREA})) (i32.const {AREA})"), "(result i32)"),
-        };
         let size = function.result.as_ref().map_or(0, |ty| types.layout(ty).0);
-        let mix = match &results[..] {
-            [] => "".into(),
-            [Core::I32] => "(call $mix (i64.extend_i32_u))".into(),
-            [Core::I64] => "(call $mix)".into(),
-            [Core::F32] => "(call $mix (i64.extend_i32_u (i32.reinterpret_f32)))".into(),
-            [Core::F64] => "(call $mix (i64.reinterpret_f64))".into(),
-            _ => format!("(call $mix-bytes (i32.const {size}))"),
+        let (area, result, mix) = match &results[..] {
+            [] => (String::new(), String::new(), String::new()),
+            [one] => (String::new(), format!("(result {})", one.name()), one.mix().into()),
+            _ => {
+                let mix = format!("(call $mix-bytes (i32.const {size}))");
+                (format!(" (i32.const {AREA})"), "(result i32)".into(), mix)
+            }
         };
-        let _ = writeln!(bodies, "    (func $run{n} (export \"run{n}\") {result} {call})");
+        let _ = writeln!(bodies, "    (func $run{n} (export \"run{n}\") {result} (call $f{n}{args}{area}){area})");
         let _ = writeln!(bodies, "    (func $all{n} (call $run{n}) {mix})");
     }
     if interface.resource {

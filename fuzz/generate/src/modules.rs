@@ -7,6 +7,7 @@ use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Parser, Payload, Va
 
 use crate::generated::{Call, LIFE, SAYS, TYPES, hex};
 use crate::rare;
+use crate::types::{Core, cores};
 
 /// A module's features, and how much of each thing it has.
 fn config(u: &mut Unstructured<'_>, off: bool) -> Result<wasm_smith::Config> {
@@ -86,31 +87,38 @@ fn functions(wasm: &[u8]) -> wasmparser::Result<Vec<(String, FuncType)>> {
     Ok(found)
 }
 
-fn core(ty: ValType) -> &'static str {
-    match ty {
-        ValType::I32 => "i32",
-        ValType::I64 => "i64",
-        ValType::F32 => "f32",
-        _ => "f64",
+/// The types, where they are numbers'.
+fn numbers(types: &[ValType]) -> Option<Vec<Core>> {
+    let number = |ty: &ValType| match ty {
+        ValType::I32 => Some(Core::I32),
+        ValType::I64 => Some(Core::I64),
+        ValType::F32 => Some(Core::F32),
+        ValType::F64 => Some(Core::F64),
+        _ => None,
+    };
+    types.iter().map(number).collect()
+}
+
+/// The type that a number has in `g:g/g`, and its `torvyn_kind_t`.
+fn crosses(core: Core) -> (&'static str, u8) {
+    match core {
+        Core::I32 => ("u32", 7),
+        Core::I64 => ("s64", 8),
+        Core::F32 => ("f32", 10),
+        Core::F64 => ("f64", 11),
     }
 }
 
-fn is_number(ty: &ValType) -> bool {
-    matches!(ty, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64)
-}
-
-/// A number for a parameter, as text and as bits.
-fn number(ty: ValType, u: &mut Unstructured<'_>) -> Result<(String, u64)> {
+/// A number for a parameter, by its bits.
+fn number(core: Core, u: &mut Unstructured<'_>) -> Result<u64> {
     let bits = match u.int_in_range(0..=3)? {
         0 => u64::from(u.arbitrary::<u8>()?),
         1 => *u.choose(&[0, u64::MAX, 1 << 31, 1 << 63, 65535, 65536, 0x7fff_ffff])?,
         _ => u.arbitrary()?,
     };
-    Ok(match ty {
-        ValType::I32 => (format!("(i32.const {})", bits as u32), u64::from(bits as u32)),
-        ValType::I64 => (format!("(i64.const {bits})"), bits),
-        ValType::F32 => (format!("(f32.reinterpret_i32 (i32.const {}))", bits as u32), u64::from(bits as u32)),
-        _ => (format!("(f64.reinterpret_i64 (i64.const {bits}))"), bits),
+    Ok(match core {
+        Core::I32 | Core::F32 => bits & u64::from(u32::MAX),
+        Core::I64 | Core::F64 => bits,
     })
 }
 
@@ -139,15 +147,11 @@ fn with(component: &str, empty: &[u8], id: u8, wasm: &[u8]) -> Vec<u8> {
 /// on either path, or one that exports them in `g:g/g`.
 pub fn component(by_name: bool, off: bool, u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Vec<Call>)> {
     let wasm = wasm_smith::Module::new(config(u, off)?, u)?.to_bytes();
-    let mut functions = functions(&wasm).unwrap_or_default();
-    functions.retain(|(_, ty)| {
-        let most = if by_name { (16, 1) } else { (100, 8) };
-        ty.params().iter().chain(ty.results()).all(is_number)
-            && ty.params().len() <= most.0
-            && ty.results().len() <= most.1
-    });
+    let most = if by_name { (16, 1) } else { (100, 8) };
+    let of_numbers = |(name, ty): (String, FuncType)| Some((name, numbers(ty.params())?, numbers(ty.results())?));
+    let mut functions: Vec<_> = functions(&wasm).unwrap_or_default().into_iter().filter_map(of_numbers).collect();
+    functions.retain(|(_, params, results)| params.len() <= most.0 && results.len() <= most.1);
     functions.truncate(20);
-    let list = |types: &[ValType]| types.iter().map(|ty| format!(" {}", core(*ty))).collect::<String>();
     let mut text = format!("(component\n{TYPES}  (core module)\n  (core instance $s (instantiate 0))\n");
     let (mut imports, mut bodies) = (String::new(), String::new());
     let (mut lifts, mut names, mut calls) = (String::new(), String::new(), Vec::new());
@@ -158,29 +162,18 @@ pub fn component(by_name: bool, off: bool, u: &mut Unstructured<'_>) -> Result<(
         }
     }
     if by_name {
-        for (n, (name, ty)) in functions.iter().enumerate() {
-            let wit = |ty: &ValType| match ty {
-                ValType::I32 => "u32",
-                ValType::I64 => "s64",
-                ValType::F32 => "f32",
-                _ => "f64",
-            };
-            let params = ty.params().iter().enumerate().map(|(i, ty)| format!(" (param \"p{i}\" {})", wit(ty)));
-            let result = ty.results().first().map_or(String::new(), |ty| format!(" (result {})", wit(ty)));
+        for (n, (name, params, results)) in functions.iter().enumerate() {
+            let params = params.iter().enumerate().map(|(i, ty)| format!(" (param \"p{i}\" {})", crosses(*ty).0));
+            let result = results.first().map_or(String::new(), |ty| format!(" (result {})", crosses(*ty).0));
             let (params, name) = (params.collect::<String>(), hex(name.as_bytes()));
             let _ = writeln!(lifts, "  (func $x{n}{params}{result} (canon lift (core func $s \"{name}\")))");
             let _ = write!(names, " (export \"x{n}\" (func $x{n}))");
         }
         for n in order {
             let mut call = Call::new(&format!("x{n}"));
-            for (i, ty) in functions[n].1.params().iter().enumerate() {
-                call.kinds[i] = match ty {
-                    ValType::I32 => 7,
-                    ValType::I64 => 8,
-                    ValType::F32 => 10,
-                    _ => 11,
-                };
-                call.args[i] = number(*ty, u)?.1;
+            for (i, ty) in functions[n].1.iter().enumerate() {
+                call.kinds[i] = crosses(*ty).1;
+                call.args[i] = number(*ty, u)?;
                 call.count += 1;
             }
             calls.push(call);
@@ -189,24 +182,18 @@ pub fn component(by_name: bool, off: bool, u: &mut Unstructured<'_>) -> Result<(
             let _ = writeln!(lifts, "  (instance $g{names})\n  (export \"g:g/g\" (instance $g))");
         }
     } else {
-        for (n, (name, ty)) in functions.iter().enumerate() {
-            let (name, params, results) = (hex(name.as_bytes()), list(ty.params()), list(ty.results()));
+        for (n, (name, params, results)) in functions.iter().enumerate() {
+            let (name, params, results) = (hex(name.as_bytes()), cores(params), cores(results));
             let _ = writeln!(imports, "    (import \"s\" \"{name}\" (func $x{n} (param{params}) (result{results})))");
         }
         for n in order {
-            let ty = &functions[n].1;
-            for param in ty.params() {
-                let _ = write!(bodies, " {}", number(*param, u)?.0);
+            let (_, params, results) = &functions[n];
+            for param in params {
+                let _ = write!(bodies, " {}", param.constant(number(*param, u)?));
             }
             let _ = write!(bodies, " call $x{n}");
-            for result in ty.results().iter().rev() {
-                bodies += match result {
-                    ValType::I32 => " i64.extend_i32_u",
-                    ValType::I64 => "",
-                    ValType::F32 => " i32.reinterpret_f32 i64.extend_i32_u",
-                    _ => " i64.reinterpret_f64",
-                };
-                bodies += " call $mix";
+            for result in results.iter().rev() {
+                let _ = write!(bodies, " {}", result.mix());
             }
             bodies += "\n";
         }

@@ -63,6 +63,30 @@ impl Core {
             Core::F64 => "f64",
         }
     }
+
+    /// An expression for the number that has these bits.
+    pub fn constant(self, bits: u64) -> String {
+        match self {
+            Core::I32 => format!("(i32.const {})", bits as u32),
+            Core::I64 => format!("(i64.const {bits})"),
+            Core::F32 => format!("(f32.reinterpret_i32 (i32.const {}))", bits as u32),
+            Core::F64 => format!("(f64.reinterpret_i64 (i64.const {bits}))"),
+        }
+    }
+
+    /// Takes the number that is on the stack into the hash.
+    pub fn mix(self) -> &'static str {
+        match self {
+            Core::I32 => "(call $mix (i64.extend_i32_u))",
+            Core::I64 => "(call $mix)",
+            Core::F32 => "(call $mix (i64.extend_i32_u (i32.reinterpret_f32)))",
+            Core::F64 => "(call $mix (i64.reinterpret_f64))",
+        }
+    }
+}
+
+pub fn cores(list: &[Core]) -> String {
+    list.iter().map(|core| format!(" {}", core.name())).collect()
 }
 
 /// How a component has its strings.
