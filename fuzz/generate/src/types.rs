@@ -177,6 +177,7 @@ impl Types {
 
     /// `(type $dN ...)` and its export, for each definition.
     pub fn text(&self, export: impl Fn(usize) -> String) -> String {
+        let names = |count: usize| (0..count).map(|i| format!(" \"x{i}\"")).collect::<String>();
         let mut text = String::new();
         for (n, definition) in self.0.iter().enumerate() {
             let body = match definition {
@@ -191,12 +192,8 @@ impl Types {
                     });
                     format!("variant{}", cases.collect::<String>())
                 }
-                Definition::Enum(count) => {
-                    format!("enum{}", (0..*count).map(|i| format!(" \"x{i}\"")).collect::<String>())
-                }
-                Definition::Flags(count) => {
-                    format!("flags{}", (0..*count).map(|i| format!(" \"x{i}\"")).collect::<String>())
-                }
+                Definition::Enum(count) => format!("enum{}", names(*count)),
+                Definition::Flags(count) => format!("flags{}", names(*count)),
             };
             let _ = writeln!(text, "    (type $d{n} ({body})) {}", export(n));
         }
@@ -208,15 +205,12 @@ impl Types {
         match ty {
             Type::Primitive(p) => (PRIMITIVES[*p].1, PRIMITIVES[*p].1),
             Type::String | Type::List(_) => (8, 4),
-            Type::Option(some) => self.layout_cases(2, &[None, Some(some)]),
-            Type::Result(ok, err) => self.layout_cases(2, &[ok.as_deref(), err.as_deref()]),
+            Type::Option(some) => self.layout_cases(&[None, Some(some)]),
+            Type::Result(ok, err) => self.layout_cases(&[ok.as_deref(), err.as_deref()]),
             Type::Tuple(types) => self.layout_fields(types),
             Type::Named(n) => match &self.0[*n] {
                 Definition::Record(fields) => self.layout_fields(fields),
-                Definition::Variant(cases) => {
-                    let cases: Vec<_> = cases.iter().map(Option::as_ref).collect();
-                    self.layout_cases(cases.len(), &cases)
-                }
+                Definition::Variant(cases) => self.layout_cases(&cases.iter().map(Option::as_ref).collect::<Vec<_>>()),
                 Definition::Enum(count) => (discriminant(*count), discriminant(*count)),
                 Definition::Flags(count) => {
                     let bytes = if *count <= 8 { 1 } else { (*count as u32).div_ceil(16).next_power_of_two() * 2 };
@@ -236,11 +230,12 @@ impl Types {
         (align(end, most), most)
     }
 
-    fn layout_cases(&self, count: usize, cases: &[Option<&Type>]) -> (u32, u32) {
+    fn layout_cases(&self, cases: &[Option<&Type>]) -> (u32, u32) {
+        let width = discriminant(cases.len());
         let layouts = || cases.iter().flatten().map(|ty| self.layout(ty));
         let payload = layouts().map(|(_, to)| to).max().unwrap_or(1);
-        let most = payload.max(discriminant(count));
-        let size = align(discriminant(count), payload) + layouts().map(|(size, _)| size).max().unwrap_or(0);
+        let most = payload.max(width);
+        let size = align(width, payload) + layouts().map(|(size, _)| size).max().unwrap_or(0);
         (align(size, most), most)
     }
 
