@@ -279,7 +279,7 @@ static void long_lists(void) {
     torvyn_values_t *values = STALE;
     text_t text = {0};
     uint64_t began;
-    add(&text, "(component " TYPES "(core module $life " CORE ") (core instance $i (instantiate $life))\n" LIFE "%s)", parts);
+    add(&text, "(component " SOUND "%s)", parts);
     linked = linked_from(engine, &text, NULL);
     instance = instance_of(linked, 1, &options);
     began = now_ns();
@@ -327,7 +327,7 @@ static void calls(torvyn_engine_t *engine, const char *parts, uint64_t wanted) {
   torvyn_linked_t *linked;
   torvyn_instance_t *instance;
   torvyn_values_t *values = STALE;
-  add(&text, "(component " TYPES "(core module $life " CORE ") (core instance $i (instantiate $life))\n" LIFE "%s)", parts);
+  add(&text, "(component " SOUND "%s)", parts);
   linked = linked_from(engine, &text, NULL);
   instance = instance_of(linked, 1, NULL);
   for (int i = 0; i < 2; i++) {
@@ -464,7 +464,7 @@ static void unused(void) {
     torvyn_linked_t *linked = STALE;
     torvyn_instance_t *instance;
     torvyn_blob_t *blob = STALE;
-    add(&text, "(component " TYPES "%s(core module $m " CORE ") (core instance $i (instantiate $m))" LIFE ")", dead);
+    add(&text, "(component %s" SOUND ")", dead);
     component = compiled(engine, &text);
     CHECK(torvyn_component_path(component) == (i == 2 ? TORVYN_PATH_GENERAL : TORVYN_PATH_DIRECT));
     OK(torvyn_component_serialize(component, &blob, &err));

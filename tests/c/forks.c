@@ -253,10 +253,7 @@ static void fork_in_wasi(void) {
 static const char WAITS[] =
     "(component"
     "  (import \"wasi:io/poll@0.2.0\" (instance (export \"pollable\" (type (sub resource)))))"
-    TYPES
-    "  (core module $m " CORE ")"
-    "  (core instance $i (instantiate $m))"
-    LIFE
+    SOUND
     "  (export \"work\" (func $teardown)))";
 
 /* Each first call in the child ends so, but for a teardown. */

@@ -19,9 +19,11 @@ static torvyn_engine_t *engine_here(void) {
 
 /* ---- instantiation ---------------------------------------------------------------- */
 
-/* What stops a start function, and whatever else comes before there is an instance. */
-static void starts(const torvyn_engine_t *engine, const char *name, text_t *text) {
-  torvyn_linked_t *linked = linked_from(engine, text, NULL);
+/* What stops a start function, and whatever else comes before there is an instance of a component that is
+ * sound, with these modules and instances before it. */
+static void starts(const torvyn_engine_t *engine, const char *name, const char *before) {
+  const char *text = WAT("(component\n", before, SOUND ")");
+  torvyn_linked_t *linked = linked_once(component_from(engine, text), NULL);
   torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = BEFORE};
   tries_t tries = {0, 0, 0};
   int status = TORVYN_OK;
@@ -45,20 +47,11 @@ static void starts(const torvyn_engine_t *engine, const char *name, text_t *text
   torvyn_linked_free(linked);
 }
 
-/* A component with a lifecycle and these modules and instances before it. */
-static text_t sound(const char *before) {
-  text_t text = {0};
-  add(&text, "(component\n" TYPES "%s\n  (core module $m " CORE ")\n  (core instance $i (instantiate $m))\n" LIFE,
-      before);
-  return text;
-}
-
 static void instantiation(const torvyn_engine_t *engine) {
-  text_t text, more = {0};
+  text_t more = {0};
   part("instantiation");
-  text = sound("(core module $s (func $f (loop $l (br $l))) (start $f)) (core instance (instantiate $s))");
-  add(&text, ")");
-  starts(engine, "a start function without end", &text);
+  starts(engine, "a start function without end",
+         "(core module $s (func $f (loop $l (br $l))) (start $f)) (core instance (instantiate $s))");
 
   for (int memory = 0; memory < 2; memory++) {
     more.len = 0;
@@ -66,18 +59,14 @@ static void instantiation(const torvyn_engine_t *engine) {
     for (int i = 0; i < (memory ? 24 : 990); i++) add(&more, "(core instance (instantiate $s))\n");
     add(&more, ")");
     for (int i = 0; i < 4; i++) add(&more, "(instance (instantiate $c))\n");
-    text = sound(more.at);
-    add(&text, ")");
-    starts(engine, memory ? "96 instances with a memory" : "3960 instances with next to nothing", &text);
+    starts(engine, memory ? "96 instances with a memory" : "3960 instances with next to nothing", more.at);
   }
 
   more.len = 0;
   add(&more, "(core module $s (memory 16000) (func $f");
   for (int i = 0; i < 200; i++) add(&more, "(memory.fill (i32.const 0) (i32.const 1) (i32.const 16777216))\n");
   add(&more, ") (start $f)) (core instance (instantiate $s))");
-  text = sound(more.at);
-  add(&text, ")");
-  starts(engine, "a start function that fills memory", &text);
+  starts(engine, "a start function that fills memory", more.at);
   free(more.at);
 }
 

@@ -8,7 +8,7 @@ static const torvyn_path_t paths[] = {TORVYN_PATH_AUTO, TORVYN_PATH_GENERAL};
 
 /* A component with lifecycle and these fields. */
 static void add_with(text_t *text, const char *first, const char *fields) {
-  add(text, "(component %s" TYPES "(core module $m " CORE ") (core instance $i (instantiate $m))\n" LIFE "%s)", first, fields);
+  add(text, "(component %s" SOUND "%s)", first, fields);
 }
 
 static void compiles(int status, const char *says, const char *first, const char *fields) {
@@ -71,8 +71,7 @@ static void nested(void) {
       torvyn_linked_t *linked = STALE;
       text_t text = {0};
       check_doing = cases[i].says ? cases[i].says : cases[i].import;
-      add(&text, "(component (type $t u8) %s" TYPES "(core module $m " CORE ") (core instance $i (instantiate $m))" LIFE ")",
-          cases[i].import);
+      add(&text, "(component (type $t u8) %s" SOUND ")", cases[i].import);
       component = compiled(engine, &text);
       OK(torvyn_imports_new(engine, &imports, &err));
       OK(torvyn_imports_define(imports, str("acme:a/defined@1.0.0"), str("f"), str("func()"), nothing, NULL, NULL, &err));
@@ -163,9 +162,8 @@ static void texts(void) {
     torvyn_component_t *component;
     text_t text = {0};
     check_doing = cases[i].import;
-    add(&text, "(component (type $list (list u8)) (import \"acme:a/b\" %s)",
-        cases[i].import);
-    add(&text, TYPES "(core module $m " CORE ") (core instance $i (instantiate $m))" LIFE "(instance $none) (export \"none\" (instance $none)))");
+    add(&text, "(component (type $list (list u8)) (import \"acme:a/b\" %s)" SOUND
+               "(instance $none) (export \"none\" (instance $none)))", cases[i].import);
     component = compiled(engine, &text);
     CHECK(torvyn_component_import_count(component) >= 1);
     for (size_t n = 0; n < torvyn_component_import_count(component); n++) {
@@ -304,8 +302,7 @@ static void values(void) {
         torvyn_instance_t *instance = STALE;
         text_t more = {0};
         check_doing = fields[i];
-        add(&more, "(component " TYPES "(core module $m " CORE ") (core instance $i (instantiate $m))" LIFE
-                   "(core module $n %s) (core instance (instantiate $n)))", fields[i]);
+        add(&more, "(component " SOUND "(core module $n %s) (core instance (instantiate $n)))", fields[i]);
         component = compiled(engine, &more);
         OK(torvyn_linked_new(component, NULL, &linked, &err));
         EXPECT(TORVYN_ERROR_MEMORY, torvyn_instance_new(linked, 1, NULL, &instance, &err));
@@ -379,7 +376,7 @@ static void memories(void) {
     torvyn_engine_t *engine = engine_with(&config);
     torvyn_component_t *component = STALE;
     text_t text = {0};
-    add(&text, "(component " TYPES "(core module $m " CORE ") (core instance $i (instantiate $m))\n" LIFE
+    add(&text, "(component " SOUND
                "(component $callee (core module $m (memory (export \"memory\") 1)\n" REALLOC
                "  (func (export \"f\") (param i32 i32))) (core instance $m (instantiate $m))\n"
                "  (func (export \"f\") (param \"s\" string) (canon lift (core func $m \"f\") (memory (core memory $m \"memory\"))\n"

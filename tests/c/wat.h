@@ -30,6 +30,10 @@
   "  (instance $life (export \"init\" (func $init)) (export \"teardown\" (func $teardown)))\n" \
   "  (export \"torvyn:streaming/lifecycle@0.1.0\" (instance $life))\n"
 
+/* All of a component that is alive and does no more, but for its brackets: types, core module `$m`, its
+ * instance `$i`, exports. */
+#define SOUND TYPES "  (core module $m " CORE ")\n  (core instance $i (instantiate $m))\n" LIFE
+
 /* ---- texts that grow ------------------------------------------------------------ */
 
 /* A text that grows; freed by whom it is for. */
