@@ -41,31 +41,27 @@ static bool passes(void *user, torvyn_scope_t *scope, const torvyn_value_t *args
 }
 
 static void each_function(void) {
-  static char chosen[8192];
   torvyn_engine_config_t config = {.struct_size = sizeof config, .host_ticks = TORVYN_ON};
   torvyn_instance_options_t o = {.struct_size = sizeof o, .timeout_ns = 10 * MS};
   torvyn_imports_t *imports = STALE;
-  torvyn_linked_t *linked = STALE;
-  size_t len = 0;
+  torvyn_linked_t *linked;
+  text_t text = {0};
   part("each function of the contract looks at the time");
   ticked = engine_with(&config);
+  ADD(&text, "(component\n", CONTRACT, "(import \"test:time/clock\" (instance $clock (export \"now\" (func))))\n",
+      LIBC("2"), LOWERED, "(core func $now (canon lower (func $clock \"now\")))\n",
+      "  (core module $main (import \"clock\" \"now\" (func $now))\n", IMPORTED, NEW_BUFFER, INIT TEARDOWN
+      "    (func (export \"ingest\") " ELEMENT " (local $m i32) (local $f i32)\n"
+      "      (local.set $f (call $freeze (call $new))) (local.set $m (call $new)) (call $now)\n");
   for (size_t i = 0; i < FUNCTIONS; i++)
-    len += (size_t)snprintf(chosen + len, sizeof chosen - len, "(if (i64.eq (local.get 0) (i64.const %zu)) (then %s))\n", i,
-                            functions[i]);
-  CHECK(len < sizeof chosen);
-  torvyn_component_t *component = component_from(
-      ticked, WAT("(component\n", CONTRACT, "(import \"test:time/clock\" (instance $clock (export \"now\" (func))))\n",
-                  LIBC("2"), LOWERED, "(core func $now (canon lower (func $clock \"now\")))\n",
-                  "  (core module $main (import \"clock\" \"now\" (func $now))\n", IMPORTED, NEW_BUFFER, INIT TEARDOWN
-                  "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32) (local $m i32) (local $f i32)\n"
-                  "      (local.set $f (call $freeze (call $new))) (local.set $m (call $new)) (call $now)\n",
-                  chosen, "unreachable)\n"
-                  "    (func (export \"flush\") (result i32) i32.const 2048))\n"
-                  "  (core instance $i (instantiate $main " WITH
-                  "    (with \"clock\" (instance (export \"now\" (func $now))))))\n", AGGREGATOR, LIFE_WITH("$realloc"), ")\n"));
+    add(&text, "(if (i64.eq (local.get 0) (i64.const %zu)) (then %s))\n", i, functions[i]);
+  ADD(&text, "unreachable)\n"
+      "    (func (export \"flush\") (result i32) i32.const 2048))\n"
+      "  (core instance $i (instantiate $main " WITH
+      "    (with \"clock\" (instance (export \"now\" (func $now))))))\n", AGGREGATOR, LIFE_WITH("$realloc"), ")\n");
   OK(torvyn_imports_new(ticked, &imports, &err));
   OK(torvyn_imports_define(imports, str("test:time/clock"), str("now"), str("func()"), passes, NULL, NULL, &err));
-  OK(torvyn_linked_new(component, imports, &linked, &err));
+  linked = linked_from(ticked, &text, imports);
   CHECK(torvyn_linked_path(linked) == TORVYN_PATH_GENERAL);
   torvyn_instance_t *instance = instance_of(linked, 1, &o);
   for (size_t i = 0; i <= FUNCTIONS; i++)
@@ -81,8 +77,6 @@ static void each_function(void) {
     }
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
-  torvyn_imports_free(imports);
-  torvyn_component_free(component);
   torvyn_engine_free(ticked);
 }
 
@@ -92,15 +86,13 @@ static void *canceller(void *cancel) {
   return NULL;
 }
 
-#define FOUR(...) __VA_ARGS__ __VA_ARGS__ __VA_ARGS__ __VA_ARGS__
-
 /* Copies of 16 MiB, 256 of them in a line: some of a second's worth. */
 static void copies(torvyn_path_t path) {
   torvyn_engine_config_t config = {.struct_size = sizeof config, .path = path};
   torvyn_engine_t *engine = engine_with(&config);
   torvyn_instance_options_t o = {.struct_size = sizeof o};
-  torvyn_linked_t *linked = STALE;
-  static const char copy[] = FOUR("(call $clone (local.get 4) (i32.const 64)) (call $drop-mutable (i32.load (i32.const 68)))\n");
+  torvyn_linked_t *linked;
+  text_t text = {0};
   uint8_t *payload = calloc(1, TORVYN_MAX_PAYLOAD);
   torvyn_element_t e = {.payload = {payload, TORVYN_MAX_PAYLOAD}};
   torvyn_output_t out;
@@ -108,17 +100,14 @@ static void copies(torvyn_path_t path) {
   part(path == TORVYN_PATH_DIRECT ? "a line of copies, direct" : "a line of copies, general");
   CHECK(payload != NULL);
   memset(payload, 'x', TORVYN_MAX_PAYLOAD);
-  torvyn_component_t *component = component_from(
-      engine, WAT("(component\n", CONTRACT, LIBC("2"), LOWERED, "  (core module $main\n", IMPORTED, NEW_BUFFER, INIT TEARDOWN
-                  "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32)\n",
-                  copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
-                  copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
-                  copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
-                  copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy, copy,
-                  "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) i32.const 1024)\n"
-                  "    (func (export \"flush\") (result i32) i32.const 2048))\n"
-                  "  (core instance $i (instantiate $main " WITH "))\n", AGGREGATOR, LIFE_WITH("$realloc"), ")\n"));
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  ADD(&text, "(component\n", CONTRACT, LIBC("2"), LOWERED, "  (core module $main\n", IMPORTED, NEW_BUFFER, INIT TEARDOWN
+      "    (func (export \"ingest\") " ELEMENT "\n");
+  for (int i = 0; i < 256; i++)
+    add(&text, "(call $clone (local.get 4) (i32.const 64)) (call $drop-mutable (i32.load (i32.const 68)))\n");
+  ADD(&text, "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) i32.const 1024)\n"
+      "    (func (export \"flush\") (result i32) i32.const 2048))\n"
+      "  (core instance $i (instantiate $main " WITH "))\n", AGGREGATOR, LIFE_WITH("$realloc"), ")\n");
+  linked = linked_from(engine, &text, NULL);
   torvyn_instance_t *instance = instance_of(linked, 1, &o);
   OK(torvyn_init(instance, str(""), &err));
   whole = now_ns();
@@ -148,7 +137,6 @@ static void copies(torvyn_path_t path) {
     torvyn_instance_free(instance);
   }
   torvyn_linked_free(linked);
-  torvyn_component_free(component);
   torvyn_engine_free(engine);
   free(payload);
 }
