@@ -72,6 +72,23 @@ type Links = Vec<(String, Option<usize>)>;
 /// A module of the script.
 type Loaded = (Rc<[u8]>, Rc<Shape>, Links);
 
+/// A module with all that it is linked with.
+struct Linked {
+    /// The module itself is the last.
+    members: Vec<Member>,
+    links: Links,
+    /// The other members, as instances of the script.
+    numbers: Vec<usize>,
+    /// The worlds that these are of now.
+    worlds: Vec<usize>,
+}
+
+impl Linked {
+    fn shape(&self) -> &Rc<Shape> {
+        &self.members.last().expect("the module itself").shape
+    }
+}
+
 /// What a step came to that did not fail.
 enum Came {
     Passed,
@@ -170,14 +187,14 @@ impl<'a> Runner<'a> {
                 Err(said) => trapped(&said, "call stack exhausted"),
             }),
             Kind::ModuleTraps(Source::Binary(wasm), message) => {
-                let (members, joined) = match self.linked(wasm, false)? {
-                    Ok(members) => members,
-                    Err(why) => return Ok(Came::Skipped(why)),
+                let linked = match self.linked(wasm, false) {
+                    Ok(linked) => linked,
+                    Err(came) => return came,
                 };
-                self.doubt(&joined, DOUBT_TRAPPED);
-                let component = match self.engine.compile(&wrap::together(&members).0) {
+                self.doubt(&linked.worlds, DOUBT_TRAPPED);
+                let component = match self.engine.compile(&wrap::together(&linked.members).0) {
                     Ok(component) => component,
-                    Err(said) => return self.refused(&said, &Shape::read(wasm)),
+                    Err(said) => return self.refused(&said, linked.shape()),
                 };
                 match component.instantiate() {
                     Ok(_) => Err(format!("instantiates, and is to trap: {message}")),
@@ -187,13 +204,13 @@ impl<'a> Runner<'a> {
             Kind::ModuleTraps(Source::Text(_), _) => Ok(Came::Skipped("modules that the parser does not read".into())),
             Kind::Refused(source, why) => self.is_refused(source, why),
             Kind::Unlinkable(Source::Binary(wasm)) => {
-                let (members, _) = match self.linked(wasm, true)? {
-                    Ok(members) => members,
-                    Err(why) => return Ok(Came::Skipped(why)),
+                let linked = match self.linked(wasm, true) {
+                    Ok(linked) => linked,
+                    Err(came) => return came,
                 };
-                match self.engine.compile(&wrap::together(&members).0) {
+                match self.engine.compile(&wrap::together(&linked.members).0) {
                     Err(said) if said.status == status::MALFORMED => Ok(Came::Passed),
-                    Err(said) => self.refused(&said, &Shape::read(wasm)),
+                    Err(said) => self.refused(&said, linked.shape()),
                     Ok(_) => Err("links, and is not to".into()),
                 }
             }
@@ -267,10 +284,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// A module with all that it is linked with, and the worlds that these are of now. The inner error
-    /// says why one of them is not there.
-    #[allow(clippy::type_complexity)]
-    fn linked(&self, wasm: &Rc<[u8]>, lenient: bool) -> Result<Result<(Vec<Member>, Vec<usize>), String>, String> {
+    /// A module with all that it is linked with, or what its step comes to where one of them is not there.
+    fn linked(&self, wasm: &Rc<[u8]>, lenient: bool) -> Result<Linked, Outcome> {
         let shape = Rc::new(Shape::read(wasm));
         let mut links = Vec::new();
         let mut worlds = Vec::new();
@@ -279,14 +294,14 @@ impl<'a> Runner<'a> {
                 Some(number) => {
                     match self.states.get(number) {
                         Some(State::In(world)) => worlds.push(*world),
-                        Some(State::Gone(why)) => return Ok(Err(why.clone())),
-                        None => return Err(format!("{name} is registered and not there")),
+                        Some(State::Gone(why)) => return Err(Ok(Came::Skipped(why.clone()))),
+                        None => return Err(Err(format!("{name} is registered and not there"))),
                     }
                     links.push((name.clone(), Some(*number)));
                 }
                 None if name == "spectest" => links.push((name.clone(), None)),
                 None if lenient => {}
-                None => return Err(format!("imports from {name}, which is not registered")),
+                None => return Err(Err(format!("imports from {name}, which is not registered"))),
             }
         }
         worlds.sort_unstable();
@@ -305,9 +320,8 @@ impl<'a> Runner<'a> {
                 Member { wasm: wasm.clone(), shape: shape.clone(), links: placed(links), uses }
             })
             .collect();
-        let links = placed(&links);
-        members.push(Member { wasm: wasm.clone(), shape, links, uses: Default::default() });
-        Ok(Ok((members, worlds)))
+        members.push(Member { wasm: wasm.clone(), shape, links: placed(&links), uses: Default::default() });
+        Ok(Linked { members, links, numbers, worlds })
     }
 
     /// What is wrong in these worlds from now on is so for a reason of the runner's.
@@ -337,39 +351,36 @@ impl<'a> Runner<'a> {
         let Source::Binary(wasm) = source else {
             return Ok(Came::Skipped("modules that the parser does not read".into()));
         };
-        let (mut members, joined) = match self.linked(wasm, false)? {
-            Ok(found) => found,
-            Err(why) => return Ok(Came::Skipped(why)),
+        let mut linked = match self.linked(wasm, false) {
+            Ok(linked) => linked,
+            Err(came) => return came,
         };
-        let last = members.last_mut().expect("the module itself");
-        last.uses = self.script.instances[number].clone();
-        let shape = last.shape.clone();
-        let links = shape.imports.iter().map(|name| (name.clone(), self.registered.get(name).copied())).collect();
-        let stateful = members.iter().any(|member| member.shape.stateful);
-        let (bytes, exports) = wrap::together(&members);
+        linked.members.last_mut().expect("the module itself").uses = self.script.instances[number].clone();
+        let stateful = linked.members.iter().any(|member| member.shape.stateful);
+        let (bytes, exports) = wrap::together(&linked.members);
         let component = match self.engine.compile(&bytes) {
             Ok(component) => component,
             Err(said) => {
-                self.doubt(&joined, DOUBT_MISSING);
-                return self.refused(&said, &shape);
+                self.doubt(&linked.worlds, DOUBT_MISSING);
+                return self.refused(&said, linked.shape());
             }
         };
         let instance = component.instantiate().map_err(|said| format!("does not instantiate: {}", text_of(&said)))?;
-        let mut all: Vec<_> = joined.iter().flat_map(|world| self.world(*world).members.clone()).collect();
-        all.sort_unstable();
-        all.push(number);
-        let mut history: Vec<_> = joined.iter().flat_map(|world| self.world(*world).history.clone()).collect();
+        let shape = linked.shape().clone();
+        let Linked { links, numbers: mut members, worlds, .. } = linked;
+        members.push(number);
+        let mut history: Vec<_> = worlds.iter().flat_map(|world| self.world(*world).history.clone()).collect();
         history.sort_by_key(|(count, _)| *count);
-        let doubt = joined.iter().find_map(|world| self.world(*world).doubt);
+        let doubt = worlds.iter().find_map(|world| self.world(*world).doubt);
         let at = self.worlds.len();
         self.modules.insert(number, (wasm.clone(), shape, links));
-        for number in &all {
+        for number in &members {
             self.states.insert(*number, State::In(at));
         }
-        for world in joined {
+        for world in worlds {
             self.worlds[world] = None;
         }
-        let mut world = World { members: all, exports, instance, history, stateful, ended: false, doubt };
+        let mut world = World { members, exports, instance, history, stateful, ended: false, doubt };
         world.replay()?;
         self.worlds.push(Some(world));
         Ok(Came::Passed)
