@@ -178,15 +178,11 @@ static void component_values(void) {
     if (cases[i].wrapped) add_use(&text, "two", "around", "one", "");
     add_end(&text, cases[i].wrapped ? "two" : "one");
     if (cases[i].status == TORVYN_OK) {
-      torvyn_linked_t *linked = STALE;
-      torvyn_instance_t *instance;
-      component = compiled(engine, &text);
-      OK(torvyn_linked_new(component, NULL, &linked, &err));
-      instance = instance_of(linked, 1, NULL);
+      torvyn_linked_t *linked = linked_from(engine, &text, NULL);
+      torvyn_instance_t *instance = instance_of(linked, 1, NULL);
       adds(instance, cases[i].wrapped ? "ab" : "a");
       torvyn_instance_free(instance);
       torvyn_linked_free(linked);
-      torvyn_component_free(component);
     } else {
       EXPECT_TEXT(cases[i].status, "the component is valid, but has what Wasmtime does not implement",
                   torvyn_component_compile(engine, (const uint8_t *)text.at, text.len, &component, &err));
@@ -461,7 +457,7 @@ static void unused(void) {
     torvyn_engine_t *engine = engine_on(paths[i]);
     text_t text = {0};
     torvyn_component_t *component;
-    torvyn_linked_t *linked = STALE;
+    torvyn_linked_t *linked;
     torvyn_instance_t *instance;
     torvyn_blob_t *blob = STALE;
     add(&text, "(component %s" SOUND ")", dead);
@@ -469,12 +465,11 @@ static void unused(void) {
     CHECK(torvyn_component_path(component) == (i == 2 ? TORVYN_PATH_GENERAL : TORVYN_PATH_DIRECT));
     OK(torvyn_component_serialize(component, &blob, &err));
     torvyn_blob_free(blob);
-    OK(torvyn_linked_new(component, NULL, &linked, &err));
+    linked = linked_once(component, NULL);
     instance = instance_of(linked, 1, NULL);
     OK(torvyn_init(instance, str("x"), &err));
     torvyn_instance_free(instance);
     torvyn_linked_free(linked);
-    torvyn_component_free(component);
     torvyn_engine_free(engine);
   }
 }

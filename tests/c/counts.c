@@ -40,17 +40,18 @@ static bool none(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, 
   return true;
 }
 
-/* `n` of these, with a comma or nothing between them. */
+/* `n` of these, with a comma or nothing between them; valid until the fourth call after this one. */
 static const char *times(int n, const char *wide, const char *narrow, const char *between) {
-  static char texts[4][1024];
+  static text_t texts[4];
   static int next;
-  char *text = texts[next++ % 4], *at = text;
-  *at = 0;
+  text_t *text = &texts[next++ % 4];
+  text->len = 0;
+  add(text, "%s", "");
   for (int i = 0; i < n; i++) {
-    at += sprintf(at, "%s", i ? between : "");
-    at += sprintf(at, i % 3 ? narrow : wide, i);
+    add(text, "%s", i ? between : "");
+    add(text, i % 3 ? narrow : wide, i);
   }
-  return text;
+  return text->at;
 }
 
 int main(int argc, char **argv) {
@@ -58,7 +59,6 @@ int main(int argc, char **argv) {
   static const char *const wits[] = {"", " -> u64", " -> tuple<u8, u64>"};
   static const torvyn_function_t functions[] = {none, sum, pair};
   torvyn_engine_t *engine;
-  char text[8192], signature[1024];
   check_begin(argc, argv);
   engine = engine_with(NULL);
   part("functions of every number of parameters, with no result, one that is a core value, and one in memory");
@@ -67,35 +67,32 @@ int main(int argc, char **argv) {
       torvyn_value_t args[MOST] = {{.kind = TORVYN_KIND_U64}};
       const torvyn_value_t *got;
       torvyn_imports_t *imports = NULL;
-      torvyn_component_t *component;
-      torvyn_linked_t *linked = NULL;
+      torvyn_linked_t *linked;
       torvyn_instance_t *instance;
       torvyn_values_t *values = NULL;
+      text_t text = {0}, type = {0}, signature = {0};
       uint64_t seen = 0;
       /* Past sixteen core values there is a pointer to all of them. */
       const char *core = n > 16 ? "i32" : times(n, "i64", "i32", " ");
       const char *pass = n > 16 ? "(local.get 0)" : times(n, "(local.get %d)", "(local.get %d)", " ");
-      char type[1200], result[64];
       check_doing = names[r];
-      snprintf(result, sizeof result, r ? "(result %s)" : "%s", results[r]);
-      snprintf(type, sizeof type, "%s %s", times(n, "(param \"p%d\" u64)", "(param \"p%d\" u32)", " "), result);
-      snprintf(text, sizeof text,
-               "(component " TYPES "(import \"host\" (instance $h (export \"f\" (func %s))))"
-               "(core module $a " CORE ") (core instance $i (instantiate $a))"
-               "(core func $f (canon lower (func $h \"f\") (memory (core memory $i \"memory\"))))"
-               "(core module $m (import \"\" \"f\" (func $f (param %s%s) %s))"
-               "  (func (export \"f\") (param %s) %s (call $f %s %s) %s))"
-               "(core instance $e (instantiate $m (with \"\" (instance (export \"f\" (func $f))))))" LIFE
-               "(func (export \"f\") %s (canon lift (core func $e \"f\") (memory $memory)"
-               "  (realloc (core func $i \"realloc\")))))",
-               type, core, r == 2 ? " i32" : "", r == 1 ? "(result i64)" : "", core,
-               r == 0 ? "" : r == 1 ? "(result i64)" : "(result i32)", pass, r == 2 ? "(i32.const 64)" : "",
-               r == 2 ? "(i32.const 64)" : "", type);
-      component = component_from(engine, text);
-      snprintf(signature, sizeof signature, "func(%s)%s", times(n, "p%d: u64", "p%d: u32", ", "), wits[r]);
+      add(&type, r ? "%s (result %s)" : "%s%s", times(n, "(param \"p%d\" u64)", "(param \"p%d\" u32)", " "), results[r]);
+      add(&text,
+          "(component " TYPES "(import \"host\" (instance $h (export \"f\" (func %s))))"
+          "(core module $a " CORE ") (core instance $i (instantiate $a))"
+          "(core func $f (canon lower (func $h \"f\") (memory (core memory $i \"memory\"))))"
+          "(core module $m (import \"\" \"f\" (func $f (param %s%s) %s))"
+          "  (func (export \"f\") (param %s) %s (call $f %s %s) %s))"
+          "(core instance $e (instantiate $m (with \"\" (instance (export \"f\" (func $f))))))" LIFE
+          "(func (export \"f\") %s (canon lift (core func $e \"f\") (memory $memory)"
+          "  (realloc (core func $i \"realloc\")))))",
+          type.at, core, r == 2 ? " i32" : "", r == 1 ? "(result i64)" : "", core,
+          r == 0 ? "" : r == 1 ? "(result i64)" : "(result i32)", pass, r == 2 ? "(i32.const 64)" : "",
+          r == 2 ? "(i32.const 64)" : "", type.at);
+      add(&signature, "func(%s)%s", times(n, "p%d: u64", "p%d: u32", ", "), wits[r]);
       OK(torvyn_imports_new(engine, &imports, &err));
-      OK(torvyn_imports_define(imports, str("host"), str("f"), str(signature), functions[r], &seen, NULL, &err));
-      OK(torvyn_linked_new(component, imports, &linked, &err));
+      OK(torvyn_imports_define(imports, str("host"), str("f"), str(signature.at), functions[r], &seen, NULL, &err));
+      linked = linked_from(engine, &text, imports);
       instance = instance_of(linked, 1, NULL);
       for (int i = 0; i < n; i++) {
         args[i].kind = i % 3 ? TORVYN_KIND_U32 : TORVYN_KIND_U64;
@@ -116,8 +113,8 @@ int main(int argc, char **argv) {
                   torvyn_call(instance, str(""), str("f"), args, (size_t)(n ? n - 1 : 1), &values, &err));
       torvyn_instance_free(instance);
       torvyn_linked_free(linked);
-      torvyn_imports_free(imports);
-      torvyn_component_free(component);
+      free(type.at);
+      free(signature.at);
     }
   torvyn_engine_free(engine);
   return check_end();

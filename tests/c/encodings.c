@@ -120,19 +120,16 @@ int main(int argc, char **argv) {
   check_begin(argc, argv);
   torvyn_engine_t *engine = engine_with(NULL);
   for (int i = 0; i < 2; i++) {
-    torvyn_linked_t *linked = STALE;
     part(i ? "texts in Latin-1 or UTF-16" : "texts in UTF-16");
-    torvyn_component_t *component =
-        component_from(engine, WAT("(component\n", CONTRACT, LIBC("4"), encodings[i].lowered, "  (core module $main\n",
-                                   main_text, "    (global $mark i32 (i32.const ", encodings[i].mark, ")))\n",
-                                   "  (core instance $i (instantiate $main " WITH "))\n", encodings[i].lifted));
-    OK(torvyn_linked_new(component, NULL, &linked, &err));
+    const char *text = WAT("(component\n", CONTRACT, LIBC("4"), encodings[i].lowered, "  (core module $main\n", main_text,
+                           "    (global $mark i32 (i32.const ", encodings[i].mark, ")))\n",
+                           "  (core instance $i (instantiate $main " WITH "))\n", encodings[i].lifted);
+    torvyn_linked_t *linked = linked_once(component_from(engine, text), NULL);
     CHECK(torvyn_linked_path(linked) == TORVYN_PATH_GENERAL);
     torvyn_instance_t *instance = instance_of(linked, 1, NULL);
     texts(instance, i);
     torvyn_instance_free(instance);
     torvyn_linked_free(linked);
-    torvyn_component_free(component);
   }
   torvyn_engine_free(engine);
   return check_end();

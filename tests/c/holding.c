@@ -277,13 +277,13 @@ static void natives(void) {
   torvyn_instance_options_t o = {.struct_size = sizeof o, .buffer_limit = 10 * (CAPACITY + 2 * (LONG - ROOM))};
   torvyn_engine_t *engine = engine_with(NULL);
   torvyn_component_t *component = STALE;
-  torvyn_linked_t *linked = STALE;
+  torvyn_linked_t *linked;
   torvyn_outputs_t *list;
   static char text[LONG];
   part("native components: outputs with their content types");
   memset(text, 'x', sizeof text);
   OK(torvyn_component_native(engine, &table, &component, &err));
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
+  linked = linked_once(component, NULL);
   for (uint64_t less = 0; less < 2; less++) {
     o.buffer_limit -= less;
     torvyn_instance_t *instance = instance_of(linked, 1, &o);
@@ -299,7 +299,6 @@ static void natives(void) {
     torvyn_instance_free(instance);
   }
   torvyn_linked_free(linked);
-  torvyn_component_free(component);
   torvyn_engine_free(engine);
 }
 
@@ -324,7 +323,6 @@ static void leave(rlim_t more) {
 static void no_memory(void) {
   torvyn_native_t table = {.struct_size = sizeof table, .ingest = append_much};
   torvyn_component_t *component = STALE;
-  torvyn_linked_t *linked = STALE;
   torvyn_instance_t *instances[2];
   torvyn_engine_t *engine = engine_with(NULL);
   uint8_t *bytes = calloc(1, 2 << 20);
@@ -332,8 +330,7 @@ static void no_memory(void) {
   torvyn_output_t out;
   CHECK(bytes != NULL);
   OK(torvyn_component_native(engine, &table, &component, &err));
-  OK(torvyn_linked_new(component, NULL, &linked, &err));
-  torvyn_instance_t *native = instance_of(linked, 1, NULL);
+  torvyn_instance_t *native = instance_of(linked_once(component, NULL), 1, NULL);
   for (int i = 0; i < 2; i++)
     instances[i] = ready(engine_on(i ? TORVYN_PATH_GENERAL : TORVYN_PATH_DIRECT), "misbehave", "", NULL);
   for (int i = 0; i < 2; i++) emits(instances[i], "echo:warm", "warm");

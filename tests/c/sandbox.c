@@ -355,16 +355,14 @@ static void limits(void) {
 }
 
 static void sockets(void) {
-  torvyn_component_t *component;
   torvyn_imports_t *imports = NULL;
-  torvyn_linked_t *linked = NULL;
+  torvyn_linked_t *linked;
   torvyn_instance_options_t options = {.struct_size = sizeof options, .max_files = 5};
   torvyn_instance_t *instance;
-  component = component_of(engine, "wasi-sockets");
   OK(torvyn_imports_new(engine, &imports, &err));
   OK(torvyn_imports_wasi_socket(imports, TORVYN_SOCKET_UDP_LISTEN, str("127.0.0.1"), 0, 0, &err));
   OK(torvyn_imports_wasi_socket(imports, TORVYN_SOCKET_TCP_LISTEN, str("127.0.0.1"), 0, 65535, &err));
-  OK(torvyn_linked_new(component, imports, &linked, &err));
+  linked = linked_once(component_of(engine, "wasi-sockets"), imports);
   instance = instance_of(linked, 1, &options);
   for (int i = 0; i < 3; i++) emits(instance, "udp", "ok"); /* the guest keeps them */
   for (int i = 0; i < 2; i++) emits(instance, "bind:0", "ok");
@@ -375,7 +373,6 @@ static void sockets(void) {
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
   torvyn_imports_free(imports);
-  torvyn_component_free(component);
 }
 
 static void run(const char *name, void (*test)(void)) {

@@ -107,8 +107,8 @@ static void versions(void) {
         /* The one that does not count may have any type. */
         const char *type = broken ? "(param \"config\" u32) (param \"other\" u32) (result u32)" : "(param \"config\" string) (result (result (error $error)))";
         torvyn_engine_t *engine = engine_on(paths[p]);
-        torvyn_component_t *component = STALE;
-        torvyn_linked_t *linked = STALE;
+        torvyn_component_t *component;
+        torvyn_linked_t *linked;
         torvyn_instance_t *instance;
         text_t text = {0};
         int first = cases[i].status == TORVYN_OK;
@@ -129,12 +129,11 @@ static void versions(void) {
         component = compiled(engine, &text);
         CHECK(torvyn_component_roles(component) == TORVYN_ROLE_LIFECYCLE);
         CHECK(torvyn_component_export_count(component) == 2);
-        OK(torvyn_linked_new(component, NULL, &linked, &err));
+        linked = linked_once(component, NULL);
         instance = instance_of(linked, 1, NULL);
         EXPECT(cases[i].status, torvyn_init(instance, str("x"), &err));
         torvyn_instance_free(instance);
         torvyn_linked_free(linked);
-        torvyn_component_free(component);
         torvyn_engine_free(engine);
       }
 }
@@ -297,18 +296,15 @@ static void values(void) {
     for (int p = 0; p < 2; p++)
       for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         torvyn_engine_t *engine = engine_on(paths[p]);
-        torvyn_component_t *component;
-        torvyn_linked_t *linked = STALE;
+        torvyn_linked_t *linked;
         torvyn_instance_t *instance = STALE;
-        text_t more = {0};
+        text_t text = {0};
         check_doing = fields[i];
-        add(&more, "(component " SOUND "(core module $n %s) (core instance (instantiate $n)))", fields[i]);
-        component = compiled(engine, &more);
-        OK(torvyn_linked_new(component, NULL, &linked, &err));
+        add(&text, "(component " SOUND "(core module $n %s) (core instance (instantiate $n)))", fields[i]);
+        linked = linked_from(engine, &text, NULL);
         EXPECT(TORVYN_ERROR_MEMORY, torvyn_instance_new(linked, 1, NULL, &instance, &err));
         CHECK(instance == NULL);
         torvyn_linked_free(linked);
-        torvyn_component_free(component);
         torvyn_engine_free(engine);
       }
   }
