@@ -30,15 +30,11 @@ static void starts(const torvyn_engine_t *engine, const char *name, const char *
   check_doing = name;
   while (again(&tries)) {
     torvyn_instance_t *instance = NULL;
-    stop_t stop = {NULL, now_ns() + BEFORE, 0};
-    pthread_t thread;
-    uint64_t took, used;
-    CHECK(pthread_create(&thread, NULL, stop_then, &stop) == 0);
+    stop_t stop = {.cancel = NULL};
+    uint64_t took;
+    stop_begin(&stop);
     status = torvyn_instance_new(linked, 1, &options, &instance, NULL);
-    took = now_ns();
-    used = used_ns();
-    CHECK(pthread_join(thread, NULL) == 0);
-    took = went_on(&stop, took, used);
+    took = stop_end(&stop);
     tried(&tries, took);
     torvyn_instance_free(instance);
     if (status != TORVYN_ERROR_DEADLINE && took > 0) break;

@@ -70,6 +70,7 @@ typedef struct {
 typedef struct {
   torvyn_cancel_t *cancel; /* by this, or by its deadline where it is NULL */
   uint64_t when, used;
+  pthread_t thread;
 } stop_t;
 
 static void *stop_then(void *at) {
@@ -83,10 +84,18 @@ static void *stop_then(void *at) {
   return NULL;
 }
 
-/* How long it went on that is over now: by what it used, where that is less and the clock says that the
- * machine was busy, and no more. */
-static inline uint64_t went_on(const stop_t *stop, uint64_t ended, uint64_t used) {
-  uint64_t took = ended > stop->when ? ended - stop->when : 0;
+/* Before a call that is to end after BEFORE. */
+static inline void stop_begin(stop_t *stop) {
+  stop->when = now_ns() + BEFORE;
+  CHECK(pthread_create(&stop->thread, NULL, stop_then, stop) == 0);
+}
+
+/* After it: how long it went on; by what it used, where that is less and the clock says that the machine was
+ * busy, and no more. */
+static inline uint64_t stop_end(const stop_t *stop) {
+  uint64_t ended = now_ns(), used = used_ns(), took;
+  CHECK(pthread_join(stop->thread, NULL) == 0);
+  took = ended > stop->when ? ended - stop->when : 0;
   used = used > stop->used ? used - stop->used : 0;
   return took > allowed() && took < BUSY * allowed() && used < took ? used : took;
 }
@@ -108,22 +117,18 @@ static inline torvyn_instance_t *made(const work_t *work, const torvyn_instance_
 static inline uint64_t overrun(const work_t *work, int cancels, int *status) {
   torvyn_instance_options_t options = work->options;
   torvyn_instance_t *instance;
-  stop_t stop = {NULL, 0, 0};
-  pthread_t thread;
-  uint64_t ended, used;
+  stop_t stop = {.cancel = NULL};
+  uint64_t took;
   options.struct_size = sizeof options;
   options.timeout_ns = cancels ? 20000 * MS : BEFORE;
   instance = made(work, &options);
   if (cancels) stop.cancel = torvyn_instance_cancel_handle(instance);
-  stop.when = now_ns() + BEFORE;
-  CHECK(pthread_create(&thread, NULL, stop_then, &stop) == 0);
+  stop_begin(&stop);
   *status = work->call(instance, work->user);
-  ended = now_ns();
-  used = used_ns();
-  CHECK(pthread_join(thread, NULL) == 0);
+  took = stop_end(&stop);
   torvyn_cancel_free(stop.cancel);
   torvyn_instance_free(instance);
-  return went_on(&stop, ended, used);
+  return took;
 }
 
 /* Some tries, until one is in time: each is held to the machine as it was just then. */
