@@ -1,11 +1,8 @@
 /* Both paths give the same: for every guest, and for programs of `interpreter.wat` that are made up
  * of sound steps and broken here and there. `paths.h` says what is compared. */
 #define _POSIX_C_SOURCE 200809L
-#include "paths.h"
-
-static const call_t FIRST = INIT; /* a piece of text below */
-
 #include "contract.h"
+#include "paths.h"
 
 /* ---- a generator: the same numbers in every run -------------------------------- */
 
@@ -397,7 +394,7 @@ static void start_functions(pair_t *pair) {
       CHECK(pair->before[0].buffer_bytes == memory_of(pair->instances[0]).buffers);
       CHECK(pair->before[0].buffer_bytes_peak == pair->before[1].buffer_bytes_peak);
       pair->apart = 0;
-      call_both(pair, FIRST, &(torvyn_element_t){0}, str(""), 0);
+      call_both(pair, CALL_INIT, &(torvyn_element_t){0}, str(""), 0);
       for (const char *c = calls[n]; *c; c++) {
         torvyn_element_t e = {.sequence = (uint64_t)(*c - '0')};
         call_both(pair, INGEST, &e, str(""), 0);

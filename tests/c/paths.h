@@ -142,7 +142,9 @@ static inline void compare(pair_t *pair, const came_t came[2]) {
   for (int i = 0; i < 2; i++) pair->before[i] = came[i].stats;
 }
 
-typedef enum { INIT, TEARDOWN, PULL, NOTIFY, PROCESS, PUSH, COMPLETE, EVALUATE, ROUTE, INGEST, FLUSH, BATCH, RESET } call_t;
+typedef enum {
+  CALL_INIT, CALL_TEARDOWN, PULL, NOTIFY, PROCESS, PUSH, COMPLETE, EVALUATE, ROUTE, INGEST, FLUSH, BATCH, RESET
+} call_t;
 
 /* One call on one path. `e` has three elements, for a batch. */
 static inline void call_one(torvyn_instance_t *instance, call_t call, const torvyn_element_t *e, torvyn_str_t config,
@@ -157,8 +159,8 @@ static inline void call_one(torvyn_instance_t *instance, call_t call, const torv
   int status = 0;
   memset(c, 0, sizeof *c);
   switch (call) {
-  case INIT: status = torvyn_init(instance, config, &err); break;
-  case TEARDOWN: status = torvyn_teardown(instance, &err); break;
+  case CALL_INIT: status = torvyn_init(instance, config, &err); break;
+  case CALL_TEARDOWN: status = torvyn_teardown(instance, &err); break;
   case RESET: status = torvyn_instance_reset(instance, &err); break;
   case COMPLETE: status = torvyn_complete(instance, &err); break;
   case NOTIFY: status = torvyn_notify_backpressure(instance, (torvyn_signal_t)signal, &err); break;
@@ -244,7 +246,7 @@ static inline void pair_run(pair_t *pair, input_t in) {
   if (status[0] < 0) return;
   for (int i = 0; i < 2; i++) pair->before[i] = stats_of(pair->instances[i]);
   pair->apart = 0;
-  call_both(pair, INIT, &none, str(""), 0);
+  call_both(pair, CALL_INIT, &none, str(""), 0);
   for (int step = 0; step < 32 && more(&in); step++) {
     uint8_t op = byte_of(&in), flags;
     torvyn_state_t state = torvyn_instance_state(pair->instances[0]);
@@ -252,10 +254,10 @@ static inline void pair_run(pair_t *pair, input_t in) {
     torvyn_flow_t flow = {0};
     /* What can take no element any more begins anew, mostly. */
     if (op < 224 && state > TORVYN_STATE_READY) call_both(pair, RESET, &none, str(""), 0);
-    if (op < 224 && state != TORVYN_STATE_READY && op % 16 != 0) call_both(pair, INIT, &none, str(""), 0);
+    if (op < 224 && state != TORVYN_STATE_READY && op % 16 != 0) call_both(pair, CALL_INIT, &none, str(""), 0);
     switch (op % 16) {
-    case 0: call_both(pair, INIT, &none, text_of(&in), 0); break;
-    case 1: call_both(pair, TEARDOWN, &none, str(""), 0); break;
+    case 0: call_both(pair, CALL_INIT, &none, text_of(&in), 0); break;
+    case 1: call_both(pair, CALL_TEARDOWN, &none, str(""), 0); break;
     case 2: call_both(pair, RESET, &none, str(""), 0); break;
     case 3: call_both(pair, PULL, &none, str(""), 0); break;
     case 4: call_both(pair, NOTIFY, &none, str(""), byte_of(&in) % 3); break;
