@@ -98,6 +98,10 @@ enum Came {
 
 type Outcome = Result<Came, String>;
 
+fn unread() -> Outcome {
+    Ok(Came::Skipped("modules that the parser does not read".into()))
+}
+
 pub struct Runner<'a> {
     engine: &'a Engine,
     flags: u32,
@@ -168,7 +172,6 @@ impl<'a> Runner<'a> {
                 let compiled = self.engine.compile(&wrap::alone(wasm));
                 compiled.map_or_else(|said| self.refused(&said, &Shape::read(wasm)), |_| Ok(Came::Passed))
             }
-            Kind::Define(Source::Text(_)) => Ok(Came::Skipped("modules that the parser does not read".into())),
             Kind::Register(name, number) => {
                 self.registered.insert(name.clone(), *number);
                 Ok(Came::Passed)
@@ -201,7 +204,6 @@ impl<'a> Runner<'a> {
                     Err(said) => trapped(&said, message).map(|()| Came::Passed),
                 }
             }
-            Kind::ModuleTraps(Source::Text(_), _) => Ok(Came::Skipped("modules that the parser does not read".into())),
             Kind::Refused(source, why) => self.is_refused(source, why),
             Kind::Unlinkable(Source::Binary(wasm)) => {
                 let linked = match self.linked(wasm, true) {
@@ -214,7 +216,9 @@ impl<'a> Runner<'a> {
                     Ok(_) => Err("links, and is not to".into()),
                 }
             }
-            Kind::Unlinkable(Source::Text(_)) => Ok(Came::Skipped("modules that the parser does not read".into())),
+            Kind::Define(Source::Text(_))
+            | Kind::ModuleTraps(Source::Text(_), _)
+            | Kind::Unlinkable(Source::Text(_)) => unread(),
             Kind::Skip(why) => Ok(Came::Skipped((*why).into())),
         }
     }
@@ -349,7 +353,7 @@ impl<'a> Runner<'a> {
 
     fn instantiate(&mut self, number: usize, source: &Source) -> Outcome {
         let Source::Binary(wasm) = source else {
-            return Ok(Came::Skipped("modules that the parser does not read".into()));
+            return unread();
         };
         let mut linked = match self.linked(wasm, false) {
             Ok(linked) => linked,
