@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 
 #define MS UINT64_C(1000000) /* nanoseconds */
 #define PAGE 65536           /* bytes of a page of linear memory */
+#define MIB (1 << 20)        /* bytes */
 
 static const char *check_guests;        /* directory of the guests */
 static const char *check_doing = "";    /* what the main thread is at */
@@ -94,19 +96,17 @@ static inline unsigned check_slow(void) {
   return n ? n : 1;
 }
 
-static inline uint64_t now_ns(void) {
+static inline uint64_t clock_ns(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
 }
 
+static inline uint64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
 /* What the process has used of its processors: where others want them, it is this that says how long
  * something took. */
-static inline uint64_t used_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
-}
+static inline uint64_t used_ns(void) { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 static inline void sleep_ms(unsigned ms) {
   struct timespec t = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
@@ -239,6 +239,19 @@ static inline torvyn_component_t *component_from(const torvyn_engine_t *engine, 
   return component;
 }
 
+/* Another one, from a component's artifact. */
+static inline torvyn_component_t *reloaded(const torvyn_engine_t *engine, const torvyn_component_t *component) {
+  torvyn_component_t *again = STALE;
+  torvyn_blob_t *blob = STALE;
+  torvyn_bytes_t bytes;
+  OK(torvyn_component_serialize(component, &blob, &err));
+  bytes = torvyn_blob_bytes(blob);
+  OK(torvyn_component_deserialize_unchecked(engine, bytes.data, bytes.len, &again, &err));
+  CHECK(again != NULL && again != STALE);
+  torvyn_blob_free(blob);
+  return again;
+}
+
 /* Links a component, which is freed; `imports` are not. */
 static inline torvyn_linked_t *linked_once(torvyn_component_t *component, const torvyn_imports_t *imports) {
   torvyn_linked_t *linked = STALE;
@@ -325,6 +338,20 @@ static inline void in_child(const char *name, void (*run)(void)) {
   CHECK(waitpid(child, &status, 0) == child);
   if (WIFSIGNALED(status)) fprintf(stderr, "%s: signal %d\n", name, WTERMSIG(status));
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Leaves the process so much to map beyond what it has; gives the limit that there was. */
+static inline struct rlimit leave(rlim_t more) {
+  FILE *file = fopen("/proc/self/statm", "r");
+  unsigned long pages = 0;
+  struct rlimit before, less;
+  CHECK(file != NULL && fscanf(file, "%lu", &pages) == 1);
+  fclose(file);
+  CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+  less = before;
+  less.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+  CHECK(setrlimit(RLIMIT_AS, &less) == 0);
+  return before;
 }
 
 static inline int thread_count(void) {

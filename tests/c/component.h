@@ -98,8 +98,7 @@ static inline void run_component(const torvyn_component_t *component) {
 
 static inline void fuzz_component(const uint8_t *bytes, size_t len) {
   static torvyn_engine_t *engines[4];
-  torvyn_component_t *component = STALE, *again = STALE;
-  torvyn_blob_t *blob = STALE;
+  torvyn_component_t *component = STALE, *again;
   torvyn_error_t *err = STALE;
   int status;
   if (!engines[0])
@@ -125,13 +124,9 @@ static inline void fuzz_component(const uint8_t *bytes, size_t len) {
   }
   same_component(component, component);
   run_component(component);
-  OK(torvyn_component_serialize(component, &blob, &err));
-  torvyn_bytes_t artifact = torvyn_blob_bytes(blob);
-  OK(torvyn_component_deserialize_unchecked(engine, artifact.data, artifact.len, &again, &err));
-  CHECK(again != NULL);
+  again = reloaded(engine, component);
   same_component(component, again);
   torvyn_component_free(component);
-  torvyn_blob_free(blob);
   run_component(again);
   torvyn_component_free(again);
 }

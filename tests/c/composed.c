@@ -106,32 +106,22 @@ static void runs(const char *what, torvyn_engine_config_t config) {
   part(what);
   for (size_t i = 0; i < SHAPES; i++) {
     text_t text = {0};
-    torvyn_component_t *component, *again = STALE;
-    torvyn_linked_t *linked = STALE;
-    torvyn_blob_t *blob = STALE;
-    torvyn_bytes_t bytes;
+    torvyn_component_t *component, *again;
     check_doing = shapes[i].name;
     shapes[i].text(&text);
     component = compiled(engine, &text);
     CHECK(torvyn_component_roles(component) == TORVYN_ROLE_PROCESSOR && torvyn_component_import_count(component) == 2);
     CHECK(torvyn_component_path(component) == TORVYN_PATH_GENERAL);
-    OK(torvyn_component_serialize(component, &blob, &err));
-    bytes = torvyn_blob_bytes(blob);
-    OK(torvyn_component_deserialize_unchecked(engine, bytes.data, bytes.len, &again, &err));
-    CHECK(again != NULL);
+    again = reloaded(engine, component);
     for (int loaded = 0; loaded < 2; loaded++) {
-      torvyn_instance_t *instance;
-      OK(torvyn_linked_new(loaded ? again : component, NULL, &linked, &err));
-      instance = instance_of(linked, 1, NULL);
+      torvyn_linked_t *linked = linked_once(loaded ? again : component, NULL);
+      torvyn_instance_t *instance = instance_of(linked, 1, NULL);
       adds(instance, shapes[i].letters);
       OK(torvyn_instance_reset(instance, &err));
       adds(instance, shapes[i].letters);
       torvyn_instance_free(instance);
       torvyn_linked_free(linked);
     }
-    torvyn_blob_free(blob);
-    torvyn_component_free(again);
-    torvyn_component_free(component);
   }
   torvyn_engine_free(engine);
 }

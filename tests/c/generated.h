@@ -302,17 +302,12 @@ static inline void fuzz_generated(const generated_t *input) {
   }
   /* Of some the artifact, which costs as much as the rest. */
   if (input->configuration / GENERATED_CONFIGURATIONS % 4 == 0) {
-    torvyn_blob_t *blob = STALE;
-    OK(torvyn_component_serialize(component, &blob, &err));
-    torvyn_bytes_t artifact = torvyn_blob_bytes(blob);
-    other = STALE;
-    OK(torvyn_component_deserialize_unchecked(engine, artifact.data, artifact.len, &other, &err));
+    other = reloaded(engine, component);
     same_component(component, other);
     memset(&again, 0, sizeof again);
     generated_run(other, input, &again);
     generated_alike(&run, &again);
     torvyn_component_free(other);
-    torvyn_blob_free(blob);
   }
   torvyn_component_free(component);
 }

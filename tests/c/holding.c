@@ -5,8 +5,6 @@
 #include "check.h"
 #include "contract.h"
 
-#include <sys/resource.h>
-
 #define CAPACITY UINT64_C(4096) /* of the smallest buffer */
 #define ROOM UINT64_C(64)       /* what of a content type does not count */
 #define LONG UINT64_C(4000)     /* a content type */
@@ -308,16 +306,6 @@ static torvyn_status_t append_much(void *user, void *state, torvyn_native_call_t
   (void)user, (void)state;
   EXPECT_TEXT(TORVYN_ERROR_MEMORY, "no memory", torvyn_native_append(call, e->payload.data, e->payload.len, &err));
   return torvyn_native_fail(call, TORVYN_ERROR_UNAVAILABLE, str("as it should be"));
-}
-
-/* Leaves the process so much to map beyond what it has. */
-static void leave(rlim_t more) {
-  long pages;
-  FILE *file = fopen("/proc/self/statm", "r");
-  CHECK(file != NULL && fscanf(file, "%ld", &pages) == 1);
-  fclose(file);
-  struct rlimit limit = {(rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more, RLIM_INFINITY};
-  CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
 }
 
 static void no_memory(void) {

@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#define MIB (1 << 20)
 #define TICK MS
 #define BEFORE (10 * MS) /* what a call has before it is to be stopped */
 #define TRIES 24         /* the machine may be busy: the best of so many counts */

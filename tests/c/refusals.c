@@ -4,8 +4,6 @@
 #define _GNU_SOURCE /* anonymous mappings */
 #include "refusals.h"
 
-#include <sys/resource.h>
-
 #include "imports.h"
 
 /* ---- the contract ------------------------------------------------------------------------ */
@@ -371,16 +369,9 @@ static torvyn_linked_t *crowded_linked;
 /* Where the process has next to none left, memory does not grow, and there are no buffers. */
 static void crowded_child(void) {
   torvyn_instance_t *instance = instance_of(crowded_linked, 1, NULL);
-  FILE *file = fopen("/proc/self/statm", "r");
-  unsigned long pages = 0;
-  struct rlimit before, less;
+  struct rlimit before;
   OK(torvyn_init(instance, str(""), &err));
-  CHECK(file != NULL && fscanf(file, "%lu", &pages) == 1);
-  fclose(file);
-  CHECK(getrlimit(RLIMIT_AS, &before) == 0);
-  less = before;
-  less.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + 32 * MIB;
-  CHECK(setrlimit(RLIMIT_AS, &less) == 0);
+  before = leave(32 * MIB);
   for (uint64_t i = 0; i < 2; i++) {
     int status = process(instance, i);
     CHECK(is_told(status, TORVYN_NOTHING_EMITTED));

@@ -10,7 +10,6 @@
 
 /* What is no larger is the library's own, by whose number alone a component costs anything. */
 #define LARGE 8193
-#define MIB (1 << 20)
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);

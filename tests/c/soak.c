@@ -159,18 +159,10 @@ static void a_link(unsigned i) {
 }
 
 static void an_artifact(unsigned i) {
-  torvyn_blob_t *blob = NULL;
-  torvyn_component_t *again = NULL;
-  torvyn_linked_t *linked = NULL;
+  torvyn_linked_t *linked = linked_once(reloaded(engine, component), NULL);
   (void)i;
-  OK(torvyn_component_serialize(component, &blob, &err));
-  OK(torvyn_component_deserialize_unchecked(engine, torvyn_blob_bytes(blob).data, torvyn_blob_bytes(blob).len, &again,
-                                            &err));
-  torvyn_blob_free(blob);
-  OK(torvyn_linked_new(again, NULL, &linked, &err));
   use(linked, "text", TORVYN_OK);
   torvyn_linked_free(linked);
-  torvyn_component_free(again);
 }
 
 /* A whole life: engine, component, instance, and the clock's thread. */
