@@ -346,22 +346,22 @@ static void contents(void) {
 }
 
 static void order(void) {
-  char *text = calloc(1, 1 << 16), *at = text;
+  text_t text = {0};
   part("validity comes first: what is not valid and too much is not valid");
-  at += sprintf(at, "(component $c0 (core module $n) (core instance (instantiate $n)))\n");
+  add(&text, "(component $c0 (core module $n) (core instance (instantiate $n)))\n");
   for (int i = 1; i <= 20; i++)
-    at += sprintf(at, "(component $c%d (alias outer 1 $c%d (component $x)) (instance (instantiate $x)) (instance (instantiate $x)))\n",
-                  i, i - 1);
-  at += sprintf(at, "(instance (instantiate $c20))");
-  compiles(TORVYN_ERROR_UNSUPPORTED, "items when the components in it are instantiated", "", text);
-  sprintf(at, "(instance (instantiate 99))");
-  compiles(TORVYN_ERROR_MALFORMED, "unknown component 99", "", text);
+    add(&text, "(component $c%d (alias outer 1 $c%d (component $x)) (instance (instantiate $x)) (instance (instantiate $x)))\n",
+        i, i - 1);
+  add(&text, "(instance (instantiate $c20))");
+  compiles(TORVYN_ERROR_UNSUPPORTED, "items when the components in it are instantiated", "", text.at);
+  add(&text, "(instance (instantiate 99))");
+  compiles(TORVYN_ERROR_MALFORMED, "unknown component 99", "", text.at);
   part("components that are had from elsewhere are counted as what they are");
   compiles(TORVYN_OK, "", "",
            "(component $box (component $c (core module $n) (core instance (instantiate $n))) (export \"c\" (component $c)))\n"
            "(instance $box (instantiate $box)) (alias export $box \"c\" (component $c)) (instance (instantiate $c))");
   compiles(TORVYN_ERROR_UNSUPPORTED, "component imports", "(import \"c\" (component $c)) (instance (instantiate $c))", "");
-  free(text);
+  free(text.at);
 }
 
 /* As many components as there may be memories in what passes values between them. */
