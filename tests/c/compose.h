@@ -13,7 +13,7 @@
 #define PROCESSOR_TYPE "(instance $inner (export \"process\" (func (param \"input\" $element) (result (result $result (error $error))))))"
 
 /* What a processor does before it adds its letter to the payload. */
-typedef enum {
+enum {
   PLAIN,
   WRAPS = 1,   /* asks another one first, with what it was lent, and adds to what that emits */
   LOOPS = 2,   /* never comes back */
@@ -22,7 +22,7 @@ typedef enum {
   UTF16 = 16,  /* its strings are */
   LATIN1 = 32, /* `latin1+utf16` */
   CLOCK = 64,  /* adds a letter more: what WASI's clock says, from 'a' */
-} stage_t;
+};
 
 /* Defines `$name`, a processor. */
 static inline void add_stage(text_t *text, const char *name, char letter, unsigned how) {

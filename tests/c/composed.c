@@ -242,7 +242,7 @@ static void budgets(void) {
 static void long_lists(void) {
   static const char parts[] =
       "(component $callee (core module $m (memory (export \"memory\") 200) (func (export \"f\") (param i32 i32))\n"
-      "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))\n"
+      REALLOC ")\n"
       "  (core instance $m (instantiate $m)) (func (export \"f\") (param \"a\" (list char)) (canon lift\n"
       "    (core func $m \"f\") (memory (core memory $m \"memory\")) (realloc (core func $m \"realloc\")))))\n"
       "(component $caller (import \"f\" (func $f (param \"a\" (list char))))\n"

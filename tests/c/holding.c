@@ -30,7 +30,7 @@ static torvyn_linked_t *hoarder(const torvyn_engine_t *engine, const char *init,
       "  (core module $m\n", IMPORTED, NEW_BUFFER,
       "    (global $n (mut i32) (i32.const 0))\n"
       "    (func (export \"init\") (param i32 i32) (result i32) (local $h i32) ", init, " i32.const 128)\n" TEARDOWN
-      "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32) (local $h i32) ", ingest,
+      "    (func (export \"ingest\") " ELEMENT " (local $h i32) ", ingest,
       "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) i32.const 1024)\n"
       "    (func (export \"flush\") (result i32) (local $h i32) (local $at i32) (global.set $n (i32.const 0)) ", flush,
       "      (i32.store (i32.const 2052) (i32.const 262144)) (i32.store (i32.const 2056) (global.get $n))\n"

@@ -47,7 +47,6 @@ static void type_texts(const torvyn_engine_t *engine) {
   type = torvyn_component_export_type(component, 1);
   CHECK(type.len > (256 << 10) && strncmp(type.data, "enum { n00", 10) == 0);
   torvyn_component_free(component);
-  free(text.at);
 }
 
 /* ---- what is nested ------------------------------------------------------------- */

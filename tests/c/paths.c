@@ -338,7 +338,7 @@ static const char *starts(const char *does) {
              "    (func $frozen (call $make) (global.set $f (call $freeze (global.get $m))))\n"
              "    (func $gone (call $frozen) (call $drop-mutable (global.get $m)))\n"
              "    (func (export \"go\") ", does, ")\n"
-             "    (func (export \"ingest\") (param i64 i64 i32 i32 i32 i32) (result i32)\n"
+             "    (func (export \"ingest\") " ELEMENT "\n"
              "      (call $drop-buffer (local.get 4)) (call $drop-flow (local.get 5)) (i64.store (i32.const 1032) (i64.const 0))\n"
              "      (if (i64.eq (local.get 0) (i64.const 1)) (then (call $drop-mutable (global.get $m))))\n"
              "      (if (i64.eq (local.get 0) (i64.const 2)) (then (drop (call $msize (global.get $m)))))\n"

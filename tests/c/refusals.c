@@ -70,7 +70,7 @@ static const char MORE[] =
     "        (i32.store (local.get $at) (i32.const 1048576)) (i32.store offset=4 (local.get $at) (i32.const 16))\n"
     "        (br_if $more (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 20000))))\n"
     "      (i32.store (i32.const 620) (i32.const 2097152)) (i32.store (i32.const 624) (local.get $n)) (i32.const 616))\n"
-    "    (func (export \"init\") (param i32 i32) (result i32) i32.const 600) (func (export \"teardown\"))\n";
+    "    (func (export \"init\") (param i32 i32) (result i32) i32.const 600)\n" TEARDOWN;
 
 /* A component with the contract at hand, and what an element's number has done. */
 static torvyn_linked_t *component(const torvyn_engine_t *engine, const more_t *more, const op_t *all, size_t count,
@@ -230,7 +230,7 @@ static void values(void) {
       "(core module $m (import \"libc\" \"memory\" (memory 640))\n"
       "  (func (export \"echo\") (param i32 i32) (result i32)\n"
       "    (i32.store (i32.const 64) (local.get 0)) (i32.store (i32.const 68) (local.get 1)) (i32.const 64))\n"
-      "  (func (export \"init\") (param i32 i32) (result i32) i32.const 600) (func (export \"teardown\")))\n"
+      "  (func (export \"init\") (param i32 i32) (result i32) i32.const 600)\n" TEARDOWN ")\n"
       "(core instance $i (instantiate $m (with \"libc\" (instance $libc))))\n");
   for (size_t i = 0; i < ECHOES; i++)
     add(&text, "(func $%s (param \"v\" %s) (result %s) (canon lift (core func $i \"echo\") " OPTIONS "))\n",

@@ -221,7 +221,7 @@ static void reasons(void) {
 #define PASSED(type) \
   "(component $callee (type $t " type ") (export $x \"t\" (type $t))\n" \
   "  (core module $m (memory (export \"memory\") 1) (func (export \"f\") (param i32))\n" \
-  "    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))\n" \
+  REALLOC ")\n" \
   "  (core instance $m (instantiate $m)) (func (export \"f\") (param \"a\" $x) (canon lift (core func $m \"f\")\n" \
   "    (memory (core memory $m \"memory\")) (realloc (core func $m \"realloc\")))))\n" \
   "(component $caller (type $t " type ") (import \"t\" (type $x (eq $t))) (import \"f\" (func $f (param \"a\" $x)))\n" \
