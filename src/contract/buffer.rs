@@ -40,25 +40,16 @@ pub struct Buffer {
     pub meta_type: String,
 }
 
-/// Why there is no buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It would be larger than [`MAX_BUFFER`].
-    TooLarge,
-    /// The system has no memory for one of so many bytes.
-    NoMemory(usize),
-}
-
 impl Buffer {
     #[cold]
-    fn new(class: usize) -> Result<Box<Self>, Refused> {
+    fn new(class: usize) -> Result<Box<Self>, Breach> {
         let capacity = CLASSES[class].capacity;
         let (mut bytes, mut content_type, mut meta_type) = (Vec::new(), String::new(), String::new());
         bytes
             .try_reserve_exact(capacity)
             .and_then(|()| content_type.try_reserve_exact(TYPE_ROOM))
             .and_then(|()| meta_type.try_reserve_exact(TYPE_ROOM))
-            .map_err(|_| Refused::NoMemory(capacity))?;
+            .map_err(|_| Breach::NoMemory(capacity))?;
         Ok(Box::new(Self { bytes, class, content_type, meta_type }))
     }
 
@@ -148,23 +139,34 @@ fn reserve(class: usize) -> &'static ArrayQueue<Box<Buffer>> {
     RESERVES[class].get_or_init(|| ArrayQueue::new(CLASSES[class].reserve))
 }
 
-/// The capacity in bytes of a buffer that [`take`] gives for `hint`; none above [`MAX_BUFFER`].
-#[inline]
-pub fn capacity_for(hint: u64) -> Option<usize> {
-    CLASSES.iter().map(|class| class.capacity).find(|capacity| hint <= *capacity as u64)
+/// One of the size classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(usize);
+
+impl Size {
+    /// The smallest whose buffers can hold `bytes` bytes; none above [`MAX_BUFFER`].
+    #[inline]
+    pub fn of(bytes: u64) -> Option<Self> {
+        CLASSES.iter().position(|class| bytes <= class.capacity as u64).map(Self)
+    }
+
+    /// The capacity of its buffers, in bytes.
+    #[inline]
+    pub fn capacity(self) -> u64 {
+        CLASSES[self.0].capacity as u64
+    }
 }
 
-/// An empty buffer that can hold `hint` bytes.
+/// An empty buffer of that size.
 #[inline]
-pub fn take(hint: u64) -> Result<Box<Buffer>, Refused> {
-    let class = CLASSES.iter().position(|class| hint <= class.capacity as u64).ok_or(Refused::TooLarge)?;
+pub fn take(Size(class): Size) -> Result<Box<Buffer>, Breach> {
     let idle = CACHE.try_with(|cache| cache.borrow_mut()[class].pop());
     idle.ok().flatten().map_or_else(|| refill(class), Ok)
 }
 
 /// One buffer to use, and half a cache full where the reserve has that many.
 #[cold]
-fn refill(class: usize) -> Result<Box<Buffer>, Refused> {
+fn refill(class: usize) -> Result<Box<Buffer>, Breach> {
     let reserve = reserve(class);
     let Some(first) = reserve.pop() else { return Buffer::new(class) };
     // The thread may be at its end and its cache gone.
@@ -211,19 +213,23 @@ fn overflow(idle: &mut Idle, class: usize) {
 mod tests {
     use super::*;
 
+    fn take(hint: u64) -> Result<Box<Buffer>, Breach> {
+        super::take(Size::of(hint).unwrap())
+    }
+
     #[test]
     fn classes_and_reuse() {
         for (hint, capacity) in [(0, 4096), (4096, 4096), (4097, 65536), (65537, 1 << 20), (1 << 24, 1 << 24)] {
             let buffer = take(hint).unwrap();
             assert_eq!(buffer.capacity(), capacity);
-            assert_eq!(capacity_for(hint), Some(capacity));
+            assert_eq!(Size::of(hint).unwrap().capacity(), capacity as u64);
             let at = buffer.bytes.as_ptr();
             release(buffer);
             let again = take(hint).unwrap();
             assert_eq!(again.bytes.as_ptr(), at, "reused");
             assert!(again.bytes().is_empty());
         }
-        assert_eq!(take((1 << 24) + 1).unwrap_err(), Refused::TooLarge);
+        assert_eq!(Size::of((1 << 24) + 1), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::ComponentId;
-use super::buffer::{self, Buffer, Refused};
+use super::buffer::{self, Buffer};
 use super::held::{self, FREE_HANDLES, Held, TYPE_ROOM};
 use super::lent::Loan;
 use crate::direct::wasi::{Stdio, WasiResource};
@@ -425,21 +425,18 @@ impl Handles {
     pub fn allocate(&mut self, hint: u64) -> Result<u32, BufferError> {
         const TOO_LARGE: BufferError = BufferError::AllocationFailed("a buffer holds 16 MiB at most");
         const NO_MEMORY: BufferError = BufferError::AllocationFailed("the host has no memory for it");
-        let capacity = buffer::capacity_for(hint).ok_or(TOO_LARGE)?;
+        let size = buffer::Size::of(hint).ok_or(TOO_LARGE)?;
         const TOO_MUCH: BufferError = BufferError::AllocationFailed("the instance's limit of buffer memory is reached");
         self.ready().map_err(|breach| match breach {
             Breach::TooManyHandles(_) => BufferError::AllocationFailed("the instance's limit of handles is reached"),
             Breach::HeldTooMuch(..) => TOO_MUCH,
             _ => NO_MEMORY,
         })?;
-        if !self.held.has_room(capacity as u64) {
+        if !self.held.has_room(size.capacity()) {
             return Err(TOO_MUCH);
         }
-        let buffer = buffer::take(hint).map_err(|refused| match refused {
-            Refused::TooLarge => TOO_LARGE,
-            Refused::NoMemory(_) => NO_MEMORY,
-        })?;
-        self.held.add(capacity as u64);
+        let buffer = buffer::take(size).map_err(|_| NO_MEMORY)?;
+        self.held.add(size.capacity());
         Ok(self.insert(Kind::Mutable, Some(buffer)))
     }
 }

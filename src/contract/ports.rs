@@ -1,7 +1,7 @@
 //! Names of the ports that a router chose.
 
 use super::MAX_PORT_NAMES as MAX;
-use super::held;
+use super::held::{self, Held};
 use super::host::Breach;
 
 /// Storage that is larger is not kept for the next answer, in bytes of names; and in names.
@@ -52,15 +52,15 @@ impl Ports {
         (self.ends.len(), self.text.len())
     }
 
-    /// Checks that there is room for `names` names, or for one of `len` bytes: a guest's list may
+    /// Checks that there is room for `names` names, or for one of `len` bytes, also in `held`: a guest's list may
     /// name the same bytes over and over, and so be larger than the guest.
     #[inline]
-    pub fn check(&self, names: usize, len: usize) -> Result<(), Breach> {
-        if takes(self.ends.len() + names, self.text.len().saturating_add(len)) > MAX {
-            Err(Breach::PortNames(MAX))
-        } else {
-            Ok(())
+    pub fn check(&self, held: &Held, names: usize, len: usize) -> Result<(), Breach> {
+        let (names, bytes) = (self.ends.len() + names, self.text.len().saturating_add(len));
+        if takes(names, bytes) > MAX {
+            return Err(Breach::PortNames(MAX));
         }
+        held.check_ports(names, bytes)
     }
 
     /// The names, in order.
@@ -87,14 +87,14 @@ mod tests {
 
     #[test]
     fn what_a_guest_names_is_limited() {
-        let mut ports = Ports::default();
-        ports.check(1, MAX - 8).unwrap();
-        assert_eq!(ports.check(1, MAX - 7), Err(Breach::PortNames(MAX)));
-        assert_eq!(ports.check(MAX / 8 + 1, 0), Err(Breach::PortNames(MAX)));
+        let (mut ports, held) = (Ports::default(), Held::new(u64::MAX));
+        ports.check(&held, 1, MAX - 8).unwrap();
+        assert_eq!(ports.check(&held, 1, MAX - 7), Err(Breach::PortNames(MAX)));
+        assert_eq!(ports.check(&held, MAX / 8 + 1, 0), Err(Breach::PortNames(MAX)));
         ports.push("12345678").unwrap();
-        ports.check(1, MAX - 24).unwrap();
-        assert_eq!(ports.check(1, MAX - 23), Err(Breach::PortNames(MAX)));
-        assert_eq!(ports.check(1, usize::MAX), Err(Breach::PortNames(MAX)));
+        ports.check(&held, 1, MAX - 24).unwrap();
+        assert_eq!(ports.check(&held, 1, MAX - 23), Err(Breach::PortNames(MAX)));
+        assert_eq!(ports.check(&held, 1, usize::MAX), Err(Breach::PortNames(MAX)));
         assert_eq!(ports.size(), (1, 8));
         ports.push(&"x".repeat(KEPT.0)).unwrap();
         ports.clear();

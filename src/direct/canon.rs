@@ -259,17 +259,14 @@ fn ports(memory: &[u8], host: &mut Host, record: &Record<'_>, copied: &mut usize
     let size = count.checked_mul(8).ok_or(Breach::OutOfBounds)?;
     let list = Record::at(memory, at, size, 4)?;
     host.canon.ports.clear();
-    let (ports, held) = (&host.canon.ports, host.handles.held());
-    ports.check(count as usize, 0)?;
-    held.check_ports(count as usize, 0)?;
+    host.canon.ports.check(host.handles.held(), count as usize, 0)?;
     for i in 0..count as usize {
         if i % SOME_NAMES == SOME_NAMES - 1 {
             host.check_time()?;
         }
         let (ports, held) = (&mut host.canon.ports, host.handles.held());
         let name = slice(memory, list.u32(i * 8), list.u32(i * 8 + 4))?;
-        ports.check(1, name.len())?;
-        held.check_ports(i + 1, ports.size().1 + name.len())?;
+        ports.check(held, 1, name.len())?;
         ports.push(utf8(name)?)?;
     }
     let (names, bytes) = host.canon.ports.size();

@@ -207,8 +207,12 @@ pub unsafe extern "C" fn torvyn_outputs_free(outputs: *mut OutputsHandle) {
 mod tests {
     use super::*;
 
+    fn taken() -> Box<Buffer> {
+        buffer::take(buffer::Size::of(1).unwrap()).unwrap()
+    }
+
     fn element(content: &[u8]) -> OutputElement {
-        let mut payload = buffer::take(1).unwrap();
+        let mut payload = taken();
         assert!(payload.append(content));
         payload.set_meta_type("text/plain").unwrap();
         payload.set_content_type("text/csv").unwrap();
@@ -217,9 +221,9 @@ mod tests {
 
     /// Whether the content at `at` belongs to an idle buffer of this thread.
     fn idle(at: *const u8) -> bool {
-        let taken: Vec<_> = (0..32).map(|_| buffer::take(1).unwrap()).collect();
-        let found = taken.iter().any(|buffer| buffer.bytes().as_ptr() == at);
-        taken.into_iter().for_each(buffer::release);
+        let all: Vec<_> = (0..32).map(|_| taken()).collect();
+        let found = all.iter().any(|buffer| buffer.bytes().as_ptr() == at);
+        all.into_iter().for_each(buffer::release);
         found
     }
 

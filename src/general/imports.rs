@@ -146,9 +146,7 @@ fn types(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
         |mut cx: Cx<'_>, (h, text): (Resource<MutableBuffer>, Text)| -> Trapped<()> {
             timed(&mut cx)?;
             let len = text.beside(&mut cx, |text, Host { handles, loan, .. }| -> Trapped<usize> {
-                handles.check_content_type(h.rep(), text.least(), loan)?;
-                let len = text.len()?;
-                handles.check_content_type(h.rep(), len, loan)?;
+                let len = text.allowed(|len| handles.check_content_type(h.rep(), len, loan))?;
                 handles.set_content_type(h.rep(), &text.utf8(len)?, loan)?;
                 Ok(len)
             })?;

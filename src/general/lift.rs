@@ -9,7 +9,7 @@ use wasmtime::component::ResourceType;
 use wasmtime::{Result, ValRaw, bail};
 use wasmtime_environ::component::VariantInfo;
 
-use super::views::{Encoded, part};
+use super::views::{Encoded, aligned, list, part};
 use super::watch::{self, PIECE, Steps};
 use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
@@ -100,10 +100,6 @@ fn all<'c>(
     Ok(Lifted { values, resources: lifter.resources, copied: lifter.copied })
 }
 
-fn aligned(at: usize, abi: &CanonicalAbiInfo) -> Result<()> {
-    if at.is_multiple_of(abi.align32 as usize) { Ok(()) } else { Err(Breach::Unaligned.into()) }
-}
-
 /// The next field of a record that is laid out in `bytes`.
 fn field<'b>(types: &ComponentTypes, ty: &InterfaceType, bytes: &'b [u8], offset: &mut usize) -> Result<&'b [u8]> {
     let abi = types.canonical_abi(ty);
@@ -162,10 +158,8 @@ impl<'c> Lifter<'_, 'c> {
 
     /// The pointer and the length of a list or text, whose parts are laid out as `abi` says.
     fn list(&mut self, at: usize, len: usize, abi: &CanonicalAbiInfo) -> Result<&'c [u8]> {
-        let size = len.checked_mul(abi.size32 as usize).ok_or(Breach::OutOfBounds)?;
-        let bytes = part(self.cx.memory(), at, size)?;
-        aligned(at, abi)?;
-        self.copied += size;
+        let bytes = list(self.cx, (at, len), abi)?;
+        self.copied += bytes.len();
         Ok(bytes)
     }
 

@@ -12,7 +12,7 @@ use wasmtime::component::__internal::{InterfaceType, LiftContext};
 use wasmtime::component::{ComponentType, Lift};
 
 use super::types::ElementOut;
-use super::views::{Encoded, pair, part, stands_for};
+use super::views::{Encoded, list, pair, stands_for};
 use super::watch::{self, Steps};
 use crate::contract::held::{self, Held};
 use crate::contract::host::{Breach, Host};
@@ -116,11 +116,7 @@ pub struct Text<R>(pub String, PhantomData<R>);
 impl<R: Rule> Text<R> {
     fn lift(cx: &LiftContext<'_>, at: (usize, usize)) -> Result<Self> {
         let encoded = Encoded::new(cx, at)?;
-        R::check(encoded.least())?;
-        let len = encoded.len()?;
-        if len > encoded.least() {
-            R::check(len)?;
-        }
+        let len = encoded.allowed(R::check)?;
         let mut text = String::new();
         encoded.append_to(&mut text, len)?;
         R::copied(len);
@@ -133,26 +129,18 @@ pub struct Names(pub Ports);
 
 impl Names {
     fn lift(cx: &LiftContext<'_>, (at, count): (usize, usize)) -> Result<Self> {
-        let list = list(cx, (at, count), 8, 4)?;
+        let list = list(cx, (at, count), &<String as ComponentType>::ABI)?;
         let mut ports = Ports::default();
-        ports.check(count, 0)?;
-        checked(|_, held| held.check_ports(count, 0))?;
+        let check = |ports: &Ports, names, len| checked(|_, held| ports.check(held, names, len));
+        check(&ports, count, 0)?;
         let steps = Steps::default();
-        for (i, name) in list.chunks_exact(8).enumerate() {
+        for name in list.chunks_exact(8) {
             steps.step()?;
             let encoded = Encoded::new(cx, pair(name))?;
-            let room = |len: usize, ports: &Ports| {
-                ports.check(1, len)?;
-                checked(|_, held| held.check_ports(i + 1, ports.size().1 + len))
-            };
-            room(encoded.least(), &ports)?;
-            let len = encoded.len()?;
-            if len > encoded.least() {
-                room(len, &ports)?;
-            }
+            let len = encoded.allowed(|len| check(&ports, 1, len))?;
             ports.push_with(|text| encoded.append_to(text, len))?;
-            GIVEN.with_borrow_mut(|given| given.copied += len);
         }
+        GIVEN.with_borrow_mut(|given| given.copied += ports.size().1);
         Ok(Self(ports))
     }
 }
@@ -165,7 +153,7 @@ impl Elements {
     fn lift(cx: &mut LiftContext<'_>, ty: InterfaceType, at: (usize, usize)) -> Result<Self> {
         let InterfaceType::List(index) = ty else { return Err(wasmtime::Error::msg("expected a list")) };
         let element = cx.types[index].element;
-        let list = list(cx, at, ElementOut::SIZE32, ElementOut::ALIGN32 as usize)?;
+        let list = list(cx, at, &ElementOut::ABI)?;
         let mut elements = Vec::new();
         for bytes in list.chunks_exact(ElementOut::SIZE32) {
             watch::look()?;
@@ -173,12 +161,6 @@ impl Elements {
         }
         Ok(Self(elements))
     }
-}
-
-/// The items of a list, `size` bytes each.
-fn list<'m>(cx: &LiftContext<'m>, (at, count): (usize, usize), size: usize, align: usize) -> Result<&'m [u8]> {
-    let list = part(cx.memory(), at, count.checked_mul(size).ok_or(Breach::OutOfBounds)?)?;
-    if at.is_multiple_of(align) { Ok(list) } else { Err(Breach::Unaligned.into()) }
 }
 
 stands_for!([<R: Rule>] Text<R>, String, |cx: &mut LiftContext<'_>, _, at| Self::lift(cx, at));

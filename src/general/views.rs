@@ -34,6 +34,19 @@ pub fn part(bytes: &[u8], at: usize, len: usize) -> Result<&[u8], Breach> {
     at.checked_add(len).and_then(|end| bytes.get(at..end)).ok_or(Breach::OutOfBounds)
 }
 
+/// The bytes of a list of `len` items, each laid out as `abi` says.
+pub fn list<'m>(cx: &LiftContext<'m>, (at, len): (usize, usize), abi: &CanonicalAbiInfo) -> Result<&'m [u8]> {
+    let size = len.checked_mul(abi.size32 as usize).ok_or(Breach::OutOfBounds)?;
+    let bytes = part(cx.memory(), at, size)?;
+    aligned(at, abi)?;
+    Ok(bytes)
+}
+
+/// Checks the alignment of what is laid out as `abi` says.
+pub fn aligned(at: usize, abi: &CanonicalAbiInfo) -> Result<()> {
+    if at.is_multiple_of(abi.align32 as usize) { Ok(()) } else { Err(Breach::Unaligned.into()) }
+}
+
 /// Pointer and length of a string or list.
 pub fn pair(bytes: &[u8]) -> (usize, usize) {
     let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
@@ -235,6 +248,16 @@ impl<'m> Encoded<'m> {
         }
     }
 
+    /// The same, where `check` allows it: asked with the least that it may be, and with what it is.
+    pub fn allowed(&self, mut check: impl FnMut(usize) -> Result<(), Breach>) -> Result<usize, Breach> {
+        check(self.least())?;
+        let len = self.len()?;
+        if len > self.least() {
+            check(len)?;
+        }
+        Ok(len)
+    }
+
     /// It where it is in what should be UTF-8.
     pub fn as_utf8(&self) -> Option<&'m [u8]> {
         matches!(self.encoding, Encoding::Utf8).then_some(self.bytes)
@@ -245,16 +268,21 @@ impl<'m> Encoded<'m> {
         if let Some(bytes) = self.as_utf8() {
             return Ok(Cow::Borrowed(bytes));
         }
-        let mut text = held::text(len)?;
-        for c in self.chars() {
-            text.push(c?);
-        }
+        let mut text = String::new();
+        self.append_to(&mut text, len)?;
         Ok(Cow::Owned(text.into_bytes()))
     }
 
     /// Adds it to `text`, `len` bytes of it as [`Encoded::len`] said.
     pub fn append_to(&self, text: &mut String, len: usize) -> Result<(), Breach> {
-        held::append(text, std::str::from_utf8(&self.utf8(len)?).map_err(|_| Breach::BadUtf8)?)
+        if let Some(bytes) = self.as_utf8() {
+            return held::append(text, std::str::from_utf8(bytes).map_err(|_| Breach::BadUtf8)?);
+        }
+        text.try_reserve(len).map_err(|_| Breach::NoMemory(len))?;
+        for c in self.chars() {
+            text.push(c?);
+        }
+        Ok(())
     }
 
     /// Checks that one which is longer than a name may be is a text; `due` ends that.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Answer;
-use crate::contract::buffer::{self, Buffer, Refused};
+use crate::contract::buffer::{self, Buffer, Size};
 use crate::contract::held;
 use crate::contract::host::Breach;
 use crate::contract::ports::Ports;
@@ -218,14 +218,11 @@ impl Call {
     /// Gives the output under way a buffer that can hold `size` bytes.
     fn enlarge(&mut self, size: usize) -> Result<()> {
         let too_large = || refused(ErrorKind::Memory, format!("an output of {size} bytes is larger than 16 MiB"));
-        let capacity = buffer::capacity_for(size as u64).ok_or_else(too_large)? as u64;
+        let class = Size::of(size as u64).ok_or_else(too_large)?;
         let freed = self.output.as_ref().map_or(0, |output| output.capacity() as u64);
-        let held = self.held - freed + capacity;
+        let held = self.held - freed + class.capacity();
         self.check_held(held)?;
-        let mut larger = buffer::take(size as u64).map_err(|why| match why {
-            Refused::TooLarge => too_large(),
-            Refused::NoMemory(bytes) => no_memory(Breach::NoMemory(bytes)),
-        })?;
+        let mut larger = buffer::take(class).map_err(no_memory)?;
         if let Some(output) = self.output.take() {
             let fits = larger.append(output.bytes());
             debug_assert!(fits);
