@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::contract::{ComponentId, Function, ProcessErrorKind};
+use crate::contract::{ComponentId, Function, ProcessErrorKind, held};
 
 /// What every fallible operation of the crate gives. Boxed, so that the success path stays small.
 pub type Result<T> = std::result::Result<T, Box<Error>>;
@@ -93,9 +93,7 @@ struct Growing(String);
 
 impl fmt::Write for Growing {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.try_reserve(text.len()).map_err(|_| fmt::Error)?;
-        self.0.push_str(text);
-        Ok(())
+        held::append(&mut self.0, text).map_err(|_| fmt::Error)
     }
 }
 

@@ -163,10 +163,7 @@ mod translate {
         pub modules: Vec<std::ops::Range<usize>>,
         /// The most memories that one of them has.
         pub memories: usize,
-        /// Wasmtime's code that passes some value between the components in it would call itself
-        /// without end.
-        pub endless: bool,
-        /// What of its modules is too much to be compiled.
+        /// What of its modules, or of the code between the components in it, is too much to be compiled.
         pub too_much: Option<String>,
     }
 
@@ -201,9 +198,12 @@ mod translate {
         let mut analysis = reader.surface();
         analysis.plan = reader.plan(&analysis);
         let memories = modules.values().take(own).map(|module| module.module.memories.len()).max().unwrap_or(0);
-        let endless = modules.values().skip(own).any(adapters::endless);
-        let too_much = startup::too_much(modules.values().take(own));
-        Ok(Translated { modules: ranges, analysis, memories, endless, too_much })
+        let too_much = if modules.values().skip(own).any(adapters::endless) {
+            Some(adapters::ENDLESS.into())
+        } else {
+            startup::too_much(modules.values().take(own))
+        };
+        Ok(Translated { modules: ranges, analysis, memories, too_much })
     }
 
     // What keeps a component from the direct path, each a clause that follows "the component".

@@ -312,12 +312,6 @@ mod with_compiler {
             let off = features::off(WasmFeatures::MULTI_MEMORY);
             return Err(unsupported(format!("needs {off}: a module of it has {} memories", translated.memories)));
         }
-        if translated.endless {
-            let what = "passes an enum of more than 1000 cases, a list of a fixed length of more than 1000, or a \
-                variant, record or tuple of as many parts from one component in it to another, for which the code \
-                that Wasmtime makes does not end";
-            return Err(unsupported(what.into()));
-        }
         if let Some(what) = translated.too_much {
             return Err(unsupported(what));
         }

@@ -187,8 +187,6 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             Breach::CannotLeave => (ErrorKind::Trap, Some(TrapCode::CannotLeave), cause),
             _ => (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause),
         }
-    } else if error.is::<wasmtime::error::OutOfMemory>() {
-        (ErrorKind::Memory, None, "the system has no memory for what the host would hold for the component".into())
     } else if table_full(error) {
         (ErrorKind::Memory, None, Breach::TooManyStreams.to_string())
     } else if too_many_values(error) {

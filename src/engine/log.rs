@@ -95,22 +95,14 @@ impl Lines {
         while !bytes.is_empty() {
             // Never much of it at once: what waits takes little memory, however much is written.
             let piece = &bytes[..bytes.len().min(LINE)];
-            match piece.iter().position(|byte| *byte == b'\n') {
-                Some(end) => {
-                    if self.wait(&piece[..end], &mut say) {
-                        self.give(true, &mut say);
-                    }
-                    bytes = &bytes[end + 1..];
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            let (piece, whole) = (&piece[..end.unwrap_or(piece.len())], end.is_some());
+            bytes = &bytes[piece.len() + usize::from(whole)..];
+            if self.wait(piece, &mut say) {
+                if !whole && self.rest.len() < LINE {
+                    continue;
                 }
-                None => {
-                    bytes = &bytes[piece.len()..];
-                    if self.wait(piece, &mut say) {
-                        if self.rest.len() < LINE {
-                            continue;
-                        }
-                        self.give(false, &mut say);
-                    }
-                }
+                self.give(whole, &mut say);
             }
             if !goes_on() {
                 return;

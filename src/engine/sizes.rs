@@ -47,7 +47,7 @@ impl Layout {
     /// One of `cases` cases, each with a value of at most this layout.
     fn tagged(self, cases: usize) -> Self {
         let tag = Layout::scalar(if cases <= 1 << 8 { 1 } else { 2 });
-        Self { size: tag.size.next_multiple_of(self.align), ..tag }.and(self).padded()
+        tag.and(self).padded()
     }
 }
 

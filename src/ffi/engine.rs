@@ -10,7 +10,7 @@ use super::error::ErrorHandle;
 use super::guard;
 use super::handle::{self, Counted, Handle};
 use super::log::{Callback, LogFn, LogLevel};
-use super::plain::{Path, Switch, number, switch};
+use super::plain::{Path, Switch, number, or, switch};
 use super::sized::StructSize;
 use super::status::Status;
 use crate::engine::Engine;
@@ -215,7 +215,6 @@ impl EngineConfig {
     fn read(&self) -> Result<config::EngineConfig> {
         let default = config::EngineConfig::default();
         let on = |given, name, default| switch(given, default, |reason| bad(name, reason));
-        let or = |given, default| if given == 0 { default } else { given };
         Ok(config::EngineConfig {
             fuel: on(self.fuel, "fuel", default.fuel)?,
             host_ticks: on(self.host_ticks, "host_ticks", default.host_ticks)?,
@@ -223,10 +222,10 @@ impl EngineConfig {
             timeout_ns: or(self.timeout_ns, default.timeout_ns),
             memory_limit: or(self.memory_limit, default.memory_limit),
             table_limit: or(self.table_limit, default.table_limit),
-            instance_limit: if self.instance_limit == 0 { default.instance_limit } else { self.instance_limit },
+            instance_limit: or(self.instance_limit, default.instance_limit),
             buffer_limit: or(self.buffer_limit, default.buffer_limit),
-            max_handles: if self.max_handles == 0 { default.max_handles } else { self.max_handles },
-            max_files: if self.max_files == 0 { default.max_files } else { self.max_files },
+            max_handles: or(self.max_handles, default.max_handles),
+            max_files: or(self.max_files, default.max_files),
             refuse_growth: on(self.refuse_growth, "refuse_growth", default.refuse_growth)?,
             guest_stack: match self.guest_stack {
                 0 => default.guest_stack,
@@ -256,7 +255,7 @@ impl EngineConfig {
                 3 => return Err(bad("path", "TORVYN_PATH_NATIVE is an answer, not a setting")),
                 other => return Err(bad("path", format_args!("{other} is no torvyn_path_t"))),
             },
-            wasi_threads: if self.wasi_threads == 0 { default.wasi_threads } else { self.wasi_threads },
+            wasi_threads: or(self.wasi_threads, default.wasi_threads),
             log: None,
         })
     }

@@ -7,7 +7,7 @@ use super::args::bad;
 use super::error::ErrorHandle;
 use super::handle::{self, Boxed, Handle};
 use super::linked::LinkedHandle;
-use super::plain::{Switch, switch};
+use super::plain::{Switch, or, switch};
 use super::running::{self, Held};
 use super::sized::StructSize;
 use super::status::Status;
@@ -68,17 +68,16 @@ unsafe impl StructSize for InstanceOptions {}
 impl InstanceOptions {
     fn read(&self, engine: &EngineConfig) -> Result<crate::engine::instance::InstanceOptions> {
         let default = crate::engine::instance::InstanceOptions::of(engine);
-        let or = |given, default| if given == 0 { default } else { given };
         let on = |given, name, default| switch(given, default, |reason| bad(name, reason));
         Ok(crate::engine::instance::InstanceOptions {
             timeout_ns: or(self.timeout_ns, default.timeout_ns),
             fuel: or(self.fuel, default.fuel),
             memory_limit: or(self.memory_limit, default.memory_limit),
             table_limit: or(self.table_limit, default.table_limit),
-            instance_limit: if self.instance_limit == 0 { default.instance_limit } else { self.instance_limit },
+            instance_limit: or(self.instance_limit, default.instance_limit),
             buffer_limit: or(self.buffer_limit, default.buffer_limit),
-            max_handles: if self.max_handles == 0 { default.max_handles } else { self.max_handles },
-            max_files: if self.max_files == 0 { default.max_files } else { self.max_files },
+            max_handles: or(self.max_handles, default.max_handles),
+            max_files: or(self.max_files, default.max_files),
             refuse_growth: on(self.refuse_growth, "options.refuse_growth", default.refuse_growth)?,
             timing: on(self.timing, "options.timing", default.timing)?,
         })

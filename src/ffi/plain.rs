@@ -371,6 +371,11 @@ pub fn switch(given: MaybeUninit<Switch>, default: bool, refuse: impl FnOnce(Str
     }
 }
 
+/// The number that C gave, or `default` where it is 0.
+pub fn or<T: Default + PartialEq>(given: T, default: T) -> T {
+    if given == T::default() { default } else { given }
+}
+
 /// Text that C may read: with a NUL at its end.
 #[derive(Debug)]
 pub struct Text(String);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use wasmparser::{ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef};
 
-use super::{Extent, ITEMS, Module, NOTHING, external, typed};
+use super::{Extent, ITEMS, Module, NOTHING, at, external, typed};
 
 /// The most steps, those that cost nothing among them.
 const STEPS: usize = 1 << 20;
@@ -214,10 +214,10 @@ impl<'a, 'e> Inliner<'a, 'e> {
 
     /// What is had from outside of the whole, or declared: what its type says.
     fn typed(&self, frame: usize, ty: ComponentTypeRef) -> Value {
-        let holds = || typed(ty).and_then(|index| self.frames[frame].types.get(index as usize).copied());
+        let holds = || typed(ty).map_or(NOTHING, |index| at(&self.frames[frame].types, index));
         match ty.kind() {
-            ComponentExternalKind::Instance => Value::Instance(holds().unwrap_or(NOTHING)),
-            ComponentExternalKind::Type => Value::Type(holds().unwrap_or(NOTHING)),
+            ComponentExternalKind::Instance => Value::Instance(holds()),
+            ComponentExternalKind::Type => Value::Type(holds()),
             _ => Value::Other,
         }
     }
@@ -279,7 +279,7 @@ impl<'a, 'e> Inliner<'a, 'e> {
                 self.count(self.cost(value));
             }
             Op::AliasExport(kind, instance, name) => {
-                let holds = self.frames[frame].instances.get(*instance as usize).copied().unwrap_or(NOTHING);
+                let holds = at(&self.frames[frame].instances, *instance);
                 let value = self.holdings[holds as usize].inner.get(name).copied().unwrap_or(Value::Other);
                 self.take(frame, *kind, value);
                 self.count(if call.holds.len() > 1 { 0 } else { self.cost(value) });
@@ -297,7 +297,7 @@ impl<'a, 'e> Inliner<'a, 'e> {
                 });
             }
             Op::CoreInstance(module, items) => {
-                let module = self.frames[frame].modules.get(*module as usize).copied().unwrap_or_default();
+                let module = at(&self.frames[frame].modules, *module);
                 self.count(items.saturating_add(module.imports));
                 self.total.memories = self.total.memories.saturating_add(module.memories);
             }

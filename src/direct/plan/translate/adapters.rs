@@ -13,6 +13,11 @@ fn functions<'a>(adapter: &'a ModuleTranslation<'_>) -> impl Iterator<Item = (u3
     })
 }
 
+/// What is said of a component with an adapter that is [`endless`].
+pub(super) const ENDLESS: &str = "passes an enum of more than 1000 cases, a list of a fixed length of more than 1000, or \
+    a variant, record or tuple of as many parts from one component in it to another, for which the code that Wasmtime \
+    makes does not end";
+
 /// Whether a function of an adapter calls itself. One passes the values of one type, and calls another
 /// for the types within it where a function would get too long; for a type that is too long by itself
 /// (an enum of more than 1000 cases, a list of a fixed length beyond that) it calls its like, on and on.
