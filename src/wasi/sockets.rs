@@ -196,7 +196,7 @@ impl HostResolveAddressStream for Sockets<'_> {
     }
 
     fn drop(&mut self, stream: Resource<ip_name_lookup::ResolveAddressStream>) -> wasmtime::Result<()> {
-        self.inner.table.delete(lookup(&stream))?;
+        self.inner.table.delete(Resource::<Lookup>::new_own(stream.rep()))?;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ IMPORT("wasi:sockets/tcp-create-socket@0.2.0", "create-tcp-socket") void create_
 IMPORT("wasi:sockets/udp-create-socket@0.2.0", "create-udp-socket") void create_udp(int32_t family, void *ret);
 IMPORT("wasi:sockets/ip-name-lookup@0.2.0", "resolve-addresses")
 void resolve(int32_t network, const char *name, size_t len, void *ret);
+IMPORT("wasi:sockets/ip-name-lookup@0.2.0", "[resource-drop]resolve-address-stream") void resolve_drop(int32_t self);
 
 /* ip-socket-address, flat: the case, then the wider of the two. */
 #define ADDRESS(name) int32_t name##_case, int32_t name##_port, int32_t a, int32_t b, int32_t c, int32_t d, \
@@ -107,7 +108,10 @@ bool exports_torvyn_streaming_processor_process(element_t *input,
         if (!no("create", handle.is_error, handle.val.code)) line_add(&said, "ok");
     } else {
         resolve(instance_network(), "localhost", 9, &handle);
-        if (!no("lookup", handle.is_error, handle.val.code)) line_add(&said, "ok");
+        if (!no("lookup", handle.is_error, handle.val.code)) {
+            resolve_drop(handle.val.handles[0]);
+            line_add(&said, "ok");
+        }
     }
     bytes_drop(&bytes);
     ret->tag = TORVYN_STREAMING_TYPES_PROCESS_RESULT_EMIT;
