@@ -243,8 +243,11 @@ typedef enum torvyn_status {
   TORVYN_NOTHING_EMITTED = 2,
   /**
    * The artifact is sound, but it was made by another version of the library,
-   * for another kind of machine, or under another engine configuration:
-   * compile the component again.
+   * for another kind of machine, or under an engine configuration with another
+   * `fuel`, `simd`, `relaxed_simd`, `multi_memory`, `optimize`,
+   * `explicit_traps`, `unwind_info`, `memory_reservation` or, for a pool,
+   * `memory_limit`: compile the component again. Nothing else in the
+   * configuration matters.
    */
   TORVYN_INCOMPATIBLE = 3,
   /**
@@ -467,7 +470,10 @@ typedef enum torvyn_signal {
   TORVYN_SIGNAL_PAUSE = 1,
 } torvyn_signal_t;
 
-/** Roles of the contract that a component may export; bits of a set. */
+/**
+ * Roles of the contract that a component may export; bits of a set. Compatible
+ * versions of the interfaces are 0.1.z and none, but no pre-release.
+ */
 typedef enum torvyn_role {
   /**
    * `torvyn:streaming/source`: torvyn_pull(), torvyn_notify_backpressure().
@@ -497,7 +503,8 @@ typedef enum torvyn_role {
 
 /**
  * The way in which a component runs. It behaves the same on either, but for the
- * fuel that a call uses up.
+ * fuel that a call uses up, the wording of errors, and what counts as held by
+ * an instance that is POISONED.
  */
 typedef enum torvyn_path {
   /**
@@ -507,10 +514,13 @@ typedef enum torvyn_path {
   TORVYN_PATH_AUTO = 0,
   /**
    * The library's own, which takes the least time around a call. For components
-   * that export nothing but the contract, and import nothing but that and what
-   * toolchains of C and Rust link in of WASI 0.2, where none of it is granted:
-   * standard streams, arguments, environment, exit, clocks, randomness, files.
-   * Polling and sockets are not among it.
+   * that import nothing but the contract and what toolchains of C and Rust link
+   * in of WASI 0.2, where none of it is granted: standard streams, arguments,
+   * environment, exit, clocks, randomness, files (polling and sockets are not
+   * among it); that export nothing but the contract, unless this is the setting
+   * (torvyn_call() is then TORVYN_ERROR_UNSUPPORTED); and whose calls pass
+   * values in one memory. torvyn_component_path_reason() says what stands
+   * against it.
    */
   TORVYN_PATH_DIRECT = 1,
   /** Wasmtime's component runtime. For every component. */
@@ -577,7 +587,7 @@ typedef struct torvyn_bytes {
  * The layout never changes.
  */
 typedef struct torvyn_flow {
-  /** W3C trace id, 32 hex digits; empty where tracing is off. */
+  /** W3C trace id, 32 hex digits; empty where tracing is off. Not checked. */
   torvyn_str_t trace_id;
   /** W3C span id of this stage, 16 hex digits; empty where tracing is off. */
   torvyn_str_t span_id;
@@ -974,7 +984,9 @@ bool torvyn_error_is_fatal(const torvyn_error_t *error);
 
 /**
  * Whether the same call may succeed when it is made again later, unchanged:
- * TORVYN_ERROR_BUSY, TORVYN_ERROR_UNAVAILABLE, TORVYN_ERROR_DEADLINE_EXCEEDED.
+ * TORVYN_ERROR_BUSY; and TORVYN_ERROR_UNAVAILABLE and
+ * TORVYN_ERROR_DEADLINE_EXCEEDED where torvyn_error_is_fatal() is false. (Where
+ * torvyn_init() gives one, the instance is FAILED and wants a reset first.)
  *
  * @param error  Borrowed for the call; NULL gives false.
  *
@@ -1114,7 +1126,8 @@ typedef struct torvyn_engine_config {
   torvyn_switch_t host_ticks;
   /**
    * The way in which components run. TORVYN_PATH_DIRECT makes an error of a
-   * component that is not eligible for it. Default: TORVYN_PATH_AUTO.
+   * component that is not eligible for it, when it is compiled or linked.
+   * Default: TORVYN_PATH_AUTO.
    */
   torvyn_path_t path;
   /**
@@ -1167,7 +1180,10 @@ typedef struct torvyn_engine_config {
   /**
    * Handles that an instance's component may hold at once: of buffers, of the
    * program's resources, and of what WASI gives it, each kind for itself; of
-   * the last never more than 1024. The call that would exceed it ends with
+   * the last never more than 1024. The payload and the context of the element
+   * at hand do not count. A buffer past it is refused to the component, whose
+   * `allocate` or `clone-into-mutable` fails; what cannot be refused (a buffer
+   * that it freezes, a resource, what is of WASI) ends the call with
    * TORVYN_ERROR_MEMORY. At least 4. Default: 65536.
    */
   uint32_t max_handles;
@@ -1253,10 +1269,11 @@ typedef struct torvyn_engine_config {
    * TORVYN_ERROR_INSTANTIATION (native ones take no slot). A slot holds
    * memories of `memory_limit` each, or 64 MiB where that is not set, and
    * tables of `table_limit`, at most 20000 each; a component that starts with
-   * more in one is TORVYN_ERROR_UNSUPPORTED. Components that are composed of
-   * others have several of both. The pool has 8 for each slot, of memories as
-   * many as 16 TiB of address space have room for (`memory_reservation`), but
-   * one for each slot at least; where they run out, it is
+   * more in one is TORVYN_ERROR_UNSUPPORTED, and growth beyond it is refused to
+   * the component, whatever `refuse_growth` says. Components that are composed
+   * of others have several of both. The pool has 8 for each slot, of memories
+   * as many as 16 TiB of address space have room for (`memory_reservation`),
+   * but one for each slot at least; where they run out, it is
    * TORVYN_ERROR_INSTANTIATION, too. At most 100000, and no more than the
    * address space has room for (TORVYN_ERROR_CONFIG). Default: 0, memory is had
    * from the system for each instance.
@@ -1392,8 +1409,9 @@ typedef struct torvyn_component torvyn_component_t;
  *
  * @param engine  Borrowed for the call.
  * @param bytes   The component, binary or text: WAT, "(component ...)", in the
- *                syntax that wasm-tools 1.254 reads, UTF-8. WIT is none.
- *                Borrowed for the call.
+ *                syntax that wasm-tools 1.254 reads, UTF-8 (a core item is
+ *                written out: `(memory (core memory $i "memory"))`). WIT is
+ *                none. Borrowed for the call.
  * @param len     Number of bytes.
  * @param out     Where the component goes, owned by the caller
  *                (torvyn_component_free()); NULL on failure.
@@ -1403,17 +1421,25 @@ typedef struct torvyn_component torvyn_component_t;
  * @retval TORVYN_OK                   `*out` is a component.
  * @retval TORVYN_ERROR_NOT_COMPONENT  The bytes are no WebAssembly.
  * @retval TORVYN_ERROR_CORE_MODULE    They are a core module, not a component.
- * @retval TORVYN_ERROR_MALFORMED      They are not a valid component.
+ * @retval TORVYN_ERROR_MALFORMED      They are not a valid component, or text
+ *                                     that does not parse.
  * @retval TORVYN_ERROR_NO_ROLE        It exports no interface of the contract
- *                                     at a compatible version.
+ *                                     at a compatible version
+ *                                     (torvyn_role_t).
  * @retval TORVYN_ERROR_TYPE_MISMATCH  It exports one with other types.
  * @retval TORVYN_ERROR_UNSUPPORTED    It uses a feature of WebAssembly that the
  *                                     library lacks or the engine's
  *                                     configuration forbids (the error names
- *                                     it), or it is too much: holds more than
- *                                     1000 components, nests types more than
- *                                     100 deep, comes to more than 262144
- *                                     items (imports, functions, instances,
+ *                                     it), or imports or exports a component;
+ *                                     or the engine's `path` is
+ *                                     TORVYN_PATH_DIRECT and it is not
+ *                                     eligible for that. Or it is too much:
+ *                                     holds more than 1000 components, with
+ *                                     those in them; has more than 1000
+ *                                     modules or 1000 instances in one of
+ *                                     them; nests types more than 100 deep;
+ *                                     comes to more than 262144 items
+ *                                     (imports, functions, instances,
  *                                     exports), each as often as it is
  *                                     instantiated, an instance with all that
  *                                     it holds wherever it is named; to more
@@ -1483,7 +1509,9 @@ torvyn_status_t torvyn_component_compile_file(const torvyn_engine_t *engine,
 /**
  * Turns a compiled component into an artifact: bytes that
  * torvyn_component_deserialize_unchecked() makes the component of again,
- * without compiling. It holds the code that was compiled so far.
+ * without compiling. It holds the code that was compiled so far: where linking
+ * takes the general path for what it is given, torvyn_linked_new() compiles
+ * more, so link first what a library without a compiler is to load.
  *
  * @param component  Borrowed for the call.
  * @param out        Where the artifact goes, owned by the caller
@@ -1547,8 +1575,8 @@ void torvyn_blob_free(torvyn_blob_t *blob);
  * @retval TORVYN_OK                     `*out` is a component.
  * @retval TORVYN_INCOMPATIBLE           The artifact was made by another
  *                                       version of the library, for another
- *                                       machine or under another configuration:
- *                                       compile anew.
+ *                                       machine or under another configuration
+ *                                       (TORVYN_INCOMPATIBLE): compile anew.
  * @retval TORVYN_ERROR_DESERIALIZATION  The bytes are no artifact, or damaged.
  * @retval TORVYN_ERROR_NULL             `engine` or `out` is NULL, or `bytes`
  *                                       where `len` is not 0.
@@ -1584,8 +1612,8 @@ torvyn_status_t torvyn_component_deserialize_unchecked(const torvyn_engine_t *en
  * @retval TORVYN_OK                     `*out` is a component.
  * @retval TORVYN_INCOMPATIBLE           The artifact was made by another
  *                                       version of the library, for another
- *                                       machine or under another configuration:
- *                                       compile anew.
+ *                                       machine or under another configuration
+ *                                       (TORVYN_INCOMPATIBLE): compile anew.
  * @retval TORVYN_ERROR_DESERIALIZATION  The file is no artifact, or damaged.
  * @retval TORVYN_ERROR_IO               The file could not be read.
  * @retval TORVYN_ERROR_NULL             `engine`, `path` or `out` is NULL.
@@ -1689,11 +1717,11 @@ torvyn_str_t torvyn_component_import(const torvyn_component_t *component,
  * The WIT type of an import as text: of a function, e.g. "func(key: string) ->
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
- * "type level = enum { low, high }", and for each resource, "resource file"; of
- * an interface within it, its lines with "name#" before each name;
- * "interface {}" where it has nothing; of a type, that; "resource", "module" or
- * "component". Where it is longer than 256 KiB, or those of the component
- * together than 4 MiB, it ends with "..." there.
+ * "type level = enum { low, high }", and for each resource, "resource file",
+ * types and resources first; of an interface within it, its lines with "name#"
+ * before each name; "interface {}" where it has nothing; of a type, that;
+ * "resource"; or "module". Where it is longer than 256 KiB, or those of the
+ * component together than 4 MiB, it ends with "..." there.
  *
  * @param component  Borrowed for the call; NULL gives "".
  * @param index      From 0 to torvyn_component_import_count() - 1; others give
@@ -1745,11 +1773,11 @@ torvyn_str_t torvyn_component_export(const torvyn_component_t *component,
  * The WIT type of an export as text: of a function, e.g. "func(key: string) ->
  * option<string>"; of an interface, a line for each of its functions, e.g.
  * "get: func(key: string) -> option<string>", for each of its types, e.g.
- * "type level = enum { low, high }", and for each resource, "resource file"; of
- * an interface within it, its lines with "name#" before each name;
- * "interface {}" where it has nothing; of a type, that; "resource", "module" or
- * "component". Where it is longer than 256 KiB, or those of the component
- * together than 4 MiB, it ends with "..." there.
+ * "type level = enum { low, high }", and for each resource, "resource file",
+ * types and resources first; of an interface within it, its lines with "name#"
+ * before each name; "interface {}" where it has nothing; of a type, that;
+ * "resource"; or "module". Where it is longer than 256 KiB, or those of the
+ * component together than 4 MiB, it ends with "..." there.
  *
  * @param component  Borrowed for the call; NULL gives "".
  * @param index      From 0 to torvyn_component_export_count() - 1; others give
@@ -1809,16 +1837,18 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
  * and no socket; its standard input is at its end, and what it writes to
  * standard output and standard error goes to the log line by line. It has the
  * clocks and the randomness of the machine, of which it may ask for 16 MiB at
- * once. What is refused to it is an ordinary WASI error inside the component,
- * and a line in the log. `wasi:http` is there to be linked with alone, since
- * some toolchains import it unasked: a call of it ends with
- * TORVYN_ERROR_TRAP, and a line in the log.
- * `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
- * that waits in WASI ends at its deadline or by a cancel like any other, and so
- * does one that only calls it.
+ * once (more ends the call with TORVYN_ERROR_TRAP). What is refused to it is an
+ * ordinary WASI error inside the component, and a line in the log. `wasi:http`
+ * is there to be linked with alone, since some toolchains import it unasked: a
+ * call of it ends with TORVYN_ERROR_TRAP, and a line in the log.
+ * `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP (TORVYN_TRAP_OTHER),
+ * also with status 0, and not the process. A call that waits in WASI ends at
+ * its deadline or by a cancel like any other, and so does one that only calls
+ * it.
  *
  * What a component writes is taken 64 KiB at once (`check-write` says so; more
- * ends the call with TORVYN_ERROR_TRAP), and 1 MiB by `descriptor.write`,
+ * ends the call with TORVYN_ERROR_TRAP, as do more than 4 KiB by
+ * `blocking-write-and-flush`), and 1 MiB by `descriptor.write`,
  * which says how much it was; what it reads comes 64 KiB at once. The library
  * holds for it, not counted as the instance's, up to 64 KiB for each stream,
  * the texts that it gives WASI in one call (more than 1 MiB ends the call with
@@ -1836,7 +1866,8 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
  * "filesystem-write:GUEST-PATH"; "sockets", "tcp", "udp"; "name-lookup";
  * "wall-clock", "monotonic-clock", "random" (always). And what
  * torvyn_imports_define() defined: "acme:db/lookup@1.0.0",
- * "acme:db/lookup@1.0.0#get". Any other is answered with false.
+ * "acme:db/lookup@1.0.0#get", where another version serves as it does when
+ * linking. Any other is answered with false.
  */
 typedef struct torvyn_imports torvyn_imports_t;
 
@@ -2108,7 +2139,8 @@ torvyn_status_t torvyn_imports_wasi_preopen(torvyn_imports_t *imports,
  * @param imports     Changed for what is linked with it from now on.
  * @param allows      What is allowed.
  * @param address     For which addresses: one ("127.0.0.1", "::1"), a network
- *                    ("10.0.0.0/8"), or all ("*"); borrowed for the call.
+ *                    ("10.0.0.0/8", in which what the length leaves out does
+ *                    not count), or all ("*"); borrowed for the call.
  * @param first_port  The first port that is allowed; 0 with a `last_port` of 0
  *                    for every port.
  * @param last_port   The last one; 0 for `first_port` alone. With `first_port`
@@ -2262,16 +2294,20 @@ typedef void (*torvyn_destructor_t)(void *user,
  *                   that was built without WASI). Any other of WASI's may be
  *                   defined, e.g. "wasi:logging/logging@0.1.0-draft". Borrowed
  *                   for the call.
- * @param name       The function's name, e.g. "get"; that of a resource's
- *                   method as in "[method]file.read". Borrowed for the call.
+ * @param name       The function's name, e.g. "get"; of a resource's,
+ *                   "[constructor]file", "[method]file.read" or
+ *                   "[static]file.count". Borrowed for the call.
  * @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
  *                   with records, variants, enums and flags written out where
  *                   they are used, as in "func(at: record { x: u32, y: u32 })";
  *                   any other name stands for a resource of that name in the
  *                   interface, or of one that it uses; where it has two, as by
  *                   `type r2 = r1`, either will do. The type is checked when
- *                   linking; parameters' names are not part of it. Borrowed for
- *                   the call.
+ *                   linking; parameters' names are not part of it. What a
+ *                   component imports in short is written out here: a method's
+ *                   first parameter, as in "func(self: borrow<file>, n: u32)",
+ *                   what a constructor gives, as in "func() -> file", and a
+ *                   type that has a name, by what it is. Borrowed for the call.
  * @param function   What is called.
  * @param user       Given to `function` and `finalizer`; any thread may use it.
  * @param finalizer  Called once with `user` when `function` cannot be called
@@ -2917,7 +2953,8 @@ typedef struct torvyn_instance torvyn_instance_t;
 /**
  * What an instance may take and do. Zero in a field means the engine's default;
  * each has the range that it has in torvyn_engine_config_t, and within a pool's
- * slots `memory_limit` is at most the engine's, where that is set.
+ * slots `memory_limit` is at most what a slot holds: the engine's, or 64 MiB
+ * where that is not set.
  *
  * In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
  * In C++:  torvyn_instance_options_t options{};
@@ -3352,7 +3389,7 @@ torvyn_status_t torvyn_instance_fuel_remaining(torvyn_instance_t *instance,
  *
  * @param instance  Used by no other call meanwhile.
  * @param out       `struct_size` is set by the caller; the rest is filled, with
- *                  zeros on failure.
+ *                  zeros on failure (nothing where `struct_size` is wrong).
  * @param err       Where detail goes on a negative status, owned by the caller
  *                  (torvyn_error_free()); NULL to do without.
  *
@@ -3374,7 +3411,7 @@ torvyn_status_t torvyn_instance_memory_usage(torvyn_instance_t *instance,
  *
  * @param instance  Borrowed for the call.
  * @param out       `struct_size` is set by the caller; the rest is filled, with
- *                  zeros on failure.
+ *                  zeros on failure (nothing where `struct_size` is wrong).
  * @param err       Where detail goes on a negative status, owned by the caller
  *                  (torvyn_error_free()); NULL to do without.
  *

@@ -169,10 +169,11 @@ impl Error {
     /// Whether the same call may succeed when it is made again later, unchanged.
     pub fn is_retryable(&self) -> bool {
         use ErrorKind as K;
-        matches!(
+        let passes = matches!(
             self.kind,
             K::Busy | K::Guest(ProcessErrorKind::Unavailable) | K::Guest(ProcessErrorKind::DeadlineExceeded)
-        )
+        );
+        passes && !self.fatal
     }
 }
 

@@ -81,8 +81,9 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 ///
 /// @param engine  Borrowed for the call.
 /// @param bytes   The component, binary or text: WAT, "(component ...)", in the
-///                syntax that wasm-tools 1.254 reads, UTF-8. WIT is none.
-///                Borrowed for the call.
+///                syntax that wasm-tools 1.254 reads, UTF-8 (a core item is
+///                written out: `(memory (core memory $i "memory"))`). WIT is
+///                none. Borrowed for the call.
 /// @param len     Number of bytes.
 /// @param out     Where the component goes, owned by the caller
 ///                (torvyn_component_free()); NULL on failure.
@@ -92,17 +93,25 @@ fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
 /// @retval TORVYN_OK                   `*out` is a component.
 /// @retval TORVYN_ERROR_NOT_COMPONENT  The bytes are no WebAssembly.
 /// @retval TORVYN_ERROR_CORE_MODULE    They are a core module, not a component.
-/// @retval TORVYN_ERROR_MALFORMED      They are not a valid component.
+/// @retval TORVYN_ERROR_MALFORMED      They are not a valid component, or text
+///                                     that does not parse.
 /// @retval TORVYN_ERROR_NO_ROLE        It exports no interface of the contract
-///                                     at a compatible version.
+///                                     at a compatible version
+///                                     (torvyn_role_t).
 /// @retval TORVYN_ERROR_TYPE_MISMATCH  It exports one with other types.
 /// @retval TORVYN_ERROR_UNSUPPORTED    It uses a feature of WebAssembly that the
 ///                                     library lacks or the engine's
 ///                                     configuration forbids (the error names
-///                                     it), or it is too much: holds more than
-///                                     1000 components, nests types more than
-///                                     100 deep, comes to more than 262144
-///                                     items (imports, functions, instances,
+///                                     it), or imports or exports a component;
+///                                     or the engine's `path` is
+///                                     TORVYN_PATH_DIRECT and it is not
+///                                     eligible for that. Or it is too much:
+///                                     holds more than 1000 components, with
+///                                     those in them; has more than 1000
+///                                     modules or 1000 instances in one of
+///                                     them; nests types more than 100 deep;
+///                                     comes to more than 262144 items
+///                                     (imports, functions, instances,
 ///                                     exports), each as often as it is
 ///                                     instantiated, an instance with all that
 ///                                     it holds wherever it is named; to more
@@ -191,7 +200,9 @@ pub unsafe extern "C" fn torvyn_component_compile_file(
 
 /// Turns a compiled component into an artifact: bytes that
 /// torvyn_component_deserialize_unchecked() makes the component of again,
-/// without compiling. It holds the code that was compiled so far.
+/// without compiling. It holds the code that was compiled so far: where linking
+/// takes the general path for what it is given, torvyn_linked_new() compiles
+/// more, so link first what a library without a compiler is to load.
 ///
 /// @param component  Borrowed for the call.
 /// @param out        Where the artifact goes, owned by the caller
@@ -271,8 +282,8 @@ fn loaded(compiled: Option<CompiledComponent>) -> (Status, *mut ComponentHandle)
 /// @retval TORVYN_OK                     `*out` is a component.
 /// @retval TORVYN_INCOMPATIBLE           The artifact was made by another
 ///                                       version of the library, for another
-///                                       machine or under another configuration:
-///                                       compile anew.
+///                                       machine or under another configuration
+///                                       (TORVYN_INCOMPATIBLE): compile anew.
 /// @retval TORVYN_ERROR_DESERIALIZATION  The bytes are no artifact, or damaged.
 /// @retval TORVYN_ERROR_NULL             `engine` or `out` is NULL, or `bytes`
 ///                                       where `len` is not 0.
@@ -318,8 +329,8 @@ pub unsafe extern "C" fn torvyn_component_deserialize_unchecked(
 /// @retval TORVYN_OK                     `*out` is a component.
 /// @retval TORVYN_INCOMPATIBLE           The artifact was made by another
 ///                                       version of the library, for another
-///                                       machine or under another configuration:
-///                                       compile anew.
+///                                       machine or under another configuration
+///                                       (TORVYN_INCOMPATIBLE): compile anew.
 /// @retval TORVYN_ERROR_DESERIALIZATION  The file is no artifact, or damaged.
 /// @retval TORVYN_ERROR_IO               The file could not be read.
 /// @retval TORVYN_ERROR_NULL             `engine`, `path` or `out` is NULL.
@@ -441,11 +452,11 @@ pub unsafe extern "C" fn torvyn_component_import(component: *const ComponentHand
 /// The WIT type of an import as text: of a function, e.g. "func(key: string) ->
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
-/// "type level = enum { low, high }", and for each resource, "resource file"; of
-/// an interface within it, its lines with "name#" before each name;
-/// "interface {}" where it has nothing; of a type, that; "resource", "module" or
-/// "component". Where it is longer than 256 KiB, or those of the component
-/// together than 4 MiB, it ends with "..." there.
+/// "type level = enum { low, high }", and for each resource, "resource file",
+/// types and resources first; of an interface within it, its lines with "name#"
+/// before each name; "interface {}" where it has nothing; of a type, that;
+/// "resource"; or "module". Where it is longer than 256 KiB, or those of the
+/// component together than 4 MiB, it ends with "..." there.
 ///
 /// @param component  Borrowed for the call; NULL gives "".
 /// @param index      From 0 to torvyn_component_import_count() - 1; others give
@@ -498,11 +509,11 @@ pub unsafe extern "C" fn torvyn_component_export(component: *const ComponentHand
 /// The WIT type of an export as text: of a function, e.g. "func(key: string) ->
 /// option<string>"; of an interface, a line for each of its functions, e.g.
 /// "get: func(key: string) -> option<string>", for each of its types, e.g.
-/// "type level = enum { low, high }", and for each resource, "resource file"; of
-/// an interface within it, its lines with "name#" before each name;
-/// "interface {}" where it has nothing; of a type, that; "resource", "module" or
-/// "component". Where it is longer than 256 KiB, or those of the component
-/// together than 4 MiB, it ends with "..." there.
+/// "type level = enum { low, high }", and for each resource, "resource file",
+/// types and resources first; of an interface within it, its lines with "name#"
+/// before each name; "interface {}" where it has nothing; of a type, that;
+/// "resource"; or "module". Where it is longer than 256 KiB, or those of the
+/// component together than 4 MiB, it ends with "..." there.
 ///
 /// @param component  Borrowed for the call; NULL gives "".
 /// @param index      From 0 to torvyn_component_export_count() - 1; others give

@@ -83,16 +83,20 @@ pub type Destructor = Option<unsafe extern "C" fn(user: *mut c_void, resource: u
 ///                   that was built without WASI). Any other of WASI's may be
 ///                   defined, e.g. "wasi:logging/logging@0.1.0-draft". Borrowed
 ///                   for the call.
-/// @param name       The function's name, e.g. "get"; that of a resource's
-///                   method as in "[method]file.read". Borrowed for the call.
+/// @param name       The function's name, e.g. "get"; of a resource's,
+///                   "[constructor]file", "[method]file.read" or
+///                   "[static]file.count". Borrowed for the call.
 /// @param signature  Its WIT type, e.g. "func(key: string) -> option<string>",
 ///                   with records, variants, enums and flags written out where
 ///                   they are used, as in "func(at: record { x: u32, y: u32 })";
 ///                   any other name stands for a resource of that name in the
 ///                   interface, or of one that it uses; where it has two, as by
 ///                   `type r2 = r1`, either will do. The type is checked when
-///                   linking; parameters' names are not part of it. Borrowed for
-///                   the call.
+///                   linking; parameters' names are not part of it. What a
+///                   component imports in short is written out here: a method's
+///                   first parameter, as in "func(self: borrow<file>, n: u32)",
+///                   what a constructor gives, as in "func() -> file", and a
+///                   type that has a name, by what it is. Borrowed for the call.
 /// @param function   What is called.
 /// @param user       Given to `function` and `finalizer`; any thread may use it.
 /// @param finalizer  Called once with `user` when `function` cannot be called

@@ -62,7 +62,8 @@ pub struct EngineConfig {
     /// Default: off.
     pub host_ticks: MaybeUninit<Switch>,
     /// The way in which components run. TORVYN_PATH_DIRECT makes an error of a
-    /// component that is not eligible for it. Default: TORVYN_PATH_AUTO.
+    /// component that is not eligible for it, when it is compiled or linked.
+    /// Default: TORVYN_PATH_AUTO.
     pub path: MaybeUninit<Path>,
     /// Nanoseconds between two ticks: how exact deadlines and cancels are. From
     /// 10 microseconds to 1 second. Default: 1 millisecond.
@@ -103,7 +104,10 @@ pub struct EngineConfig {
     pub buffer_limit: u64,
     /// Handles that an instance's component may hold at once: of buffers, of the
     /// program's resources, and of what WASI gives it, each kind for itself; of
-    /// the last never more than 1024. The call that would exceed it ends with
+    /// the last never more than 1024. The payload and the context of the element
+    /// at hand do not count. A buffer past it is refused to the component, whose
+    /// `allocate` or `clone-into-mutable` fails; what cannot be refused (a buffer
+    /// that it freezes, a resource, what is of WASI) ends the call with
     /// TORVYN_ERROR_MEMORY. At least 4. Default: 65536.
     pub max_handles: u32,
     /// Core instances, memories and tables (each) of which an instance may be made
@@ -167,10 +171,11 @@ pub struct EngineConfig {
     /// TORVYN_ERROR_INSTANTIATION (native ones take no slot). A slot holds
     /// memories of `memory_limit` each, or 64 MiB where that is not set, and
     /// tables of `table_limit`, at most 20000 each; a component that starts with
-    /// more in one is TORVYN_ERROR_UNSUPPORTED. Components that are composed of
-    /// others have several of both. The pool has 8 for each slot, of memories as
-    /// many as 16 TiB of address space have room for (`memory_reservation`), but
-    /// one for each slot at least; where they run out, it is
+    /// more in one is TORVYN_ERROR_UNSUPPORTED, and growth beyond it is refused to
+    /// the component, whatever `refuse_growth` says. Components that are composed
+    /// of others have several of both. The pool has 8 for each slot, of memories
+    /// as many as 16 TiB of address space have room for (`memory_reservation`),
+    /// but one for each slot at least; where they run out, it is
     /// TORVYN_ERROR_INSTANTIATION, too. At most 100000, and no more than the
     /// address space has room for (TORVYN_ERROR_CONFIG). Default: 0, memory is had
     /// from the system for each instance.

@@ -192,7 +192,9 @@ pub unsafe extern "C" fn torvyn_error_is_fatal(error: *const ErrorHandle) -> boo
 }
 
 /// Whether the same call may succeed when it is made again later, unchanged:
-/// TORVYN_ERROR_BUSY, TORVYN_ERROR_UNAVAILABLE, TORVYN_ERROR_DEADLINE_EXCEEDED.
+/// TORVYN_ERROR_BUSY; and TORVYN_ERROR_UNAVAILABLE and
+/// TORVYN_ERROR_DEADLINE_EXCEEDED where torvyn_error_is_fatal() is false. (Where
+/// torvyn_init() gives one, the instance is FAILED and wants a reset first.)
 ///
 /// @param error  Borrowed for the call; NULL gives false.
 ///

@@ -18,16 +18,18 @@ use crate::engine::link::ImportBindings;
 /// and no socket; its standard input is at its end, and what it writes to
 /// standard output and standard error goes to the log line by line. It has the
 /// clocks and the randomness of the machine, of which it may ask for 16 MiB at
-/// once. What is refused to it is an ordinary WASI error inside the component,
-/// and a line in the log. `wasi:http` is there to be linked with alone, since
-/// some toolchains import it unasked: a call of it ends with
-/// TORVYN_ERROR_TRAP, and a line in the log.
-/// `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP, not the process. A call
-/// that waits in WASI ends at its deadline or by a cancel like any other, and so
-/// does one that only calls it.
+/// once (more ends the call with TORVYN_ERROR_TRAP). What is refused to it is an
+/// ordinary WASI error inside the component, and a line in the log. `wasi:http`
+/// is there to be linked with alone, since some toolchains import it unasked: a
+/// call of it ends with TORVYN_ERROR_TRAP, and a line in the log.
+/// `wasi:cli/exit` ends the call with TORVYN_ERROR_TRAP (TORVYN_TRAP_OTHER),
+/// also with status 0, and not the process. A call that waits in WASI ends at
+/// its deadline or by a cancel like any other, and so does one that only calls
+/// it.
 ///
 /// What a component writes is taken 64 KiB at once (`check-write` says so; more
-/// ends the call with TORVYN_ERROR_TRAP), and 1 MiB by `descriptor.write`,
+/// ends the call with TORVYN_ERROR_TRAP, as do more than 4 KiB by
+/// `blocking-write-and-flush`), and 1 MiB by `descriptor.write`,
 /// which says how much it was; what it reads comes 64 KiB at once. The library
 /// holds for it, not counted as the instance's, up to 64 KiB for each stream,
 /// the texts that it gives WASI in one call (more than 1 MiB ends the call with
@@ -45,7 +47,8 @@ use crate::engine::link::ImportBindings;
 /// "filesystem-write:GUEST-PATH"; "sockets", "tcp", "udp"; "name-lookup";
 /// "wall-clock", "monotonic-clock", "random" (always). And what
 /// torvyn_imports_define() defined: "acme:db/lookup@1.0.0",
-/// "acme:db/lookup@1.0.0#get". Any other is answered with false.
+/// "acme:db/lookup@1.0.0#get", where another version serves as it does when
+/// linking. Any other is answered with false.
 pub struct ImportsHandle(());
 
 impl Handle for ImportsHandle {

@@ -19,7 +19,8 @@ use crate::error::Result;
 
 /// What an instance may take and do. Zero in a field means the engine's default;
 /// each has the range that it has in torvyn_engine_config_t, and within a pool's
-/// slots `memory_limit` is at most the engine's, where that is set.
+/// slots `memory_limit` is at most what a slot holds: the engine's, or 64 MiB
+/// where that is not set.
 ///
 /// In C:    torvyn_instance_options_t options = {.struct_size = sizeof options};
 /// In C++:  torvyn_instance_options_t options{};

@@ -43,7 +43,7 @@ pub struct Bytes {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Flow {
-    /// W3C trace id, 32 hex digits; empty where tracing is off.
+    /// W3C trace id, 32 hex digits; empty where tracing is off. Not checked.
     pub trace_id: Str,
     /// W3C span id of this stage, 16 hex digits; empty where tracing is off.
     pub span_id: Str,
@@ -151,7 +151,8 @@ pub enum Switch {
 }
 
 /// The way in which a component runs. It behaves the same on either, but for the
-/// fuel that a call uses up.
+/// fuel that a call uses up, the wording of errors, and what counts as held by
+/// an instance that is POISONED.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 #[allow(non_camel_case_types)] // as above
@@ -160,10 +161,13 @@ pub enum Path {
     /// where the component is eligible for it, the general one elsewhere.
     TORVYN_PATH_AUTO = 0,
     /// The library's own, which takes the least time around a call. For components
-    /// that export nothing but the contract, and import nothing but that and what
-    /// toolchains of C and Rust link in of WASI 0.2, where none of it is granted:
-    /// standard streams, arguments, environment, exit, clocks, randomness, files.
-    /// Polling and sockets are not among it.
+    /// that import nothing but the contract and what toolchains of C and Rust link
+    /// in of WASI 0.2, where none of it is granted: standard streams, arguments,
+    /// environment, exit, clocks, randomness, files (polling and sockets are not
+    /// among it); that export nothing but the contract, unless this is the setting
+    /// (torvyn_call() is then TORVYN_ERROR_UNSUPPORTED); and whose calls pass
+    /// values in one memory. torvyn_component_path_reason() says what stands
+    /// against it.
     TORVYN_PATH_DIRECT = 1,
     /// Wasmtime's component runtime. For every component.
     TORVYN_PATH_GENERAL = 2,
@@ -172,7 +176,8 @@ pub enum Path {
     TORVYN_PATH_NATIVE = 3,
 }
 
-/// Roles of the contract that a component may export; bits of a set.
+/// Roles of the contract that a component may export; bits of a set. Compatible
+/// versions of the interfaces are 0.1.z and none, but no pre-release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 #[allow(non_camel_case_types)] // as above

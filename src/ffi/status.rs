@@ -27,8 +27,11 @@ pub enum Status {
     /// an aggregator's window is not complete yet.
     TORVYN_NOTHING_EMITTED = 2,
     /// The artifact is sound, but it was made by another version of the library,
-    /// for another kind of machine, or under another engine configuration:
-    /// compile the component again.
+    /// for another kind of machine, or under an engine configuration with another
+    /// `fuel`, `simd`, `relaxed_simd`, `multi_memory`, `optimize`,
+    /// `explicit_traps`, `unwind_info`, `memory_reservation` or, for a pool,
+    /// `memory_limit`: compile the component again. Nothing else in the
+    /// configuration matters.
     TORVYN_INCOMPATIBLE = 3,
     /// No fuel is counted: neither by an engine without `fuel`
     /// (torvyn_engine_config_t) nor for a native component.

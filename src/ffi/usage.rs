@@ -201,7 +201,7 @@ pub unsafe extern "C" fn torvyn_instance_fuel_remaining(
 ///
 /// @param instance  Used by no other call meanwhile.
 /// @param out       `struct_size` is set by the caller; the rest is filled, with
-///                  zeros on failure.
+///                  zeros on failure (nothing where `struct_size` is wrong).
 /// @param err       Where detail goes on a negative status, owned by the caller
 ///                  (torvyn_error_free()); NULL to do without.
 ///
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn torvyn_instance_memory_usage(
 ///
 /// @param instance  Borrowed for the call.
 /// @param out       `struct_size` is set by the caller; the rest is filled, with
-///                  zeros on failure.
+///                  zeros on failure (nothing where `struct_size` is wrong).
 /// @param err       Where detail goes on a negative status, owned by the caller
 ///                  (torvyn_error_free()); NULL to do without.
 ///

@@ -317,7 +317,8 @@ pub unsafe extern "C" fn torvyn_imports_wasi_preopen(
 /// @param imports     Changed for what is linked with it from now on.
 /// @param allows      What is allowed.
 /// @param address     For which addresses: one ("127.0.0.1", "::1"), a network
-///                    ("10.0.0.0/8"), or all ("*"); borrowed for the call.
+///                    ("10.0.0.0/8", in which what the length leaves out does
+///                    not count), or all ("*"); borrowed for the call.
 /// @param first_port  The first port that is allowed; 0 with a `last_port` of 0
 ///                    for every port.
 /// @param last_port   The last one; 0 for `first_port` alone. With `first_port`

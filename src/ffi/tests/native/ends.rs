@@ -81,7 +81,7 @@ fn the_states_are_those_of_any_component() {
         assert_eq!(process(instance, b"x").0, TORVYN_ERROR_STATE);
         let status = torvyn_init(instance, Str::of("refuse"), &raw mut err);
         assert_eq!((status, state(instance)), (TORVYN_ERROR_UNAVAILABLE, State::TORVYN_STATE_FAILED));
-        assert!(torvyn_error_is_fatal(err));
+        assert!(torvyn_error_is_fatal(err) && !torvyn_error_is_retryable(err));
         assert_eq!(detail(status, err), "no broker");
         assert_eq!(torvyn_instance_reset(instance, null_mut()), TORVYN_OK);
         assert_eq!(torvyn_init(instance, Str::of("good"), null_mut()), TORVYN_OK);
