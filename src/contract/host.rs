@@ -538,8 +538,8 @@ impl Host {
         }
     }
 
-    /// `buffer-allocator.clone-into-mutable`.
-    pub fn clone_into_mutable(&mut self, source: u32) -> Checked<Result<u32, BufferError>> {
+    /// `buffer-allocator.clone-into-mutable`: the handle, and how many bytes were copied.
+    pub fn clone_into_mutable(&mut self, source: u32) -> Checked<Result<(u32, usize), BufferError>> {
         let len = self.buffer_bytes(source)?.len();
         let new = match self.handles.allocate(len as u64) {
             Ok(new) => new,
@@ -552,7 +552,7 @@ impl Host {
             debug_assert!(fits);
         }
         self.handles.entries[new as usize].buffer = copy;
-        Ok(Ok(new))
+        Ok(Ok((new, len)))
     }
 
     /// Checks that `index` is a flow context that the guest may ask.

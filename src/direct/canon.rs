@@ -165,13 +165,11 @@ fn output(
     copied: &mut usize,
 ) -> Checked<OutputElement> {
     let content_type = slice(memory, record.u32(base + 16), record.u32(base + 20))?;
-    // Mostly the input's own, which is known to be UTF-8.
-    let known = content_type == loan.content_type().as_bytes();
-    if !known {
-        loan.check_content_type(content_type.len())?;
-    }
+    loan.check_content_type(content_type.len())?;
     handles.check_meta(content_type.len())?;
-    let content_type = if known { loan.content_type() } else { utf8(content_type)? };
+    // Mostly the input's own, which is known to be UTF-8.
+    let lent = loan.content_type();
+    let content_type = if content_type == lent.as_bytes() { lent } else { utf8(content_type)? };
     *copied += content_type.len();
     let payload = handles.take_output(record.u32(base + 24), content_type)?;
     Ok(OutputElement { sequence: record.u64(base), timestamp_ns: record.u64(base + 8), payload })

@@ -53,6 +53,22 @@ fn store_result(memory: &mut [u8], at: u32, result: Result<Option<u32>, BufferEr
     Ok(())
 }
 
+/// Has `put` take `len` bytes that the guest has at `at`, says at `ret` what came of it, and counts those
+/// that were copied.
+#[inline]
+fn take(
+    c: &mut Guest<'_>,
+    (at, len, ret): (u32, u32, u32),
+    put: impl FnOnce(&mut Host, &[u8]) -> Result<Result<(), BufferError>, Breach>,
+) -> Trapped<()> {
+    let (memory, host) = both(&mut *c)?;
+    let result = put(host, canon::slice(memory, at, len)?)?;
+    let copied = if result.is_ok() { len } else { 0 };
+    host.control.counters.bytes_out.add(u64::from(copied));
+    store_result(memory, ret, result.map(|()| None))?;
+    charge(c, copied as usize)
+}
+
 /// Stores what an allocation came to. A refusal's text goes through realloc: its length, or -1
 /// where there is none.
 #[inline]
@@ -221,10 +237,9 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
     })?;
     l.func_wrap(MODULE, "clone-into-mutable", |mut c: Guest<'_>, source: u32, ret: u32| -> Trapped<i32> {
         let (memory, host) = both(&mut c)?;
-        let size = host.buffer_bytes(source)?.len();
         let result = host.clone_into_mutable(source)?;
-        let refused = allocated(memory, host, ret, result)?;
-        charge(&mut c, if result.is_ok() { size } else { 0 })?;
+        let refused = allocated(memory, host, ret, result.map(|(new, _)| new))?;
+        charge(&mut c, result.map_or(0, |(_, copied)| copied))?;
         Ok(refused)
     })?;
     l.func_wrap(MODULE, "refuse", |mut c: Guest<'_>, at: u32, ret: u32| -> Trapped<()> {
@@ -234,25 +249,13 @@ pub fn linker(engine: &wasmtime::Engine) -> Trapped<Linker<Host>> {
         Ok(store_pair(memory, ret.wrapping_add(8), at, len)?)
     })?;
     l.func_wrap(MODULE, "append", |mut c: Guest<'_>, h: u32, at: u32, len: u32, ret: u32| -> Trapped<()> {
-        let (memory, host) = both(&mut c)?;
-        let result = host.handles.append(h, canon::slice(memory, at, len)?)?;
-        if result.is_ok() {
-            host.control.counters.bytes_out.add(u64::from(len));
-        }
-        store_result(memory, ret, result.map(|()| None))?;
-        charge(&mut c, if result.is_ok() { len as usize } else { 0 })
+        take(&mut c, (at, len, ret), |host, bytes| host.handles.append(h, bytes))
     })?;
     l.func_wrap(
         MODULE,
         "write",
         |mut c: Guest<'_>, h: u32, offset: u64, at: u32, len: u32, ret: u32| -> Trapped<()> {
-            let (memory, host) = both(&mut c)?;
-            let result = host.handles.write(h, offset, canon::slice(memory, at, len)?)?;
-            if result.is_ok() {
-                host.control.counters.bytes_out.add(u64::from(len));
-            }
-            store_result(memory, ret, result.map(|()| None))?;
-            charge(&mut c, if result.is_ok() { len as usize } else { 0 })
+            take(&mut c, (at, len, ret), |host, bytes| host.handles.write(h, offset, bytes))
         },
     )?;
     l.func_wrap(MODULE, "mutable-size", |mut c: Guest<'_>, h: u32| -> Trapped<u64> {

@@ -331,14 +331,12 @@ mod translate {
                 match &ty.ty {
                     TypeDef::ComponentInstance(inner) => self.imported(item, path, *inner),
                     TypeDef::ComponentFunc(func) => {
-                        let ours = Import::ALL.into_iter().find(|i| {
-                            let (interface, function) = i.name();
-                            path.len() == 2 && function == export.as_str() && names::matches(&item.name, interface)
-                        });
+                        let function = path[1..].join("#");
+                        let ours = Import::find(&item.name, &function);
                         if let Some(differs) = ours.and_then(|i| self.compare(*func, &i.signature())) {
-                            item.mismatch = Some(format!("{}#{export}: {differs}", item.name));
+                            item.mismatch = Some(format!("{}#{function}: {differs}", item.name));
                         }
-                        item.items.push(path[1..].join("#"));
+                        item.items.push(function);
                     }
                     TypeDef::Resource(ty) if !self.introduces(path, *ty) => {}
                     TypeDef::Resource(_) | TypeDef::Module(_) | TypeDef::Component(_) => {
@@ -433,10 +431,7 @@ mod translate {
                         let lowered = lowered.get(index).ok_or("lowers a function that it does not import")?;
                         let (interface, item) = self.import_name(*lowered);
                         let item = item.as_ref();
-                        let import = Import::ALL.into_iter().find(|i| {
-                            let (name, function) = i.name();
-                            function == item && names::matches(interface, name)
-                        });
+                        let import = Import::find(interface, item);
                         let options = &self.component.options[*options];
                         let realloc = self.options(options)?;
                         if let Some(import) = import {

@@ -1,8 +1,8 @@
 //! The types of the contract's functions, as data: what `wit/` says, to be compared with what a
 //! component says. WASI's are in [`super::wasi_types`].
 
-use crate::contract::Function;
 use crate::contract::host::Resource;
+use crate::contract::{Function, names};
 
 /// A WIT type of the contract or of WASI.
 #[derive(Debug)]
@@ -149,6 +149,14 @@ impl Import {
         Import::CloneIntoMutable,
         Import::HasCapability,
     ];
+
+    /// The function `item` of `interface`, where that is the contract's and compatible.
+    pub fn find(interface: &str, item: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|import| {
+            let (ours, function) = import.name();
+            function == item && names::matches(interface, ours)
+        })
+    }
 
     /// Interface without version, and the item's name in it.
     pub const fn name(self) -> (&'static str, &'static str) {

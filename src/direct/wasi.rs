@@ -129,10 +129,10 @@ impl WasiResource {
 pub struct Exit(pub u32);
 
 /// Bytes that a component may write at once (`check-write`).
-pub const PERMIT: u32 = 64 << 10;
+pub const PERMIT: usize = 64 << 10;
 
 /// Those that it may write without asking (`streams.wit`, `blocking-write-and-flush`).
-const MOST_FLUSHED: u32 = 4096;
+const MOST_FLUSHED: usize = 4096;
 
 /// Random bytes that it may ask for at once: as many as the host copies in one go anywhere.
 pub const MOST_RANDOM: u64 = 16 << 20;
@@ -159,10 +159,10 @@ pub fn too_much_random(len: u64) -> String {
 
 /// What a component may write at once, and flush.
 pub fn check_written(len: usize, flushes: bool) -> Trapped<()> {
-    if flushes && len > MOST_FLUSHED as usize {
+    if flushes && len > MOST_FLUSHED {
         return refuse(&format!("Buffer too large for blocking-write-and-flush (expected at most {MOST_FLUSHED})"));
     }
-    if len > PERMIT as usize {
+    if len > PERMIT {
         return refuse("more was written than `check-write` allows");
     }
     Ok(())
@@ -266,7 +266,7 @@ pub fn define(l: &mut Linker<Host>) -> Trapped<()> {
                     if item.ends_with("check-write") {
                         let record = place(memory, ret, 8, 16)?;
                         record[0] = 0;
-                        record[8..].copy_from_slice(&u64::from(PERMIT).to_le_bytes());
+                        record[8..].copy_from_slice(&(PERMIT as u64).to_le_bytes());
                         return Ok(());
                     }
                     // result<_, stream-error>

@@ -106,8 +106,7 @@ pub(super) fn provides(interface: &str) -> bool {
 fn unresolved(import: &ImportItem, types: &str, grants: &Grants) -> Option<String> {
     if contract(&import.name) {
         let known = |item: &str| {
-            ["buffer", "mutable-buffer", "flow-context"].contains(&item)
-                || Import::ALL.into_iter().any(|i| i.name().1 == item && names::matches(&import.name, i.name().0))
+            ["buffer", "mutable-buffer", "flow-context"].contains(&item) || Import::find(&import.name, item).is_some()
         };
         let item = import.items.iter().find(|item| !known(item))?;
         return Some(format!("{}#{item}, which the contract does not have", import.name));

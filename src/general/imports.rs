@@ -196,10 +196,8 @@ fn allocator(l: &mut LinkerInstance<'_, Host>) -> Trapped<()> {
         Ok((timed(&mut cx)?.handles.allocate(hint).map(Resource::new_own).map_err(Into::into),))
     })?;
     l.func_wrap("clone-into-mutable", |mut cx: Cx<'_>, (source,): (Resource<Buffer>,)| -> Trapped<New> {
-        let host = timed(&mut cx)?;
-        let size = host.buffer_bytes(source.rep())?.len();
-        let new = host.clone_into_mutable(source.rep())?;
-        charge(&mut cx, if new.is_ok() { size } else { 0 })?;
-        Ok((new.map(Resource::new_own).map_err(Into::into),))
+        let new = timed(&mut cx)?.clone_into_mutable(source.rep())?;
+        charge(&mut cx, new.map_or(0, |(_, copied)| copied))?;
+        Ok((new.map(|(new, _)| Resource::new_own(new)).map_err(Into::into),))
     })
 }

@@ -23,9 +23,6 @@ const FILES: &str = "wasi:filesystem/types@0.2.12";
 /// What a file is given at once. Less may be written than was asked for, so the rest comes next.
 const PIECE: usize = 1 << 20;
 
-/// What a stream is given at once; more is refused.
-const MOST_WRITTEN: usize = PERMIT as usize;
-
 type Written = (std::result::Result<(), streams::StreamError>,);
 
 /// A `list<u8>` of which `MOST` bytes are taken, copied as it is lifted. Wasmtime's own would be copied
@@ -60,7 +57,7 @@ fn answer(host: &mut Host, result: StreamResult<()>) -> Result<Written> {
 pub fn add(linker: &mut Linker<Host>) -> Result<()> {
     type Output = Resource<DynOutputStream>;
     let mut streams = linker.instance(STREAMS)?;
-    let write = |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, Taken<MOST_WRITTEN>)| {
+    let write = |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, Taken<PERMIT>)| {
         check_written(bytes.len, false)?;
         let bytes = Bytes::from(bytes.bytes);
         let result = parts(cx.data_mut()).table.get_mut(&stream)?.write(bytes);
@@ -68,17 +65,14 @@ pub fn add(linker: &mut Linker<Host>) -> Result<()> {
     };
     streams.func_wrap("[method]output-stream.write", write)?;
     let flush = "[method]output-stream.blocking-write-and-flush";
-    streams.func_wrap_async(
-        flush,
-        |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, Taken<MOST_WRITTEN>)| {
-            Box::new(async move {
-                check_written(bytes.len, true)?;
-                let bytes = Bytes::from(bytes.bytes);
-                let result = parts(cx.data_mut()).table.get_mut(&stream)?.blocking_write_and_flush(bytes).await;
-                answer(cx.data_mut(), result)
-            })
-        },
-    )?;
+    streams.func_wrap_async(flush, |mut cx: StoreContextMut<'_, Host>, (stream, bytes): (Output, Taken<PERMIT>)| {
+        Box::new(async move {
+            check_written(bytes.len, true)?;
+            let bytes = Bytes::from(bytes.bytes);
+            let result = parts(cx.data_mut()).table.get_mut(&stream)?.blocking_write_and_flush(bytes).await;
+            answer(cx.data_mut(), result)
+        })
+    })?;
     type Write = (Resource<Descriptor>, Taken<PIECE>, u64);
     let mut files = linker.instance(FILES)?;
     let write = "[method]descriptor.write";

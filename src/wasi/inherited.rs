@@ -116,28 +116,6 @@ impl Stream {
     }
 }
 
-/// How a stream is written without waiting.
-#[derive(Debug, PartialEq, Eq)]
-enum Way {
-    /// It takes what it is given, sooner or later: a file.
-    Plain,
-    /// As a socket.
-    Socket,
-    /// By a description of its own.
-    Anew,
-    /// By a thread.
-    Thread,
-}
-
-fn way(fd: BorrowedFd<'_>) -> Result<Way, Errno> {
-    Ok(match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
-        FileType::RegularFile | FileType::BlockDevice | FileType::Directory => Way::Plain,
-        FileType::Socket => Way::Socket,
-        FileType::Fifo | FileType::CharacterDevice => Way::Anew,
-        _ => Way::Thread,
-    })
-}
-
 /// Opens what `fd` is once more, for one write.
 fn anew(fd: BorrowedFd<'_>) -> Result<rustix::fd::OwnedFd, Errno> {
     use std::os::fd::AsRawFd as _;
@@ -153,15 +131,18 @@ impl Turn {
             return Err(Errno::AGAIN);
         }
         let fd = self.0.fd();
-        match way(fd)? {
-            Way::Plain => signals::quiet(|| rustix::io::write(fd, bytes)),
-            Way::Socket => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
-            Way::Anew => match anew(fd) {
+        match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
+            // It takes what it is given, sooner or later.
+            FileType::RegularFile | FileType::BlockDevice | FileType::Directory => {
+                signals::quiet(|| rustix::io::write(fd, bytes))
+            }
+            FileType::Socket => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            FileType::Fifo | FileType::CharacterDevice => match anew(fd) {
                 Ok(own) => signals::quiet(|| rustix::io::write(&own, bytes)),
                 Err(Errno::NXIO) => Err(Errno::PIPE), // the reader has gone since
                 Err(_) => self.0.hand_over(bytes),
             },
-            Way::Thread => self.0.hand_over(bytes),
+            _ => self.0.hand_over(bytes),
         }
     }
 }

@@ -14,12 +14,10 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::{Watch, inherited};
 use crate::contract::ComponentId;
+use crate::direct::wasi::PERMIT;
 use crate::engine::grants::{Output, Writer};
 use crate::engine::log::{Level, Lines};
 use crate::general::watch;
-
-/// What a component may write at once.
-const PERMIT: usize = crate::direct::wasi::PERMIT as usize;
 
 /// What a pipe that is ready takes without waiting (PIPE_BUF on Linux): what is written at once to a
 /// stream that is inherited.
