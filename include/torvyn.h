@@ -503,8 +503,8 @@ typedef enum torvyn_role {
 
 /**
  * The way in which a component runs. It behaves the same on either, but for the
- * fuel that a call uses up, the wording of errors, and what counts as held by
- * an instance that is POISONED.
+ * fuel that a call uses up, the numbers of handles, the wording of errors, and
+ * what counts as held by an instance that is POISONED.
  */
 typedef enum torvyn_path {
   /**
@@ -1140,13 +1140,13 @@ typedef struct torvyn_engine_config {
    * At least one tick. Default: 5 seconds. All that is done for the component
    * counts, also by the host. A deadline and a cancel take effect within two
    * ticks and the longest single piece of work that nothing interrupts: a copy
-   * of 16 MiB; one instruction of the component's that fills or copies memory
-   * or a table, of whatever size `memory_limit` and `table_limit` allow (some
-   * 100 milliseconds for each GiB, more for memory that was not used before);
-   * a text that one component in a composed one passes to another (up to some
-   * seconds for each GiB where its encoding changes; it takes no fuel); and
-   * code without a loop or a call, of which a function of 7 MiB, the largest
-   * there may be, takes up to some 100 milliseconds.
+   * of 16 MiB; one instruction of the component's that fills, copies or grows
+   * memory or a table, of whatever size `memory_limit` and `table_limit` allow
+   * (some 100 milliseconds for each GiB, more for memory that was not used
+   * before); a text that one component in a composed one passes to another (up
+   * to some seconds for each GiB where its encoding changes; it takes no fuel);
+   * and code without a loop or a call, of which a function of 7 MiB, the
+   * largest there may be, takes up to some 100 milliseconds.
    */
   uint64_t timeout_ns;
   /**
@@ -4062,7 +4062,9 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
- * Blocks: for as long as the component runs, at most until its timeout.
+ * Blocks: for the arguments, which are read and checked first, by how much they
+ *         hold and whatever the timeout is: they are the program's; then for as
+ *         long as the component runs, at most until its timeout.
  * Since:  0.1
  */
 torvyn_status_t torvyn_call(torvyn_instance_t *instance,

@@ -72,13 +72,13 @@ pub struct EngineConfig {
     /// At least one tick. Default: 5 seconds. All that is done for the component
     /// counts, also by the host. A deadline and a cancel take effect within two
     /// ticks and the longest single piece of work that nothing interrupts: a copy
-    /// of 16 MiB; one instruction of the component's that fills or copies memory
-    /// or a table, of whatever size `memory_limit` and `table_limit` allow (some
-    /// 100 milliseconds for each GiB, more for memory that was not used before);
-    /// a text that one component in a composed one passes to another (up to some
-    /// seconds for each GiB where its encoding changes; it takes no fuel); and
-    /// code without a loop or a call, of which a function of 7 MiB, the largest
-    /// there may be, takes up to some 100 milliseconds.
+    /// of 16 MiB; one instruction of the component's that fills, copies or grows
+    /// memory or a table, of whatever size `memory_limit` and `table_limit` allow
+    /// (some 100 milliseconds for each GiB, more for memory that was not used
+    /// before); a text that one component in a composed one passes to another (up
+    /// to some seconds for each GiB where its encoding changes; it takes no fuel);
+    /// and code without a loop or a call, of which a function of 7 MiB, the
+    /// largest there may be, takes up to some 100 milliseconds.
     pub timeout_ns: u64,
     /// Bytes of linear memory of an instance, over all its memories. From 64 KiB
     /// to 4 GiB. Default: 16 MiB; and where an instance's memories start with more

@@ -88,7 +88,9 @@ impl Handle for ValuesHandle {
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
-/// Blocks: for as long as the component runs, at most until its timeout.
+/// Blocks: for the arguments, which are read and checked first, by how much they
+///         hold and whatever the timeout is: they are the program's; then for as
+///         long as the component runs, at most until its timeout.
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_call(

@@ -151,8 +151,8 @@ pub enum Switch {
 }
 
 /// The way in which a component runs. It behaves the same on either, but for the
-/// fuel that a call uses up, the wording of errors, and what counts as held by
-/// an instance that is POISONED.
+/// fuel that a call uses up, the numbers of handles, the wording of errors, and
+/// what counts as held by an instance that is POISONED.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 #[allow(non_camel_case_types)] // as above

@@ -18,7 +18,8 @@ use crate::general::views::{part, stands_for};
 
 /// The names that `wasmtime-wasi` gives the interfaces.
 const STREAMS: &str = "wasi:io/streams@0.2.12";
-const FILES: &str = "wasi:filesystem/types@0.2.12";
+/// The same.
+pub const FILES: &str = "wasi:filesystem/types@0.2.12";
 
 /// What a file is given at once. Less may be written than was asked for, so the rest comes next.
 const PIECE: usize = 1 << 20;

@@ -70,6 +70,10 @@ impl Stream {
         if self.busy.load(Acquire) {
             return Ok(false);
         }
+        // One that was opened to be read is not opened anew to be written, nor waited for.
+        if rustix::fs::fcntl_getfl(self.fd()).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY) {
+            return Err(Errno::BADF);
+        }
         let mut polled = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
         if rustix::event::poll(&mut polled, Some(&Default::default()))? == 0 {
             return Ok(false);

@@ -18,6 +18,7 @@ pub mod runtime;
 pub mod sockets;
 mod stdin;
 pub mod stdio;
+mod texts;
 mod timed;
 
 use std::sync::OnceLock;
@@ -109,9 +110,10 @@ impl Shared {
         bindings::filesystem::types::add_to_linker::<_, files::Has>(&mut linker, files::view)?;
         bindings::sockets::tcp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
         bindings::sockets::udp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
+        bindings::sockets::ip_name_lookup::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
         sockets::add(&mut linker)?;
         bytes::add(&mut linker)?;
-        bindings::sockets::ip_name_lookup::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
+        texts::add(&mut linker)?;
         linker.allow_shadowing(false);
         Ok(self.linker.get_or_init(|| linker))
     }
@@ -154,9 +156,9 @@ pub struct State {
     watch: Watch,
 }
 
-/// A table for `max` handles.
+/// A table for `max` handles, with room for all of them: in a call it could not be refused.
 fn table(max: u32) -> ResourceTable {
-    let mut table = ResourceTable::new();
+    let mut table = ResourceTable::with_capacity(max as usize);
     table.set_max_capacity(max as usize);
     table
 }

@@ -17,6 +17,7 @@ use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
 
 use super::lookup::{Lookup, Lookups};
 use super::open::Open;
+use super::texts::Short;
 use super::{Parts, Watch};
 use crate::contract::host::Host;
 use crate::engine::fault::Stop;
@@ -77,12 +78,13 @@ pub fn view(host: &mut Host) -> Sockets<'_> {
     Sockets { inner: WasiSocketsCtxView { ctx: ctx.sockets(), table }, open, lookups, watch, stopped }
 }
 
-/// The name that `wasmtime-wasi` gives the interface.
+/// The names that `wasmtime-wasi` gives the interfaces.
 const TCP: &str = "wasi:sockets/tcp@0.2.12";
+const LOOKUP: &str = "wasi:sockets/ip-name-lookup@0.2.12";
 
 type Accepted = (Resource<TcpSocket>, Resource<DynInputStream>, Resource<DynOutputStream>);
 
-/// Puts what takes a descriptor and is no interface of its own in place of `wasmtime-wasi`'s.
+/// Puts what takes a descriptor or a text, and is no interface of its own, in place of `wasmtime-wasi`'s.
 pub fn add(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let accept = |mut cx: StoreContextMut<'_, Host>, (socket,): (Resource<TcpSocket>,)| {
         let mut sockets = view(cx.data_mut());
@@ -92,7 +94,18 @@ pub fn add(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         };
         Ok((accepted,))
     };
-    linker.instance(TCP)?.func_wrap("[method]tcp-socket.accept", accept)
+    linker.instance(TCP)?.func_wrap("[method]tcp-socket.accept", accept)?;
+    let resolve = |mut cx: StoreContextMut<'_, Host>,
+                   (network, Short(name)): (Resource<Network>, Short<LONGEST_NAME>)| {
+        let mut sockets = view(cx.data_mut());
+        let given = name.ok_or_else(|| ErrorCode::InvalidArgument.into());
+        let lookup = match given.and_then(|name| sockets.resolve_addresses(network, name)) {
+            Ok(lookup) => Ok(lookup),
+            Err(error) => Err(network::Host::convert_error_code(&mut sockets, error)?),
+        };
+        Ok((lookup,))
+    };
+    linker.instance(LOOKUP)?.func_wrap("resolve-addresses", resolve)
 }
 
 impl network::Host for Sockets<'_> {
@@ -153,6 +166,10 @@ impl Sockets<'_> {
         }
     }
 }
+
+/// The most bytes of a name that is looked up: one has 253 characters, which may be written in as many of
+/// up to four bytes.
+const LONGEST_NAME: usize = 4 * 253;
 
 impl LookupHost for Sockets<'_> {
     fn resolve_addresses(

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "wasi.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -220,6 +221,23 @@ static void on_terminal(void) {
   is_as_it_was();
 }
 
+/* What the process has open for reading alone: the write fails, soon, and nothing comes of it. */
+static void reading_only(void) {
+  int reader, stream = terminal(&reader), pipes[2];
+  char byte;
+  make_writing();
+  become(open(ttyname(stream), O_RDONLY | O_NOCTTY));
+  for (int i = 0; i < 2; i++) {
+    torvyn_instance_t *instance = with_timeout(20000);
+    uint64_t began = now_ns();
+    EXPECT(TORVYN_ERROR_GUEST_INTERNAL, torvyn_init(instance, str(""), &err)); /* what it says of a write that failed */
+    CHECK(now_ns() - began < 2000 * MS * check_slow());
+    torvyn_instance_free(instance);
+    CHECK(i || (fcntl(reader, F_SETFL, O_NONBLOCK) == 0 && read(reader, &byte, 1) < 0 && errno == EAGAIN));
+    CHECK(i || (pipe(pipes) == 0 && dup2(pipes[0], 1) == 1));
+  }
+}
+
 static void *write_on(void *stream) {
   char bytes[3000] = {0};
   while (write(*(int *)stream, bytes, sizeof bytes) > 0) {}
@@ -296,6 +314,7 @@ int main(int argc, char **argv) {
   in_child("output: nobody reads standard error", on_stderr);
   in_child("output: its reader is gone", reader_gone);
   in_child("output: a terminal whose reader is stalled", on_terminal);
+  in_child("output: a terminal and a pipe to read from", reading_only);
   in_child("output: a pipe that another writes to", contended);
   in_child("output: a socket whose reader is stalled", on_socket);
   in_child("output: a terminal where there is no /proc", without_proc);

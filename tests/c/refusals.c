@@ -255,6 +255,9 @@ static const op_t wasi_ops[] = {
     {"output-stream.write of 64 KiB", STDOUT "(call $check (global.get $h) (i32.const 64))"
      "(call $out-write (global.get $h) (i32.const 1048576) (i32.const 65536) (i32.const 64))"
      "(call $drop-out (global.get $h))", TORVYN_NOTHING_EMITTED},
+    {"get-stdout, 900 times",
+     "(local.set $n (i32.const 900)) (loop $more (drop (call $stdout))"
+     "(local.set $n (i32.sub (local.get $n) (i32.const 1))) (br_if $more (local.get $n))) unreachable", TORVYN_ERROR_TRAP},
     {"get-random-bytes of 1 MiB", "(call $random (i64.const 1048576) (i32.const 64))", TORVYN_NOTHING_EMITTED},
     {"get-environment", "(call $environment (i32.const 64))", TORVYN_NOTHING_EMITTED},
 };
@@ -264,6 +267,9 @@ static const op_t file_ops[] = {
      OPENED "(call $file-write (global.get $h) (i32.const 1048576) (i32.const 1048576) (i64.const 0) (i32.const 64))", TORVYN_NOTHING_EMITTED},
     {"descriptor.read of 1 MiB",
      OPENED "(call $file-read (global.get $h) (i64.const 1048576) (i64.const 0) (i32.const 64))", TORVYN_NOTHING_EMITTED},
+    {"descriptor.open-at of a path of 64 KiB",
+     OPENED "(call $open (global.get $h) (i32.const 0) (i32.const 1048576) (i32.const 65536) (i32.const 0) (i32.const 0)"
+            " (i32.const 64))", TORVYN_NOTHING_EMITTED},
 };
 
 static void wasi(int grants) {
