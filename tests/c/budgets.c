@@ -348,10 +348,10 @@ static void deadlines(void) {
   for (; took < 15 * MS; rounds *= 2) {
     took = UINT64_MAX;
     snprintf(spin, sizeof spin, "spin:%" PRIu64, rounds);
-    for (int i = 0; i < 3; i++) { /* the least is what the work takes */
-      uint64_t began = now_ns();
+    for (int i = 0; i < 3; i++) { /* the least is what the work takes, on a busy machine too */
+      uint64_t began = used_ns();
       emits(instance, spin, "spun");
-      began = now_ns() - began;
+      began = used_ns() - began;
       took = began < took ? began : took;
     }
   }
