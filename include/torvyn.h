@@ -88,9 +88,10 @@
  *            8 KiB each, the process aborts: what handles of this interface
  *            point to, errors, what Wasmtime keeps for an instance and for a
  *            trap. So it does where there is none for the 64 KiB at most that
- *            a component reads at once of a stream of a file, where what the
- *            program itself gives is kept or handed on (configuration,
- *            grants), and while components are compiled, linked and
+ *            a component reads at once of a stream of a file, or for the 1 MiB
+ *            at most of what it polls or sends as datagrams at once; where what
+ *            the program itself gives is kept or handed on (configuration,
+ *            grants); and while components are compiled, linked and
  *            instantiated.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
@@ -1848,14 +1849,15 @@ torvyn_str_t torvyn_component_path_reason(const torvyn_component_t *component);
  *
  * What a component writes is taken 64 KiB at once (`check-write` says so; more
  * ends the call with TORVYN_ERROR_TRAP, as do more than 4 KiB by
- * `blocking-write-and-flush`), and 1 MiB by `descriptor.write`,
- * which says how much it was; what it reads comes 64 KiB at once. The library
- * holds for it, not counted as the instance's, up to 64 KiB for each stream,
- * the texts that it gives WASI in one call (more than 1 MiB ends the call with
- * TORVYN_ERROR_MEMORY), and what a look-up gave. A file that may not grow, and
- * a pipe or a connection that nobody reads, are errors of the component's;
- * neither SIGXFSZ nor SIGPIPE reaches the program by it. `max_files` says how
- * many file descriptors it may hold.
+ * `blocking-write-and-flush`), and 1 MiB by `descriptor.write`, which says how
+ * much it was; what it reads comes 64 KiB at once. The library holds for it,
+ * not counted as the instance's, up to 64 KiB for each stream, the lists that
+ * it gives WASI in one call (more than 1 MiB ends the call with
+ * TORVYN_ERROR_MEMORY), and what a look-up gave. A path of 4096 bytes or more
+ * is `name-too-long`, a name to look up of more than 1012 `invalid-argument`. A
+ * file that may not grow, and a pipe or a connection that nobody reads, are
+ * errors of the component's; neither SIGXFSZ nor SIGPIPE reaches the program by
+ * it. `max_files` says how many file descriptors it may hold.
  *
  * Where imports may wait, components and the callbacks that they reach run on a
  * stack of the library's, which leaves a callback at least 1 MiB.

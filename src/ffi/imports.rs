@@ -29,14 +29,15 @@ use crate::engine::link::ImportBindings;
 ///
 /// What a component writes is taken 64 KiB at once (`check-write` says so; more
 /// ends the call with TORVYN_ERROR_TRAP, as do more than 4 KiB by
-/// `blocking-write-and-flush`), and 1 MiB by `descriptor.write`,
-/// which says how much it was; what it reads comes 64 KiB at once. The library
-/// holds for it, not counted as the instance's, up to 64 KiB for each stream,
-/// the texts that it gives WASI in one call (more than 1 MiB ends the call with
-/// TORVYN_ERROR_MEMORY), and what a look-up gave. A file that may not grow, and
-/// a pipe or a connection that nobody reads, are errors of the component's;
-/// neither SIGXFSZ nor SIGPIPE reaches the program by it. `max_files` says how
-/// many file descriptors it may hold.
+/// `blocking-write-and-flush`), and 1 MiB by `descriptor.write`, which says how
+/// much it was; what it reads comes 64 KiB at once. The library holds for it,
+/// not counted as the instance's, up to 64 KiB for each stream, the lists that
+/// it gives WASI in one call (more than 1 MiB ends the call with
+/// TORVYN_ERROR_MEMORY), and what a look-up gave. A path of 4096 bytes or more
+/// is `name-too-long`, a name to look up of more than 1012 `invalid-argument`. A
+/// file that may not grow, and a pipe or a connection that nobody reads, are
+/// errors of the component's; neither SIGXFSZ nor SIGPIPE reaches the program by
+/// it. `max_files` says how many file descriptors it may hold.
 ///
 /// Where imports may wait, components and the callbacks that they reach run on a
 /// stack of the library's, which leaves a callback at least 1 MiB.
