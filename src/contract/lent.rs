@@ -11,16 +11,34 @@ use super::{FlowContext, MAX_CONTENT_TYPE, StreamElement};
 
 /// A byte slice without its lifetime.
 #[derive(Clone, Copy, Debug)]
-struct Span {
+pub struct Span {
     at: NonNull<u8>,
     len: usize,
 }
 
+// SAFETY: it is only read, and only where the caller of `bytes` holds what it was made from; `&[u8]` is
+// Send and Sync.
+unsafe impl Send for Span {}
+// SAFETY: as above.
+unsafe impl Sync for Span {}
+
 impl Span {
     const EMPTY: Span = Span { at: NonNull::dangling(), len: 0 };
 
-    fn of(bytes: &[u8]) -> Self {
+    /// The span of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
         Self { at: NonNull::from(bytes).cast(), len: bytes.len() }
+    }
+
+    /// The bytes that it was made of.
+    ///
+    /// # Safety
+    ///
+    /// They are there, and not written to, for as long as the result is used.
+    #[inline]
+    pub unsafe fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: what the caller promises.
+        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len) }
     }
 }
 
@@ -52,12 +70,6 @@ struct FlowSpans {
     flow_id: Span,
     deadline_ns: u64,
 }
-
-// SAFETY: the spans are only read, and only during `during`, whose caller holds the borrows that
-// they were made from; `&[u8]` and `&str` are Send and Sync.
-unsafe impl Send for Loan {}
-// SAFETY: as above.
-unsafe impl Sync for Loan {}
 
 /// Checks the length of a guest's content type, where that of the call's element is `lent`.
 #[inline]
@@ -104,7 +116,7 @@ impl Loan {
     fn bytes(&self, span: Span) -> &[u8] {
         // SAFETY: `span` was made from a slice that `during`'s caller borrows until the loan is
         // revoked, and the result borrows the loan, which is revoked through `&mut`.
-        unsafe { std::slice::from_raw_parts(span.at.as_ptr(), span.len) }
+        unsafe { span.bytes() }
     }
 
     fn text(&self, span: Span) -> &str {

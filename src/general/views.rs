@@ -9,7 +9,6 @@
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
 
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
 use wasmtime::component::{ComponentType, Lower, WasmList, WasmStr};
@@ -18,6 +17,7 @@ use wasmtime_environ::component::StringEncoding;
 
 use crate::contract::held;
 use crate::contract::host::{Breach, Host};
+use crate::contract::lent::Span;
 use crate::engine::fault::Stop;
 
 /// A result that Wasmtime copies into the guest as the host function returns, or a parameter that it
@@ -96,44 +96,26 @@ macro_rules! stands_for {
 }
 pub(crate) use stands_for;
 
-/// A part of the guest's memory, without its lifetime.
-struct Part {
-    at: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: it is only read, and only while the store of the memory is borrowed.
-unsafe impl Send for Part {}
-// SAFETY: as above.
-unsafe impl Sync for Part {}
-
-impl Part {
-    fn of(bytes: &[u8]) -> Self {
-        Self { at: NonNull::from(bytes).cast(), len: bytes.len() }
-    }
-
-    /// For the host function that it was lifted for, before anything runs that may grow the memory:
-    /// the bytes beside the host side, which is all of the store that `work` has.
-    fn beside<R>(&self, cx: &mut StoreContextMut<'_, Host>, work: impl FnOnce(&[u8], &mut Host) -> R) -> R {
-        // SAFETY: the bytes were there when they were lifted. A host function is called straight
-        // after that, and what the functions of this crate do before they read is nothing of the
-        // guest's, so that the memory lies where it did; and as long as the store is borrowed it is
-        // not written to.
-        work(unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len) }, cx.data_mut())
-    }
+/// For the host function that `part` was lifted for, before anything runs that may grow the memory: the
+/// bytes beside the host side, which is all of the store that `work` has.
+fn beside<R>(part: Span, cx: &mut StoreContextMut<'_, Host>, work: impl FnOnce(&[u8], &mut Host) -> R) -> R {
+    // SAFETY: the bytes were there when they were lifted. A host function is called straight after that,
+    // and what the functions of this crate do before they read is nothing of the guest's, so that the
+    // memory lies where it did; and as long as the store is borrowed it is not written to.
+    work(unsafe { part.bytes() }, cx.data_mut())
 }
 
 /// `list<u8>`, a parameter of a host function.
-pub struct Bytes(Part);
+pub struct Bytes(Span);
 
 impl Bytes {
     /// Works on them.
     pub fn beside<R>(&self, cx: &mut StoreContextMut<'_, Host>, work: impl FnOnce(&[u8], &mut Host) -> R) -> R {
-        self.0.beside(cx, work)
+        beside(self.0, cx, work)
     }
 
     fn lift(cx: &LiftContext<'_>, (at, len): (usize, usize)) -> Result<Self> {
-        Ok(Self(Part::of(part(cx.memory(), at, len)?)))
+        Ok(Self(Span::of(part(cx.memory(), at, len)?)))
     }
 }
 
@@ -302,19 +284,19 @@ impl<'m> Encoded<'m> {
 
 /// `string`, a parameter of a host function.
 pub struct Text {
-    part: Part,
+    part: Span,
     encoding: Encoding,
 }
 
 impl Text {
     /// Works on it.
     pub fn beside<R>(&self, cx: &mut StoreContextMut<'_, Host>, work: impl FnOnce(&Encoded<'_>, &mut Host) -> R) -> R {
-        self.part.beside(cx, |bytes, host| work(&Encoded { bytes, encoding: self.encoding }, host))
+        beside(self.part, cx, |bytes, host| work(&Encoded { bytes, encoding: self.encoding }, host))
     }
 
     fn lift(cx: &LiftContext<'_>, at: (usize, usize)) -> Result<Self> {
         let Encoded { bytes, encoding } = Encoded::new(cx, at)?;
-        Ok(Self { part: Part::of(bytes), encoding })
+        Ok(Self { part: Span::of(bytes), encoding })
     }
 }
 

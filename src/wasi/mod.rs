@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rand::SeedableRng as _;
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
@@ -104,9 +104,9 @@ impl Shared {
         // What may be refused, again, with the refusal logged; and what takes long, in pieces.
         linker.allow_shadowing(true);
         timed::add(&mut linker)?;
-        bindings::random::random::add_to_linker::<_, random::Has>(&mut linker, random::view)?;
-        bindings::random::insecure::add_to_linker::<_, random::Has>(&mut linker, random::view)?;
-        bindings::filesystem::preopens::add_to_linker::<_, preopens::Has>(&mut linker, preopens::view)?;
+        bindings::random::random::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)?;
+        bindings::random::insecure::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)?;
+        bindings::filesystem::preopens::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)?;
         bindings::filesystem::types::add_to_linker::<_, files::Has>(&mut linker, files::view)?;
         bindings::sockets::tcp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;
         bindings::sockets::udp_create_socket::add_to_linker::<_, sockets::Has>(&mut linker, sockets::view)?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 
-use wasmtime::component::{HasData, Resource};
+use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::{FsPerms, OpenMode};
@@ -31,27 +31,12 @@ impl Granted {
     }
 }
 
-/// For Wasmtime: what the function here works on.
-pub struct Has;
-
-impl HasData for Has {
-    type Data<'a> = Preopens<'a>;
-}
-
-/// A store.
-pub struct Preopens<'a>(&'a mut Host);
-
-/// The view of a store.
-pub fn view(host: &mut Host) -> Preopens<'_> {
-    Preopens(host)
-}
-
-impl preopens::Host for Preopens<'_> {
+impl preopens::Host for Host {
     /// `wasmtime-wasi` would open them anew, by path, for each instance.
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        self.0.check_time()?;
-        let grants = self.0.grants.clone();
-        let table = self.0.filesystem().table;
+        self.check_time()?;
+        let grants = self.grants.clone();
+        let table = self.filesystem().table;
         let give = |dir: &crate::engine::grants::Preopen| {
             Ok((table.push(Descriptor::Dir(dir.dir.0.clone()))?, dir.guest.clone()))
         };

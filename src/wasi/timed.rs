@@ -2,8 +2,7 @@
 //! finds none when the call is to stop (`WasiView::ctx`).
 
 use wasmtime::Result;
-use wasmtime::component::{HasData, Linker, Resource};
-use wasmtime_wasi::WasiView as _;
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::cli::WasiCliView as _;
 use wasmtime_wasi::clocks::WasiClocksView as _;
 use wasmtime_wasi::p2::DynPollable;
@@ -13,45 +12,32 @@ use wasmtime_wasi::p2::bindings::cli::{
 };
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::random::insecure_seed;
+use wasmtime_wasi::random::WasiRandomView as _;
 
 use crate::contract::host::Host;
 
-/// For Wasmtime: what the functions here work on.
-struct Has;
-
-impl HasData for Has {
-    type Data<'a> = Timed<'a>;
-}
-
-/// A store.
-struct Timed<'a>(&'a mut Host);
-
-fn view(host: &mut Host) -> Timed<'_> {
-    Timed(host)
-}
-
 /// Puts the functions in place of `wasmtime-wasi`'s.
 pub fn add(linker: &mut Linker<Host>) -> Result<()> {
-    environment::add_to_linker::<_, Has>(linker, view)?;
-    terminal_stdin::add_to_linker::<_, Has>(linker, view)?;
-    terminal_stdout::add_to_linker::<_, Has>(linker, view)?;
-    terminal_stderr::add_to_linker::<_, Has>(linker, view)?;
-    monotonic_clock::add_to_linker::<_, Has>(linker, view)?;
-    wall_clock::add_to_linker::<_, Has>(linker, view)?;
-    insecure_seed::add_to_linker::<_, Has>(linker, view)
+    environment::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+    terminal_stdin::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+    terminal_stdout::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+    terminal_stderr::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+    monotonic_clock::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+    wall_clock::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+    insecure_seed::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)
 }
 
 /// Methods that are `wasmtime-wasi`'s own, of its view `$part`.
 macro_rules! timed {
     ($($of:ident in $part:ident: fn $name:ident($($arg:ident: $type:ty)?) -> $result:ty;)*) => {$(
         fn $name(&mut self $(, $arg: $type)?) -> Result<$result> {
-            self.0.check_time()?;
-            $of::Host::$name(&mut self.0.$part() $(, $arg)?)
+            self.check_time()?;
+            $of::Host::$name(&mut self.$part() $(, $arg)?)
         }
     )*};
 }
 
-impl environment::Host for Timed<'_> {
+impl environment::Host for Host {
     timed! {
         environment in cli: fn get_environment() -> Vec<(String, String)>;
         environment in cli: fn get_arguments() -> Vec<String>;
@@ -59,19 +45,19 @@ impl environment::Host for Timed<'_> {
     }
 }
 
-impl terminal_stdin::Host for Timed<'_> {
+impl terminal_stdin::Host for Host {
     timed! { terminal_stdin in cli: fn get_terminal_stdin() -> Option<Resource<TerminalInput>>; }
 }
 
-impl terminal_stdout::Host for Timed<'_> {
+impl terminal_stdout::Host for Host {
     timed! { terminal_stdout in cli: fn get_terminal_stdout() -> Option<Resource<TerminalOutput>>; }
 }
 
-impl terminal_stderr::Host for Timed<'_> {
+impl terminal_stderr::Host for Host {
     timed! { terminal_stderr in cli: fn get_terminal_stderr() -> Option<Resource<TerminalOutput>>; }
 }
 
-impl monotonic_clock::Host for Timed<'_> {
+impl monotonic_clock::Host for Host {
     timed! {
         monotonic_clock in clocks: fn now() -> monotonic_clock::Instant;
         monotonic_clock in clocks: fn resolution() -> monotonic_clock::Duration;
@@ -80,16 +66,13 @@ impl monotonic_clock::Host for Timed<'_> {
     }
 }
 
-impl wall_clock::Host for Timed<'_> {
+impl wall_clock::Host for Host {
     timed! {
         wall_clock in clocks: fn now() -> wall_clock::Datetime;
         wall_clock in clocks: fn resolution() -> wall_clock::Datetime;
     }
 }
 
-impl insecure_seed::Host for Timed<'_> {
-    fn insecure_seed(&mut self) -> Result<(u64, u64)> {
-        self.0.check_time()?;
-        insecure_seed::Host::insecure_seed(self.0.ctx().ctx.random())
-    }
+impl insecure_seed::Host for Host {
+    timed! { insecure_seed in random: fn insecure_seed() -> (u64, u64); }
 }
