@@ -109,7 +109,8 @@ impl Wrap {
                 // Threads that live on keep their thread-local memory, which is `possible`.
                 command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--num-callers=30"]);
                 command.args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"]);
-                command.arg("--sigill-diagnostics=no").arg(program);
+                // One thread runs at a time: a guest that loops may else keep the clock's from its turn for minutes.
+                command.args(["--fair-sched=try", "--sigill-diagnostics=no"]).arg(program);
             }
         }
         command.env("TORVYN_C_SLOW", self.slow().to_string());
