@@ -30,6 +30,7 @@ use wasmtime::component::Component;
 
 use super::Engine;
 use super::compile::{CompiledComponent, Parts, Source};
+use super::file;
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;
 use crate::error::{Error, ErrorKind, Result};
@@ -280,13 +281,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     fn new(path: &Path) -> Result<Self> {
-        let io = |e: std::io::Error| Error::new(ErrorKind::Io, format!("{}: {e}", path.display()));
-        let file = std::fs::File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if !metadata.is_file() {
-            return Err(Error::new(ErrorKind::Io, format!("{}: not a regular file", path.display())));
-        }
-        let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        let (file, len) = file::open(path)?;
         if len == 0 {
             return Err(Error::new(ErrorKind::Deserialization, "the file is empty: no artifact of libtorvyn"));
         }
@@ -303,7 +298,7 @@ impl Mapping {
         };
         match NonNull::new(at.cast::<u8>()) {
             Some(at) if at.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { at, len }),
-            _ => Err(io(std::io::Error::last_os_error())),
+            _ => Err(file::failed(path, format!("mmap: {}", std::io::Error::last_os_error()))),
         }
     }
 

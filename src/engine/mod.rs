@@ -11,6 +11,7 @@ mod extent;
 pub mod fault;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod features;
+pub mod file;
 pub mod fork;
 pub mod fuel;
 pub mod given;

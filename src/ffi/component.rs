@@ -10,9 +10,9 @@ use super::handle::{self, Boxed, Counted, Handle};
 use super::plain::{Bytes, Path, Str, Text};
 use super::status::Status;
 use crate::engine::compile::CompiledComponent;
+use crate::engine::file;
 use crate::engine::link;
 use crate::engine::traits::WasmEngine as _;
-use crate::error::{Error, ErrorKind};
 
 /// A component compiled for one engine, or made of the program's own functions
 /// (torvyn_component_native()). Reference counted, immutable.
@@ -66,10 +66,6 @@ impl From<link::Path> for Path {
             link::Path::Native => Path::TORVYN_PATH_NATIVE,
         }
     }
-}
-
-fn io(path: &std::path::Path, error: &std::io::Error) -> Box<Error> {
-    Error::new(ErrorKind::Io, format!("{} was not read: {error}", path.display()))
 }
 
 /// Compiles a component. It may use WebAssembly 3.0 without exceptions, garbage
@@ -188,7 +184,7 @@ pub unsafe extern "C" fn torvyn_component_compile_file(
     err: *mut *mut ErrorHandle,
 ) -> Status {
     ffi!(err: err, out: [out], handle: [engine], path: [path] => {
-        let bytes = std::fs::read(path).map_err(|error| io(path, &error))?;
+        let bytes = file::read(path)?;
         let compiled = engine.compile_component(&bytes).map_err(|mut error| {
             error.message = format!("{}: {}", path.display(), error.message);
             error
