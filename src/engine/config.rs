@@ -41,6 +41,11 @@ const POOLED: u64 = 16 << 40;
 /// refers to. They are had from the system for each instance; it is a limit and no slot.
 const CONTEXT: usize = 16 << 20;
 
+/// Where address space is not to be taken for a memory: what a memory that moves takes beyond what it
+/// grew to, so that the next pages need no other move, and what lies behind it for accesses at an offset.
+const GROWTH: u64 = 1 << 20;
+const GUARD: u64 = 64 << 10;
+
 /// The limit of linear memory where none is set: 16 MiB, and for a component whose memories start
 /// with more than half of that, 16 MiB on top of what they start with.
 ///
@@ -160,10 +165,16 @@ impl EngineConfig {
         if self.memory_limit == 0 { 64 << 20 } else { self.memory_limit }
     }
 
+    /// Bytes that are reserved for a memory beside what it holds, where that is not Wasmtime's default.
+    fn reserved(&self) -> Option<u64> {
+        // Guard pages are of no use where faults are not caught.
+        if self.explicit_traps { Some(0) } else { self.memory_reservation }
+    }
+
     /// Memories of the pool: for each instance as many as a component may have that is composed of
     /// others, as far as [`POOLED`] goes; one at least.
     fn pooled_memories(&self, pooling: &Pooling) -> u32 {
-        let slot = self.memory_reservation.unwrap_or(4 << 30).max(self.slot_bytes());
+        let slot = self.reserved().unwrap_or(4 << 30).max(self.slot_bytes());
         let room = u32::try_from(POOLED / slot).unwrap_or(u32::MAX);
         pooling.instances.saturating_mul(MEMBERS).min(room).max(pooling.instances)
     }
@@ -204,11 +215,13 @@ impl EngineConfig {
         });
         // A slot is reserved whole; its memory does not move.
         let slot = self.pooling.map_or(0, |_| self.slot_bytes().next_multiple_of(64 << 10));
-        if self.explicit_traps {
-            // Guard pages are of no use where faults are not caught.
-            config.memory_reservation(slot).memory_guard_size(0).memory_may_move(true);
-        } else if let Some(bytes) = self.memory_reservation {
-            config.memory_reservation(bytes.max(slot));
+        if let Some(reserved) = self.reserved() {
+            config
+                .memory_reservation(reserved.max(slot))
+                .memory_reservation_for_growth(reserved.max(GROWTH))
+                .memory_guard_size(if self.explicit_traps { 0 } else { GUARD })
+                .guard_before_linear_memory(false)
+                .memory_may_move(true);
         }
         if let Some(pooling) = &self.pooling {
             let mut pool = PoolingAllocationConfig::new();
