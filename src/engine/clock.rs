@@ -7,35 +7,32 @@
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Release, SeqCst},
+    Ordering::{Acquire, Release},
 };
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
-
+use super::awake::Awake;
 use super::control::Control;
 use super::fork;
+use super::signals;
 use super::term::Lateness;
 use crate::error::{Error, ErrorKind, Result};
 
 /// After so many ticks the thread looks whether any call runs, and sleeps where none does.
 const IDLE_TICKS: u64 = 64;
 
-/// The low bit of the word: the thread sleeps.
-const ASLEEP: u64 = 1;
-
 /// Counts ticks; see the module.
 pub struct Clock {
-    /// Ticks, shifted left by one, and [`ASLEEP`]: what calls begin by.
-    word: AtomicU64,
-    /// Ticks, counted after those of `word` and once `lateness` knows of them: what calls end by.
+    /// Ticks that calls begin by, and whether the library's thread is awake.
+    awake: Awake,
+    /// Ticks, counted after those and once `lateness` knows of them: what calls end by.
     told: AtomicU64,
     /// How late the library's thread was; the host's own ticks are exact.
     pub(super) lateness: Lateness,
     tick_ns: u64,
     engine: wasmtime::Engine,
-    shared: Arc<Mutex<Shared>>,
+    shared: fork::Lock<Shared>,
 }
 
 #[derive(Default)]
@@ -64,9 +61,8 @@ impl Clock {
     ///
     /// The thread starts with the first call that runs.
     pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool) -> Arc<Self> {
-        let word = AtomicU64::new(if own_thread { ASLEEP } else { 0 });
         let (told, lateness, shared) = Default::default();
-        let clock = Arc::new(Self { word, told, lateness, tick_ns, engine, shared });
+        let clock = Arc::new(Self { awake: Awake::new(own_thread), told, lateness, tick_ns, engine, shared });
         if own_thread {
             fork::watch(&clock);
         }
@@ -87,15 +83,14 @@ impl Clock {
     /// Ticks so far, for a call that begins: the thread is awake from here on. Fails with `Internal`
     /// where there can be none, without which nothing would end the call.
     ///
-    /// `Control::begin` came first. Both are sequentially consistent, so either this sees
-    /// [`ASLEEP`] or the thread, which sets it and then looks again, sees the running call.
+    /// `Control::begin` came first.
     #[inline]
     pub fn begin(self: &Arc<Self>) -> Result<u64> {
-        let word = self.word.load(SeqCst);
-        if word & ASLEEP != 0 {
+        let (ticks, awake) = self.awake.look();
+        if !awake {
             self.rouse()?;
         }
-        Ok(word >> 1)
+        Ok(ticks)
     }
 
     /// The number of ticks that last at least `ns` from any moment within the present tick.
@@ -106,14 +101,14 @@ impl Clock {
 
     /// One tick of the host's. Atomic operations only: async-signal-safe.
     pub fn tick(&self) {
-        self.word.fetch_add(2, SeqCst);
+        self.awake.count(1);
         self.told.fetch_add(1, Release);
         self.engine.increment_epoch();
     }
 
     /// Counts `ticks` of the library's thread, of which the first was due at `due`.
     pub(super) fn count(&self, ticks: u64, due: Instant) {
-        let from = self.word.fetch_add(2 * ticks, SeqCst) >> 1;
+        let from = self.awake.count(ticks);
         // By now, and not before, nobody begins by `from` any more.
         self.lateness.note(from, self.ticks_in(due.elapsed()));
         self.told.store(from + ticks, Release);
@@ -127,20 +122,17 @@ impl Clock {
     #[cold]
     fn rouse(self: &Arc<Self>) -> Result<()> {
         let mut shared = self.shared.lock();
-        self.word.fetch_and(!ASLEEP, SeqCst);
-        if let Some(thread) = &shared.thread {
-            thread.thread().unpark();
-            return Ok(());
-        }
-        let clock = self.clone();
-        let thread = thread::Builder::new().name("torvyn-clock".into()).stack_size(256 << 10);
-        match thread.spawn(move || clock.run()) {
+        let thread = self.awake.rouse(&mut shared.thread, || {
+            let clock = self.clone();
+            let thread = thread::Builder::new().name("torvyn-clock".into()).stack_size(256 << 10);
+            signals::starting(|| thread.spawn(move || clock.run()))
+        });
+        match thread {
             Ok(thread) => {
-                shared.thread = Some(thread);
+                thread.thread().unpark();
                 Ok(())
             }
             Err(error) => {
-                self.word.fetch_or(ASLEEP, SeqCst);
                 let what = "no thread could be started for the engine's clock, and nothing would end the call";
                 Err(Error::new(ErrorKind::Internal, format!("{what}: {error}")))
             }
@@ -153,7 +145,7 @@ impl Clock {
         let mut due = Instant::now() + tick;
         let mut quiet = 0;
         loop {
-            if self.word.load(SeqCst) & ASLEEP != 0 {
+            if !self.awake.look().1 {
                 if self.shared.lock().stop {
                     return;
                 }
@@ -174,19 +166,14 @@ impl Clock {
             if quiet >= IDLE_TICKS {
                 quiet = 0;
                 let shared = self.shared.lock();
-                if !shared.any_running() {
-                    self.word.fetch_or(ASLEEP, SeqCst);
-                    if shared.any_running() {
-                        self.word.fetch_and(!ASLEEP, SeqCst);
-                    }
-                }
+                self.awake.doze(|| shared.any_running());
             }
         }
     }
 
     /// Keeps the thread out of what a child of a fork needs, for as long as the result lives.
     pub(super) fn hold(self: Arc<Self>) -> Held {
-        let shared = self.shared.lock_arc();
+        let shared = self.shared.hold();
         Held { clock: self, shared }
     }
 
@@ -218,7 +205,7 @@ impl Clock {
         let thread = {
             let mut shared = self.shared.lock();
             shared.stop = true;
-            self.word.fetch_or(ASLEEP, SeqCst);
+            self.awake.end();
             shared.thread.take()
         };
         if let Some(thread) = thread {
@@ -232,7 +219,7 @@ impl Clock {
 /// A clock whose thread stands still, or waits without a lock.
 pub(super) struct Held {
     clock: Arc<Clock>,
-    shared: ArcMutexGuard<RawMutex, Shared>,
+    shared: fork::Hold<Shared>,
 }
 
 impl Held {
@@ -240,6 +227,6 @@ impl Held {
     pub(super) fn start_anew(mut self) {
         // There is nobody to join.
         std::mem::forget(self.shared.thread.take());
-        self.clock.word.fetch_or(ASLEEP, SeqCst);
+        self.clock.awake.end();
     }
 }

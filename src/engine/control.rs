@@ -1,7 +1,7 @@
 //! What other threads see and touch of an instance: whether a call runs, the cancel mark, the
 //! state and the counters. All of it is plain atomics; the running call only stores.
 
-use std::sync::atomic::{
+use super::atomic::{
     AtomicU8, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
 };

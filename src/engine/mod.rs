@@ -1,6 +1,8 @@
 //! The engine: configuration, compiled components, linking, instances and their calls.
 
 pub mod artifact;
+mod atomic;
+mod awake;
 pub mod clock;
 pub mod compile;
 pub mod config;
@@ -138,11 +140,11 @@ impl Engine {
             // A parent's: nobody is there to be told to end.
             parents => std::mem::forget(parents),
         }
-        let made = rayon::ThreadPoolBuilder::new()
+        let builder = rayon::ThreadPoolBuilder::new()
             .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
             .thread_name(|n| format!("torvyn-compiler-{n}"))
-            .stack_size(2 << 20)
-            .build();
+            .stack_size(2 << 20);
+        let made = signals::starting(|| builder.build());
         let none = |e| {
             let message = format!("no thread could be started to compile on; turn `parallel_compilation` off: {e}");
             Error::new(ErrorKind::Compilation, message)
