@@ -93,6 +93,17 @@
  *            the program itself gives is kept or handed on (configuration,
  *            grants); and while components are compiled, linked and
  *            instantiated.
+ * System     What the system refuses is told as that: the error names the
+ *            system call, or the two that it may be, the reason, and what would
+ *            help. It is TORVYN_ERROR_CONFIG where an engine is made,
+ *            TORVYN_ERROR_IO of a file, TORVYN_ERROR_INSTANTIATION of an
+ *            instance and TORVYN_ERROR_INTERNAL elsewhere; the handle works on
+ *            when the system allows it again. An engine that is made where
+ *            memfd_create() is refused copies the first contents of memories
+ *            instead of mapping them; one that was made before needs it when a
+ *            component's first instance is made. A linear memory or table for
+ *            whose growth the system has nothing does not grow, which the
+ *            component is told.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
  *            they stay for good. What comes from elsewhere they pass on to the
@@ -345,9 +356,9 @@ typedef enum torvyn_status {
   /** The WASI configuration is not possible; the error says why. */
   TORVYN_ERROR_WASI = -118,
   /**
-   * The library or the system under it failed; the error says how. Or a native
-   * component answered what is none of its answers, or WASI had no thread to
-   * wait with: the instance is POISONED.
+   * The library or the system under it failed; the error says how (see System
+   * at the head of this file). Or a native component answered what is none of
+   * its answers, or WASI had no thread to wait with: the instance is POISONED.
    */
   TORVYN_ERROR_INTERNAL = -119,
   /**
@@ -1334,8 +1345,8 @@ typedef struct torvyn_engine_config {
  *
  * @retval TORVYN_OK              `*out` is an engine.
  * @retval TORVYN_ERROR_CONFIG    A field is out of its range, or fields or the
- *                                machine do not go together; the error names
- *                                it.
+ *                                machine do not go together, or the system
+ *                                refuses what they need; the error names it.
  * @retval TORVYN_ERROR_ARGUMENT  `struct_size` is not set, or `config` is of a
  *                                newer version and uses what this one lacks.
  * @retval TORVYN_ERROR_NULL      `out` is NULL.
@@ -1464,6 +1475,7 @@ typedef struct torvyn_component torvyn_component_t;
  *                                     element counts for 16 bytes). Or the
  *                                     library has no compiler.
  * @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
+ * @retval TORVYN_ERROR_INTERNAL       The system refused what is needed.
  * @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
  *                                     where `len` is not 0.
  * @retval TORVYN_ERROR_ARGUMENT       `len` is more than memory holds.
@@ -1579,6 +1591,7 @@ void torvyn_blob_free(torvyn_blob_t *blob);
  *                                       machine or under another configuration
  *                                       (TORVYN_INCOMPATIBLE): compile anew.
  * @retval TORVYN_ERROR_DESERIALIZATION  The bytes are no artifact, or damaged.
+ * @retval TORVYN_ERROR_INTERNAL         The system refused what is needed.
  * @retval TORVYN_ERROR_NULL             `engine` or `out` is NULL, or `bytes`
  *                                       where `len` is not 0.
  * @retval TORVYN_ERROR_ARGUMENT         `len` is more than memory holds.
@@ -1596,7 +1609,10 @@ torvyn_status_t torvyn_component_deserialize_unchecked(const torvyn_engine_t *en
 
 /**
  * Makes a component of an artifact in a file, which is mapped and run in place:
- * processes that load the same file share its memory.
+ * processes that load the same file share its memory, and no memory that was
+ * written becomes executable. Where the file may not be run in place (its file
+ * system is mounted `noexec`) it is copied, as
+ * torvyn_component_deserialize_unchecked() does.
  *
  * Unchecked: as torvyn_component_deserialize_unchecked(). And while the
  * component or anything made from it lives, nobody may change the file;
@@ -1617,6 +1633,7 @@ torvyn_status_t torvyn_component_deserialize_unchecked(const torvyn_engine_t *en
  *                                       (TORVYN_INCOMPATIBLE): compile anew.
  * @retval TORVYN_ERROR_DESERIALIZATION  The file is no artifact, or damaged.
  * @retval TORVYN_ERROR_IO               The file could not be read.
+ * @retval TORVYN_ERROR_INTERNAL         The system refused what is needed.
  * @retval TORVYN_ERROR_NULL             `engine`, `path` or `out` is NULL.
  * @retval TORVYN_ERROR_PANIC            A defect of the library.
  *
@@ -2456,7 +2473,7 @@ typedef struct torvyn_linked torvyn_linked_t;
  * @retval TORVYN_ERROR_INSTANTIATION      The component cannot be prepared.
  * @retval TORVYN_ERROR_WRONG_ENGINE       `imports` is of another engine.
  * @retval TORVYN_ERROR_NULL               `component` or `out` is NULL.
- * @retval TORVYN_ERROR_INTERNAL           The library failed.
+ * @retval TORVYN_ERROR_INTERNAL           The library or the system failed.
  * @retval TORVYN_ERROR_PANIC              A defect of the library.
  *
  * Thread: any.

@@ -15,11 +15,11 @@
 //! told from another version's.
 //!
 //! An index follows (`Index`), then the machine code, each image at a page boundary so that a file
-//! can be mapped and run in place. This file maps artifacts, so it may use `unsafe`.
+//! can be mapped and run in place. This file gives Wasmtime machine code, so it may use `unsafe`.
 #![allow(unsafe_code)]
 
+use std::borrow::Cow;
 use std::ops::Range;
-use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::ptr::NonNull;
 
@@ -30,7 +30,8 @@ use wasmtime::component::Component;
 
 use super::Engine;
 use super::compile::{CompiledComponent, Parts, Source};
-use super::file;
+use super::mapping::{Mapping, in_place};
+use super::{file, images, system};
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,7 +42,7 @@ pub const MAGIC: [u8; 8] = *b"TORVYN\x00\x1a";
 const FORMAT: u32 = 5;
 const HEADER: usize = 128;
 /// Images begin at multiples of this: the largest page of the supported machines.
-const PAGE: usize = 64 << 10;
+pub(super) const PAGE: usize = 64 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct Index {
@@ -83,20 +84,23 @@ pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
         return Err(Error::new(ErrorKind::Unsupported, "a native component has no code that an artifact could hold"));
     };
     let (direct, general) = component.compiled();
-    let mut images = Vec::new();
+    let mut parts = Vec::new();
     if let Some(code) = &direct {
         for module in code.modules.iter().chain([&code.scope, &code.lowerings, &code.entries]) {
-            images.push(module.serialize().map_err(failed)?);
+            parts.push(module.serialize().map_err(failed)?);
         }
     }
     if let Some(general) = &general {
-        images.push(general.serialize().map_err(failed)?);
+        parts.push(general.serialize().map_err(failed)?);
+    }
+    if !images::are_mapped(component.engine()) {
+        parts.iter_mut().for_each(|image| images::set_mapped(image, true));
     }
     // The index holds the images' places, which depend on its own length: placed behind a length
     // that is found first.
     let index = |start: usize| {
         let mut at = start;
-        let ranges: Vec<Range<u64>> = images
+        let ranges: Vec<Range<u64>> = parts
             .iter()
             .map(|image| {
                 let from = at.next_multiple_of(PAGE);
@@ -117,13 +121,13 @@ pub(super) fn write(component: &CompiledComponent) -> Result<Vec<u8>> {
             .map_err(|e| Error::new(ErrorKind::Internal, format!("the artifact was not made: {e}")))
     };
     // Numbers are encoded by size; the upper bound for the length is taken at the far end.
-    let bound = encode(&index(u32::MAX as usize))?.len() + 8 * 2 * images.len();
+    let bound = encode(&index(u32::MAX as usize))?.len() + 8 * 2 * parts.len();
     let index = index(HEADER + 8 + bound);
     let encoded = encode(&index)?;
     let mut bytes = vec![0; HEADER];
     bytes.extend_from_slice(&(encoded.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&encoded);
-    for (image, range) in images.iter().zip(index.direct.iter().flatten().chain(&index.general)) {
+    for (image, range) in parts.iter().zip(index.direct.iter().flatten().chain(&index.general)) {
         bytes.resize(range.start as usize, 0);
         bytes.extend_from_slice(image);
     }
@@ -181,52 +185,69 @@ fn read(engine: &Engine, bytes: &[u8]) -> Result<Option<([u8; 32], Index)>> {
     Ok(Some((digest, index)))
 }
 
-/// What turns a range of the artifact into code.
-trait Images {
-    fn module(&self, engine: &Engine, range: &Range<u64>) -> Result<wasmtime::Result<Module>>;
-    fn component(&self, engine: &Engine, range: &Range<u64>) -> Result<wasmtime::Result<Component>>;
+/// What holds the images.
+enum Images<'a> {
+    /// They are copied.
+    Bytes(&'a [u8]),
+    /// They are run where they are; what of that is code is found when they are loaded.
+    Mapped(&'a Mapping, Vec<Range<usize>>),
+}
+
+/// One image; Wasmtime's two kinds differ in nothing but the names of the functions.
+macro_rules! loaded {
+    ($kind:ident, $engine:expr, $images:expr, $range:expr) => {
+        match &mut $images {
+            // SAFETY: the caller of `deserialize` vouches for the artifact.
+            Images::Bytes(bytes) => unsafe { $kind::deserialize($engine.wasmtime(), copied($engine, bytes, $range)?) },
+            Images::Mapped(mapping, code) => {
+                let image = NonNull::from(within(mapping.bytes(), $range)?);
+                // SAFETY: the caller of `deserialize_file` vouches for the artifact; the mapping is private
+                // and outlives the code, since `CompiledComponent` drops it last.
+                in_place(code, || unsafe { $kind::deserialize_raw($engine.wasmtime(), image) })
+            }
+        }
+    };
 }
 
 fn within<'b>(bytes: &'b [u8], range: &Range<u64>) -> Result<&'b [u8]> {
     bytes.get(range.start as usize..range.end as usize).ok_or_else(|| damaged("an image is cut off"))
 }
 
-impl Images for &[u8] {
-    fn module(&self, engine: &Engine, range: &Range<u64>) -> Result<wasmtime::Result<Module>> {
-        let image = within(self, range)?;
-        // SAFETY: the caller of `deserialize` vouches for the artifact.
-        Ok(unsafe { Module::deserialize(engine.wasmtime(), image) })
+/// An image as the engine wants it.
+fn copied<'b>(engine: &Engine, bytes: &'b [u8], range: &Range<u64>) -> Result<Cow<'b, [u8]>> {
+    let image = within(bytes, range)?;
+    if images::are_mapped(engine) {
+        return Ok(image.into());
     }
+    let mut own = Vec::new();
+    own.try_reserve_exact(image.len()).map_err(|_| not_loaded(&wasmtime::OutOfMemory::new(image.len()).into()))?;
+    own.extend_from_slice(image);
+    images::set_mapped(&mut own, false);
+    Ok(own.into())
+}
 
-    fn component(&self, engine: &Engine, range: &Range<u64>) -> Result<wasmtime::Result<Component>> {
-        let image = within(self, range)?;
-        // SAFETY: as above.
-        Ok(unsafe { Component::deserialize(engine.wasmtime(), image) })
+fn not_loaded(e: &wasmtime::Error) -> Box<Error> {
+    let what = "the artifact was not loaded";
+    let refused = system::refused(ErrorKind::Internal, what, e);
+    refused.unwrap_or_else(|| Error::new(ErrorKind::Internal, format!("{what}: {e:#}")))
+}
+
+/// What was loaded, or none: the digest held, so what Wasmtime refuses is sound, but of another Wasmtime or
+/// machine. What the system refuses is another matter.
+fn judged<T>(loaded: wasmtime::Result<T>) -> Result<Option<T>> {
+    match loaded {
+        Ok(code) => Ok(Some(code)),
+        Err(e) if system::is_refusal(&e) || e.is::<wasmtime::OutOfMemory>() => Err(not_loaded(&e)),
+        Err(_) => Ok(None),
     }
 }
 
-impl Images for &Mapping {
-    fn module(&self, engine: &Engine, range: &Range<u64>) -> Result<wasmtime::Result<Module>> {
-        let image = NonNull::from(within(self.bytes(), range)?);
-        // SAFETY: the caller of `deserialize_file` vouches for the artifact; the mapping is private
-        // and outlives the code, since `CompiledComponent` drops it last.
-        Ok(unsafe { Module::deserialize_raw(engine.wasmtime(), image) })
-    }
-
-    fn component(&self, engine: &Engine, range: &Range<u64>) -> Result<wasmtime::Result<Component>> {
-        let image = NonNull::from(within(self.bytes(), range)?);
-        // SAFETY: as above.
-        Ok(unsafe { Component::deserialize_raw(engine.wasmtime(), image) })
-    }
-}
-
-fn load(engine: &Engine, index: Index, digest: [u8; 32], images: impl Images) -> Result<Option<Parts>> {
-    // The digest held, so what Wasmtime refuses now is sound but of another Wasmtime or machine.
+fn load(engine: &Engine, index: Index, digest: [u8; 32], mut images: Images<'_>) -> Result<Option<Parts>> {
     let mut direct = None;
     if let Some(ranges) = &index.direct {
         let mut modules = Vec::new();
         for range in ranges {
-            let Ok(module) = images.module(engine, range)? else { return Ok(None) };
+            let Some(module) = judged(loaded!(Module, engine, images, range))? else { return Ok(None) };
             modules.push(module);
         }
         let (Some(entries), Some(lowerings), Some(scope)) = (modules.pop(), modules.pop(), modules.pop()) else {
@@ -236,8 +257,11 @@ fn load(engine: &Engine, index: Index, digest: [u8; 32], images: impl Images) ->
     }
     let mut general = None;
     if let Some(range) = &index.general {
-        let Ok(component) = images.component(engine, range)? else { return Ok(None) };
+        let Some(component) = judged(loaded!(Component, engine, images, range))? else { return Ok(None) };
         general = Some(component);
+    }
+    if let Images::Mapped(mapping, code) = images {
+        mapping.only(code);
     }
     let Index { analysis, source, .. } = index;
     Ok(Some(Parts { analysis, digest, source, direct, general, mapping: None }))
@@ -250,102 +274,32 @@ fn load(engine: &Engine, index: Index, digest: [u8; 32], images: impl Images) ->
 /// As for `WasmEngine::deserialize_component`.
 pub(super) unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Option<CompiledComponent>> {
     let Some((digest, index)) = read(engine, bytes)? else { return Ok(None) };
-    let parts = load(engine, index, digest, bytes)?;
+    let parts = load(engine, index, digest, Images::Bytes(bytes))?;
     Ok(parts.map(|parts| CompiledComponent::from_parts(engine, parts)))
 }
 
-/// A component from an artifact file, mapped and run in place.
+/// A component from an artifact file, mapped and run in place; copied where it may not be run there (its file
+/// system is mounted `noexec`), or where the engine wants it otherwise.
 ///
 /// # Safety
 ///
 /// As for `WasmEngine::deserialize_component`; and the file must not change while it is mapped.
 pub(super) unsafe fn deserialize_file(engine: &Engine, path: &Path) -> Result<Option<CompiledComponent>> {
-    let mapping = Mapping::new(path)?;
+    let (file, len) = file::open(path)?;
+    if len == 0 {
+        return Err(Error::new(ErrorKind::Deserialization, "the file is empty: no artifact of libtorvyn"));
+    }
+    let mapping = match Mapping::new(&file, len) {
+        Ok(mapping) if images::are_mapped(engine) => mapping,
+        Err(refusal) if !refusal.is_denial() => return Err(system::failed(ErrorKind::Io, path.display(), &refusal)),
+        _ => {
+            let bytes = file::read_opened(path, file, len)?;
+            // SAFETY: the same contract.
+            return unsafe { deserialize(engine, &bytes) };
+        }
+    };
     let Some((digest, index)) = read(engine, mapping.bytes())? else { return Ok(None) };
-    let Some(mut parts) = load(engine, index, digest, &mapping)? else { return Ok(None) };
+    let Some(mut parts) = load(engine, index, digest, Images::Mapped(&mapping, Vec::new()))? else { return Ok(None) };
     parts.mapping = Some(mapping);
     Ok(Some(CompiledComponent::from_parts(engine, parts)))
-}
-
-/// A file mapped privately.
-#[derive(Debug)]
-pub struct Mapping {
-    at: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: the mapping is memory that is only read (and run) until it is dropped.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    fn new(path: &Path) -> Result<Self> {
-        let (file, len) = file::open(path)?;
-        if len == 0 {
-            return Err(Error::new(ErrorKind::Deserialization, "the file is empty: no artifact of libtorvyn"));
-        }
-        // SAFETY: a new private mapping at an address of the kernel's choice; the result is checked.
-        let at = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE,
-                file.as_raw_fd(),
-                0,
-            )
-        };
-        match NonNull::new(at.cast::<u8>()) {
-            Some(at) if at.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { at, len }),
-            _ => Err(file::failed(path, format!("mmap: {}", std::io::Error::last_os_error()))),
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: `len` bytes are mapped at `at` until `self` is dropped.
-        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nothing that points into it is left.
-        unsafe { libc::munmap(self.at.as_ptr().cast(), self.len) };
-    }
-}
-
-/// Makes code executable, whether Wasmtime allocated it or it lies in a [`Mapping`].
-#[derive(Debug)]
-pub(super) struct Publisher;
-
-impl Publisher {
-    fn protect(at: *const u8, len: usize, protection: libc::c_int) -> wasmtime::Result<()> {
-        // SAFETY: Wasmtime gives page-aligned ranges of code memory that it owns or that lie in a
-        // mapping of ours; no code in them runs while they are not executable.
-        match unsafe { libc::mprotect(at.cast_mut().cast(), len, protection) } {
-            0 => Ok(()),
-            _ => Err(std::io::Error::last_os_error().into()),
-        }
-    }
-}
-
-impl wasmtime::CustomCodeMemory for Publisher {
-    fn required_alignment(&self) -> usize {
-        PAGE.min(page_size())
-    }
-
-    fn publish_executable(&self, at: *const u8, len: usize) -> wasmtime::Result<()> {
-        Self::protect(at, len, libc::PROT_READ | libc::PROT_EXEC)
-    }
-
-    fn unpublish_executable(&self, at: *const u8, len: usize) -> wasmtime::Result<()> {
-        Self::protect(at, len, libc::PROT_READ | libc::PROT_WRITE)
-    }
-}
-
-fn page_size() -> usize {
-    // SAFETY: no preconditions.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).unwrap_or(4096)
 }

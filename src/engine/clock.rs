@@ -16,8 +16,9 @@ use super::awake::Awake;
 use super::control::Control;
 use super::fork;
 use super::signals;
+use super::system::{self, Refusal};
 use super::term::Lateness;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 
 /// After so many ticks the thread looks whether any call runs, and sleeps where none does.
 const IDLE_TICKS: u64 = 64;
@@ -134,7 +135,7 @@ impl Clock {
             }
             Err(error) => {
                 let what = "no thread could be started for the engine's clock, and nothing would end the call";
-                Err(Error::new(ErrorKind::Internal, format!("{what}: {error}")))
+                Err(system::failed(ErrorKind::Internal, what, &Refusal::new(system::THREAD, error)))
             }
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Engine;
-use super::artifact::Mapping;
 use super::link::Path;
+use super::mapping::Mapping;
 use crate::contract::Role;
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;
@@ -225,9 +225,14 @@ mod with_compiler {
     use crate::engine::features;
     use crate::engine::sizes::Sizes;
     use crate::engine::surface::Surface;
+    use crate::engine::system;
 
     fn failed(e: &wasmtime::Error) -> Box<Error> {
-        Error::new(ErrorKind::Compilation, format!("the component does not compile: {e:#}").replace('\n', " "))
+        let refused = system::refused(ErrorKind::Internal, "the component was not compiled", e);
+        refused.unwrap_or_else(|| {
+            let message = format!("the component does not compile: {e:#}").replace('\n', " ");
+            Error::new(ErrorKind::Compilation, message)
+        })
     }
 
     fn source_gone() -> Box<Error> {

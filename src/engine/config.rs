@@ -5,6 +5,7 @@ use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 use super::features;
 use super::instance::InstanceOptions;
 use super::log::Log;
+use super::system;
 #[cfg(feature = "compiler")]
 use crate::direct::plan::Analysis;
 use crate::error::{Error, ErrorKind, Result};
@@ -205,7 +206,7 @@ impl EngineConfig {
             .signals_based_traps(!self.explicit_traps)
             .native_unwind_info(self.unwind_info)
             .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
-            .with_custom_code_memory(Some(std::sync::Arc::new(super::artifact::Publisher)))
+            .with_custom_code_memory(Some(std::sync::Arc::new(super::mapping::Publisher)))
             .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64));
         #[cfg(feature = "compiler")]
         config.parallel_compilation(self.parallel_compilation).cranelift_opt_level(match self.optimize {
@@ -249,7 +250,10 @@ impl EngineConfig {
         let without = Self { pooling: None, log: None, ..self.clone() };
         wasmtime::Engine::new(&without.build().ok()?).ok()?;
         let advice = "take fewer slots, or smaller ones: `memory_limit`, `memory_reservation`";
-        Some(bad("pool_instances", format!("{e:#}; {advice}")))
+        Some(match system::refused(ErrorKind::Config, "engine configuration, `pool_instances`", e) {
+            Some(refused) => Error::new(ErrorKind::Config, format!("{}; or {advice}", refused.message)),
+            None => bad("pool_instances", format!("{e:#}; {advice}")),
+        })
     }
 
     /// What an artifact depends on besides Wasmtime's version and the machine: two engines with

@@ -5,6 +5,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use super::define::Failed;
 use super::instance::HOSTCALL_BYTES;
 use super::limits::LimitReached;
+use super::system;
 use crate::contract::ProcessError;
 use crate::contract::host::Breach;
 use crate::error::{Error, ErrorKind, TrapCode};
@@ -156,6 +157,12 @@ pub fn is_known(error: &wasmtime::Error) -> bool {
         || too_many_values(error)
 }
 
+/// Where the system refused the stack that a component which may wait has to itself; nothing of it ran.
+fn refused_stack(error: &wasmtime::Error) -> Option<Box<Error>> {
+    let ran = error.is::<WasmBacktrace>();
+    if ran { None } else { system::refused(ErrorKind::Internal, "there was no stack to run the component on", error) }
+}
+
 /// The error value for what stopped a guest.
 #[cold]
 pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
@@ -200,6 +207,8 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
             TrapCode::OutOfFuel => (ErrorKind::Fuel, None, "all fuel was used; raise the budget".into()),
             code => (ErrorKind::Trap, Some(code), cause),
         }
+    } else if let Some(refused) = refused_stack(error) {
+        return refused;
     } else {
         // Wasmtime's component runtime says breaches of the canonical ABI in words alone.
         (ErrorKind::Trap, Some(TrapCode::CanonicalAbi), cause)

@@ -16,6 +16,7 @@ use super::link::{Code, LinkedComponent};
 use super::log::Level;
 use super::slots::{Slot, Slots};
 use super::stack::Room;
+use super::system;
 use super::term::Term;
 use super::traits::MemoryUsage;
 use crate::contract::host::{Handles, Host, MOST_STREAMS, Printed};
@@ -364,8 +365,12 @@ fn instantiation_failed(e: &wasmtime::Error) -> Box<Error> {
         error.message = format!("while it was instantiated: {}", error.message);
         return error;
     }
+    let what = "the component was not instantiated";
+    if let Some(error) = system::refused(ErrorKind::Instantiation, what, e) {
+        return error;
+    }
     let advice = "what limits this are `instance_limit`, `memory_limit`, `table_limit`, `pool_instances` and \
         `memory_reservation`";
-    let message = format!("the component was not instantiated: {e:#}; {advice}").replace('\n', " ");
+    let message = format!("{what}: {e:#}; {advice}").replace('\n', " ");
     Error::new(ErrorKind::Instantiation, message)
 }

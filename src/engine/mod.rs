@@ -18,11 +18,13 @@ pub mod fork;
 pub mod fuel;
 pub mod given;
 pub mod grants;
+mod images;
 pub mod instance;
 pub mod invoke;
 pub mod limits;
 pub mod link;
 pub mod log;
+mod mapping;
 pub mod other;
 #[cfg_attr(not(feature = "wasi"), allow(dead_code))]
 pub mod signals;
@@ -33,10 +35,13 @@ pub mod slots;
 pub mod stack;
 #[cfg_attr(not(feature = "compiler"), allow(dead_code))]
 pub mod surface;
+pub mod system;
 pub mod term;
 pub mod traits;
 pub mod value;
 
+#[cfg(feature = "compiler")]
+use std::io;
 use std::sync::{Arc, Weak};
 
 #[cfg(feature = "compiler")]
@@ -44,6 +49,8 @@ use parking_lot::Mutex;
 
 use clock::Clock;
 use config::EngineConfig;
+#[cfg(feature = "compiler")]
+use system::Refusal;
 
 use crate::contract::{ComponentId, Function};
 use crate::error::{Error, ErrorKind, Result};
@@ -98,10 +105,25 @@ impl Engine {
     /// An engine of `config`. Fails with [`ErrorKind::Config`], naming the field where one is to
     /// blame.
     pub fn new(config: EngineConfig) -> Result<Self> {
-        let built = config.build()?;
-        let refused = |e: wasmtime::Error| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}"));
-        let wasmtime =
-            wasmtime::Engine::new(&built).map_err(|e| config.pool_refused(&e).unwrap_or_else(|| refused(e)))?;
+        let mut built = config.build()?;
+        if !images::can_be_mapped() {
+            built.memory_init_cow(false);
+        }
+        if !config.explicit_traps {
+            signals::can_be_handled().map_err(|refusal| {
+                let what = "engine configuration, `explicit_traps`: without it the library handles SIGSEGV, SIGILL and \
+                    SIGFPE";
+                system::failed(ErrorKind::Config, what, &refusal)
+            })?;
+        }
+        let refused = |e: wasmtime::Error| {
+            let told = system::refused(ErrorKind::Config, "the engine was not made", &e);
+            told.unwrap_or_else(|| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}")))
+        };
+        let wasmtime = wasmtime::Engine::new(&built).map_err(|e| {
+            let pool = if system::is_denial(&e) { None } else { config.pool_refused(&e) };
+            pool.unwrap_or_else(|| refused(e))
+        })?;
         let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
@@ -145,9 +167,12 @@ impl Engine {
             .thread_name(|n| format!("torvyn-compiler-{n}"))
             .stack_size(2 << 20);
         let made = signals::starting(|| builder.build());
-        let none = |e| {
-            let message = format!("no thread could be started to compile on; turn `parallel_compilation` off: {e}");
-            Error::new(ErrorKind::Compilation, message)
+        let none = |e: rayon::ThreadPoolBuildError| {
+            let what = "no thread could be started to compile on; turn `parallel_compilation` off";
+            let own = std::error::Error::source(&e).and_then(|e| e.downcast_ref()).and_then(io::Error::raw_os_error);
+            let refusal =
+                Refusal::new(system::THREAD, own.map_or_else(|| io::Error::other(e), io::Error::from_raw_os_error));
+            system::failed(ErrorKind::Compilation, what, &refusal)
         };
         Ok(compilers.insert((fork::generation(), Arc::new(made.map_err(none)?))).1.clone())
     }

@@ -5,8 +5,11 @@
 
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use libc::{c_int, sigset_t};
+
+use super::system::Refusal;
 
 /// What the instructions of a thread raise in it, for its handlers or to end the process.
 const FAULTS: [c_int; 7] =
@@ -14,6 +17,31 @@ const FAULTS: [c_int; 7] =
 
 /// What writing raises in the thread that writes.
 const WRITING: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+
+/// By which components trap: Wasmtime handles them, and panics where it may not.
+const TRAPS: [c_int; 3] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE];
+
+/// Whether the process may set handlers of those: each is set to what it is. The first engine does it, before
+/// which the program has set its own.
+pub fn can_be_handled() -> Result<(), Refusal> {
+    static KNOWN: AtomicBool = AtomicBool::new(false);
+    if KNOWN.load(Relaxed) {
+        return Ok(());
+    }
+    for signal in TRAPS {
+        let mut now = MaybeUninit::uninit();
+        // SAFETY: what is there is written to a local, and set where it was written.
+        let set = unsafe {
+            libc::sigaction(signal, ptr::null(), now.as_mut_ptr()) == 0
+                && libc::sigaction(signal, now.as_ptr(), ptr::null_mut()) == 0
+        };
+        if !set {
+            return Err(Refusal::last("sigaction"));
+        }
+    }
+    KNOWN.store(true, Relaxed);
+    Ok(())
+}
 
 /// A set that `fill` makes.
 fn set(fill: impl FnOnce(*mut sigset_t)) -> sigset_t {

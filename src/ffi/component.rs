@@ -131,6 +131,7 @@ impl From<link::Path> for Path {
 ///                                     element counts for 16 bytes). Or the
 ///                                     library has no compiler.
 /// @retval TORVYN_ERROR_COMPILATION    No code could be made of it.
+/// @retval TORVYN_ERROR_INTERNAL       The system refused what is needed.
 /// @retval TORVYN_ERROR_NULL           `engine` or `out` is NULL, or `bytes`
 ///                                     where `len` is not 0.
 /// @retval TORVYN_ERROR_ARGUMENT       `len` is more than memory holds.
@@ -281,6 +282,7 @@ fn loaded(compiled: Option<CompiledComponent>) -> (Status, *mut ComponentHandle)
 ///                                       machine or under another configuration
 ///                                       (TORVYN_INCOMPATIBLE): compile anew.
 /// @retval TORVYN_ERROR_DESERIALIZATION  The bytes are no artifact, or damaged.
+/// @retval TORVYN_ERROR_INTERNAL         The system refused what is needed.
 /// @retval TORVYN_ERROR_NULL             `engine` or `out` is NULL, or `bytes`
 ///                                       where `len` is not 0.
 /// @retval TORVYN_ERROR_ARGUMENT         `len` is more than memory holds.
@@ -308,7 +310,10 @@ pub unsafe extern "C" fn torvyn_component_deserialize_unchecked(
 }
 
 /// Makes a component of an artifact in a file, which is mapped and run in place:
-/// processes that load the same file share its memory.
+/// processes that load the same file share its memory, and no memory that was
+/// written becomes executable. Where the file may not be run in place (its file
+/// system is mounted `noexec`) it is copied, as
+/// torvyn_component_deserialize_unchecked() does.
 ///
 /// Unchecked: as torvyn_component_deserialize_unchecked(). And while the
 /// component or anything made from it lives, nobody may change the file;
@@ -329,6 +334,7 @@ pub unsafe extern "C" fn torvyn_component_deserialize_unchecked(
 ///                                       (TORVYN_INCOMPATIBLE): compile anew.
 /// @retval TORVYN_ERROR_DESERIALIZATION  The file is no artifact, or damaged.
 /// @retval TORVYN_ERROR_IO               The file could not be read.
+/// @retval TORVYN_ERROR_INTERNAL         The system refused what is needed.
 /// @retval TORVYN_ERROR_NULL             `engine`, `path` or `out` is NULL.
 /// @retval TORVYN_ERROR_PANIC            A defect of the library.
 ///

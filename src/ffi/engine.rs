@@ -311,8 +311,8 @@ impl Handle for EngineHandle {
 ///
 /// @retval TORVYN_OK              `*out` is an engine.
 /// @retval TORVYN_ERROR_CONFIG    A field is out of its range, or fields or the
-///                                machine do not go together; the error names
-///                                it.
+///                                machine do not go together, or the system
+///                                refuses what they need; the error names it.
 /// @retval TORVYN_ERROR_ARGUMENT  `struct_size` is not set, or `config` is of a
 ///                                newer version and uses what this one lacks.
 /// @retval TORVYN_ERROR_NULL      `out` is NULL.

@@ -53,7 +53,7 @@ impl Handle for LinkedHandle {
 /// @retval TORVYN_ERROR_INSTANTIATION      The component cannot be prepared.
 /// @retval TORVYN_ERROR_WRONG_ENGINE       `imports` is of another engine.
 /// @retval TORVYN_ERROR_NULL               `component` or `out` is NULL.
-/// @retval TORVYN_ERROR_INTERNAL           The library failed.
+/// @retval TORVYN_ERROR_INTERNAL           The library or the system failed.
 /// @retval TORVYN_ERROR_PANIC              A defect of the library.
 ///
 /// Thread: any.

@@ -102,9 +102,9 @@ pub enum Status {
     TORVYN_ERROR_HOST_FUNCTION = -117,
     /// The WASI configuration is not possible; the error says why.
     TORVYN_ERROR_WASI = -118,
-    /// The library or the system under it failed; the error says how. Or a native
-    /// component answered what is none of its answers, or WASI had no thread to
-    /// wait with: the instance is POISONED.
+    /// The library or the system under it failed; the error says how (see System
+    /// at the head of this file). Or a native component answered what is none of
+    /// its answers, or WASI had no thread to wait with: the instance is POISONED.
     TORVYN_ERROR_INTERNAL = -119,
     /// A defect of the library, caught before it could spread; the error says
     /// where. An instance whose call it ended is POISONED.

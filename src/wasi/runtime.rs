@@ -15,6 +15,7 @@ use crate::engine::fault::Stop;
 use crate::engine::fork;
 use crate::engine::signals;
 use crate::engine::stack;
+use crate::engine::system::{self, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::general::watch::Limit;
 
@@ -73,11 +74,14 @@ impl Lazy {
             builder.thread_name(NAME).thread_stack_size(STACK).on_thread_start(signals::block).enable_all();
             signals::starting(|| builder.build())
         };
-        let lacking = |e: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Instantiation, format!("no thread for WASI could be started: {e}"))
-        };
-        can_start(threads).map_err(|e| lacking(&e))?;
-        let made = catch_unwind(build).map_err(|_| lacking(&"there was one a moment ago"))?.map_err(|e| lacking(&e))?;
+        const NONE: &str = "no thread for WASI could be started";
+        let lacking = |what, call, e| system::failed(ErrorKind::Instantiation, what, &Refusal::new(call, e));
+        can_start(threads).map_err(|e| lacking(NONE, system::THREAD, e))?;
+        let gone = || Error::new(ErrorKind::Instantiation, format!("{NONE}: there was one a moment ago"));
+        let made = catch_unwind(build).map_err(|_| gone())?;
+        let made = made.map_err(|e| {
+            lacking("what WASI waits with was not made", "epoll_create1, epoll_ctl, eventfd2 or fcntl", e)
+        })?;
         Ok(runtime.insert((made, fork::generation())).0.handle().clone())
     }
 
