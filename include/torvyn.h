@@ -117,10 +117,10 @@
  *            SIG_IGN again, or blocking these signals on a thread that calls,
  *            ends the process at the next such trap. A thread that calls
  *            components is given an alternate signal stack (sigaltstack())
- *            where it has none of at least 256 KiB; a smaller one of the
- *            program's is replaced, and is not to be set again. A program that
- *            wants its own sets it on each thread before the thread's first
- *            call.
+ *            where it has none of at least 256 KiB, and refused the call where
+ *            the system does not allow that; a smaller one of the program's is
+ *            replaced, and is not to be set again. A program that wants its own
+ *            sets it on each thread before the thread's first call.
  * Fork       A child of fork() may use and free all that its parent made, and
  *            the library's threads are started anew in it; provided that no
  *            thread was within a call of the library at that moment, the one
@@ -3046,12 +3046,15 @@ typedef struct torvyn_instance_options {
  * @retval TORVYN_OK                   `*out` is an instance.
  * @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot, no address
  *                                     space or no thread to wait in WASI is
- *                                     left, the component is larger than a slot
+ *                                     left, the system refused something else
+ *                                     (see System at the head of this file),
+ *                                     the component is larger than a slot
  *                                     or than `instance_limit`, or
  *                                     `instance_new` of a native one refused.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`).
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals.
  * @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
  *                            component's start function was stopped; _MEMORY
  *                            also where it starts with more than `memory_limit`
@@ -3095,7 +3098,8 @@ torvyn_status_t torvyn_instance_new(const torvyn_linked_t *linked,
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock; POISONED, and may be reset again.
  *                                     Or the calling thread has too little
- *                                     stack (`guest_stack`); nothing changed.
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing changed.
  * @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
@@ -3473,7 +3477,8 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3541,7 +3546,8 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3580,7 +3586,8 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
  *                                Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
- * clock, or the calling one has too little stack (`guest_stack`); nothing ran.
+ * clock, or the calling one has too little stack (`guest_stack`) or can have
+ * none for signals; nothing ran.
  * Or a native component answered what is none of its answers, or WASI has no
  * thread to wait with (see Fork at the head of this file); POISONED.
  * @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
@@ -3621,7 +3628,8 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3681,7 +3689,8 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3727,7 +3736,8 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3782,7 +3792,8 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3824,7 +3835,8 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3865,7 +3877,8 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3910,7 +3923,8 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3957,7 +3971,8 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -3999,7 +4014,8 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or a
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or a
  *                                     native component answered what is none
  *                                     of its answers, or WASI has no thread to
  *                                     wait with (see Fork at the head of this
@@ -4074,7 +4090,8 @@ typedef struct torvyn_values torvyn_values_t;
  *                                     Misuse; nothing ran, nothing changed.
  * @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
  *                                     clock, or the calling one has too little
- *                                     stack (`guest_stack`); nothing ran. Or
+ *                                     stack (`guest_stack`) or can have none
+ *                                     for signals; nothing ran. Or
  *                                     WASI has no thread to wait with (see
  *                                     Fork at the head of this file);
  *                                     POISONED.

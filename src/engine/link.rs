@@ -226,7 +226,7 @@ impl LinkedComponent {
     pub(super) fn room(&self) -> Room {
         match self.code() {
             Code::Native(_) => Room::ANY,
-            _ if self.waits() => Room::ANY,
+            _ if self.waits() => Room::of_others(),
             _ => Room::new(self.engine().config().guest_stack),
         }
     }

@@ -1,5 +1,6 @@
 //! The engine: configuration, compiled components, linking, instances and their calls.
 
+mod altstack;
 pub mod artifact;
 mod atomic;
 mod awake;

@@ -4,6 +4,8 @@
 use std::cell::{Cell, OnceCell};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::altstack;
+use super::system;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the host's side of a call takes beside the component's own stack; threads are to have some
@@ -127,8 +129,13 @@ pub struct Room {
 }
 
 impl Room {
-    /// Enough anywhere: nothing runs on the caller's stack.
+    /// For what is no component: any thread will do.
     pub const ANY: Room = Room { need: 0, from: 0, len: usize::MAX, ended: 0 };
+
+    /// For components that run on stacks of their own: enough on any thread.
+    pub fn of_others() -> Self {
+        Self { need: 0, from: 0, len: 0, ended: 0 }
+    }
 
     /// For components of `guest_stack` bytes of stack.
     pub fn new(guest_stack: usize) -> Self {
@@ -147,10 +154,13 @@ impl Room {
     #[cold]
     fn look(&mut self, here: usize) -> Result<()> {
         let ended = ENDED.load(Relaxed);
-        if self.need == 0 {
+        if self.len == usize::MAX {
             self.ended = ended;
             return Ok(());
         }
+        altstack::prepare().map_err(|refusal| {
+            system::failed(ErrorKind::Internal, "the calling thread has no stack to handle signals on", &refusal)
+        })?;
         // A thread that is ending says so no more: what is found then is not kept.
         let known = BOUNDS.try_with(|known| known.get_or_init(|| Bounds(bounds())).0);
         let keep = known.is_ok();
@@ -250,7 +260,7 @@ mod tests {
         let mut room = Room::new(16 << 10);
         let mut room = std::thread::spawn(move || room.check().map(|()| room)).join().unwrap().unwrap();
         // As if this thread's stack had come to lie there, too small.
-        (room.need, room.from, room.len) = (1 << 30, 0, usize::MAX);
+        (room.need, room.from, room.len) = (1 << 30, 0, usize::MAX - 1);
         room.check().unwrap_err();
     }
 

@@ -35,7 +35,8 @@ use crate::engine::traits::ComponentInvoker as _;
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -92,7 +93,8 @@ pub unsafe extern "C" fn torvyn_evaluate(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -161,7 +163,8 @@ pub unsafe extern "C" fn torvyn_route(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -220,7 +223,8 @@ pub unsafe extern "C" fn torvyn_ingest(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this

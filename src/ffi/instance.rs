@@ -147,12 +147,15 @@ impl Handle for InstanceHandle {
 /// @retval TORVYN_OK                   `*out` is an instance.
 /// @retval TORVYN_ERROR_INSTANTIATION  It could not be made: no slot, no address
 ///                                     space or no thread to wait in WASI is
-///                                     left, the component is larger than a slot
+///                                     left, the system refused something else
+///                                     (see System at the head of this file),
+///                                     the component is larger than a slot
 ///                                     or than `instance_limit`, or
 ///                                     `instance_new` of a native one refused.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`).
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals.
 /// @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
 ///                            component's start function was stopped; _MEMORY
 ///                            also where it starts with more than `memory_limit`
@@ -205,7 +208,8 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock; POISONED, and may be reset again.
 ///                                     Or the calling thread has too little
-///                                     stack (`guest_stack`); nothing changed.
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing changed.
 /// @retval TORVYN_ERROR_BUSY, _NULL    Misuse; nothing changed.
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///

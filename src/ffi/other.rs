@@ -81,7 +81,8 @@ impl Handle for ValuesHandle {
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or
 ///                                     WASI has no thread to wait with (see
 ///                                     Fork at the head of this file);
 ///                                     POISONED.

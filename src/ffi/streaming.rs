@@ -34,7 +34,8 @@ use crate::engine::traits::ComponentInvoker as _;
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -113,7 +114,8 @@ pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mu
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -166,7 +168,8 @@ pub unsafe extern "C" fn torvyn_pull(
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
 ///                                Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL  No thread could be had for the engine's
-/// clock, or the calling one has too little stack (`guest_stack`); nothing ran.
+/// clock, or the calling one has too little stack (`guest_stack`) or can have
+/// none for signals; nothing ran.
 /// Or a native component answered what is none of its answers, or WASI has no
 /// thread to wait with (see Fork at the head of this file); POISONED.
 /// @retval TORVYN_ERROR_PANIC     A defect of the library; POISONED.
@@ -216,7 +219,8 @@ pub unsafe extern "C" fn torvyn_notify_backpressure(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -293,7 +297,8 @@ pub unsafe extern "C" fn torvyn_process(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -370,7 +375,8 @@ pub unsafe extern "C" fn torvyn_process_batch(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -439,7 +445,8 @@ pub unsafe extern "C" fn torvyn_push(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
@@ -506,7 +513,8 @@ pub unsafe extern "C" fn torvyn_push_batch(
 ///                                     Misuse; nothing ran, nothing changed.
 /// @retval TORVYN_ERROR_INTERNAL       No thread could be had for the engine's
 ///                                     clock, or the calling one has too little
-///                                     stack (`guest_stack`); nothing ran. Or a
+///                                     stack (`guest_stack`) or can have none
+///                                     for signals; nothing ran. Or a
 ///                                     native component answered what is none
 ///                                     of its answers, or WASI has no thread to
 ///                                     wait with (see Fork at the head of this
