@@ -257,6 +257,8 @@ programs! {
     overlong: ;
     // Has a malloc of its own.
     refusals: ;
+    // Has system calls of its own, and filters for those of the library.
+    denied: ;
     encodings: Asan Valgrind;
     holding: Asan;
     straight: Asan;
