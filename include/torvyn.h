@@ -2477,7 +2477,8 @@ typedef struct torvyn_linked torvyn_linked_t;
  * @retval TORVYN_ERROR_PANIC              A defect of the library.
  *
  * Thread: any.
- * Blocks: for less than a millisecond; where code is missing, as
+ * Blocks: for less than a millisecond, the first time one more for each 2 MiB
+ *         that its memories start with; where code is missing, as
  *         torvyn_component_compile().
  * Since:  0.1
  */

@@ -31,6 +31,13 @@ pub struct Code {
     pub entries: Module,
 }
 
+impl Code {
+    /// Makes ready what the memories of instances start with.
+    pub fn make_images(&self) -> wasmtime::Result<()> {
+        self.modules.iter().try_for_each(Module::initialize_copy_on_write_image)
+    }
+}
+
 /// An argument of a core module, found.
 enum Found {
     Export(usize, ModuleExport),

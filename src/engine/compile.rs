@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use wasmtime::component::Component;
 
 use super::Engine;
+use super::descriptors::Watched;
 use super::link::Path;
 use super::mapping::Mapping;
 use crate::contract::Role;
@@ -20,9 +22,9 @@ pub struct CompiledComponent(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     // What holds machine code is dropped before the mapping that it may lie in.
-    direct: Mutex<Option<Code>>,
-    general: Mutex<Option<wasmtime::component::Component>>,
-    _mapping: Option<Mapping>,
+    direct: Mutex<Kept<Code>>,
+    general: Mutex<Kept<Component>>,
+    mapping: Option<Mapping>,
     engine: Engine,
     analysis: Analysis,
     imports: Vec<String>,
@@ -32,6 +34,61 @@ struct Inner {
     source: Option<Source>,
     /// Where it is this, it is nothing else.
     native: Option<Arc<dyn NativeComponent>>,
+}
+
+/// Code of one path, where it is there, and the images that its instances' memories are made from, once
+/// there were to be instances.
+#[derive(Debug)]
+struct Kept<C> {
+    code: Option<C>,
+    images: Watched,
+    has_images: bool,
+}
+
+impl<C: Clone> Kept<C> {
+    fn new(code: Option<C>) -> Mutex<Self> {
+        Mutex::new(Self { code, images: Watched::default(), has_images: false })
+    }
+
+    /// The code, compiled where it is not there yet, with its images.
+    fn ready(
+        &mut self,
+        compile: impl FnOnce() -> Result<C>,
+        make_images: impl FnOnce(&C) -> wasmtime::Result<()>,
+    ) -> Result<(C, Watched)> {
+        let code = match self.code.take() {
+            Some(code) => code,
+            None => compile()?,
+        };
+        let code = self.code.insert(code);
+        if !self.has_images {
+            self.images.images(|| make_images(code)).map_err(|e| {
+                let what = "what the component's memories start with cannot be kept ready";
+                let told = system::refused(ErrorKind::Instantiation, what, &e);
+                told.unwrap_or_else(|| Error::new(ErrorKind::Instantiation, format!("{what}: {e:#}").replace('\n', " ")))
+            })?;
+            self.has_images = true;
+        }
+        Ok((code.clone(), self.images.clone()))
+    }
+
+    /// Leaves the code where it is, for good.
+    fn leak(&mut self) {
+        std::mem::forget(self.code.take());
+    }
+}
+
+impl Drop for Inner {
+    /// Nothing else holds code by now. With it go the descriptors of its images, unless they are the program's.
+    fn drop(&mut self) {
+        let (direct, general) = (self.direct.get_mut(), self.general.get_mut());
+        if direct.images.are_there() && general.images.are_there() {
+            return;
+        }
+        direct.leak();
+        general.leak();
+        std::mem::forget(self.mapping.take());
+    }
 }
 
 /// The component's own bytes, kept as long as a path may still have to be compiled.
@@ -48,7 +105,7 @@ pub(super) struct Parts {
     pub digest: [u8; 32],
     pub source: Option<Source>,
     pub direct: Option<Code>,
-    pub general: Option<wasmtime::component::Component>,
+    pub general: Option<Component>,
     pub mapping: Option<Mapping>,
 }
 
@@ -58,9 +115,9 @@ impl CompiledComponent {
         let imports = analysis.imports.iter().map(|import| import.name.clone()).collect();
         let reason = analysis.direct(engine.config().path).err().unwrap_or_default().into_owned();
         Self(Arc::new(Inner {
-            direct: Mutex::new(direct),
-            general: Mutex::new(general),
-            _mapping: mapping,
+            direct: Kept::new(direct),
+            general: Kept::new(general),
+            mapping,
             engine: engine.clone(),
             analysis,
             imports,
@@ -77,9 +134,9 @@ impl CompiledComponent {
         let interfaces = Role::ALL
             .map(|role| roles.has(role).then(|| format!("{}@{}", role.interface(), crate::contract::names::VERSION)));
         Self(Arc::new(Inner {
-            direct: Mutex::default(),
-            general: Mutex::default(),
-            _mapping: None,
+            direct: Kept::new(None),
+            general: Kept::new(None),
+            mapping: None,
             engine: engine.clone(),
             analysis: Analysis {
                 roles,
@@ -156,28 +213,21 @@ impl CompiledComponent {
 
     /// The code of each path that is there already.
     #[cfg(feature = "compiler")]
-    pub(super) fn compiled(&self) -> (Option<Code>, Option<wasmtime::component::Component>) {
-        (self.0.direct.lock().clone(), self.0.general.lock().clone())
+    pub(super) fn compiled(&self) -> (Option<Code>, Option<Component>) {
+        (self.0.direct.lock().code.clone(), self.0.general.lock().code.clone())
     }
 
-    /// Code for the direct path, compiled where it is not there yet.
-    pub(super) fn direct(&self) -> Result<Code> {
-        let mut code = self.0.direct.lock();
-        if let Some(code) = &*code {
-            return Ok(code.clone());
-        }
-        let compiled = compile_direct(&self.0.engine, &self.0.analysis, self.0.source.as_ref())?;
-        Ok(code.insert(compiled).clone())
+    /// Code for the direct path, compiled where it is not there yet, and its images.
+    pub(super) fn direct(&self) -> Result<(Code, Watched)> {
+        let Inner { engine, analysis, source, direct, .. } = &*self.0;
+        direct.lock().ready(|| compile_direct(engine, analysis, source.as_ref()), Code::make_images)
     }
 
-    /// Code for the general path, compiled where it is not there yet.
-    pub(super) fn general(&self) -> Result<wasmtime::component::Component> {
-        let mut code = self.0.general.lock();
-        if let Some(code) = &*code {
-            return Ok(code.clone());
-        }
-        let compiled = compile_general(&self.0.engine, self.0.source.as_ref())?;
-        Ok(code.insert(compiled).clone())
+    /// Code for the general path, compiled where it is not there yet, and its images.
+    pub(super) fn general(&self) -> Result<(Component, Watched)> {
+        let Inner { engine, source, general, .. } = &*self.0;
+        let make_images = Component::initialize_copy_on_write_image;
+        general.lock().ready(|| compile_general(engine, source.as_ref()), make_images)
     }
 }
 
@@ -193,7 +243,7 @@ fn compile_direct(_: &Engine, _: &Analysis, _: Option<&Source>) -> Result<Code> 
 }
 
 #[cfg(not(feature = "compiler"))]
-fn compile_general(_: &Engine, _: Option<&Source>) -> Result<wasmtime::component::Component> {
+fn compile_general(_: &Engine, _: Option<&Source>) -> Result<Component> {
     Err(no_compiler())
 }
 
@@ -216,7 +266,6 @@ mod with_compiler {
     use wasmparser::types::Types;
     use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
     use wasmtime::Module;
-    use wasmtime::component::Component;
 
     use super::*;
     use crate::direct::{glue, plan};
@@ -252,7 +301,7 @@ mod with_compiler {
         })
     }
 
-    pub(super) fn compile_general(engine: &Engine, source: Option<&Source>) -> Result<wasmtime::component::Component> {
+    pub(super) fn compile_general(engine: &Engine, source: Option<&Source>) -> Result<Component> {
         let source = source.ok_or_else(source_gone)?;
         let component = engine.compiling(|| Component::from_binary(engine.wasmtime(), &source.wasm))?;
         component.map_err(|e| failed(&e))

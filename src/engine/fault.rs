@@ -34,6 +34,12 @@ pub enum Stop {
     /// The instance waits in WASI with what a parent of this process has; see `engine::fork`.
     #[error("the process forked since the instance was made, and what it waits in is the parent's; reset it")]
     Forked,
+    /// The program closed, or replaced, descriptors of the instance's; see `engine::descriptors`.
+    #[error(
+        "file descriptors that the component has in WASI are no longer the library's: the program closed them, or put \
+         others in their place (`closefrom`, `dup2`); reset the instance"
+    )]
+    Descriptors,
     /// WASI needed a thread, and the system had none.
     #[error("no thread could be started for what the component waits for; reset the instance when there are fewer")]
     NoThread,
@@ -171,7 +177,7 @@ pub fn stopped(error: &wasmtime::Error) -> Box<Error> {
         match stop {
             Stop::Cancelled => (ErrorKind::Cancelled, None, cause),
             Stop::Deadline => (ErrorKind::Deadline, None, cause),
-            Stop::Forked | Stop::NoThread => (ErrorKind::Internal, None, cause),
+            Stop::Forked | Stop::Descriptors | Stop::NoThread => (ErrorKind::Internal, None, cause),
         }
     } else if error.is::<crate::direct::wasi::Exit>() || refused(error) {
         (ErrorKind::Trap, Some(TrapCode::Other), cause)

@@ -35,7 +35,7 @@ impl<T> Lock<T> {
 }
 
 /// Asks until there is something: what is waited for takes as long as to start a thread, at most.
-fn wait<T>(ask: impl Fn() -> Option<T>) -> T {
+pub(super) fn wait<T>(ask: impl Fn() -> Option<T>) -> T {
     let mut asked = 0;
     loop {
         if let Some(got) = ask() {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::define::Definitions;
+use super::descriptors::Known;
 use crate::contract::ComponentId;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -192,19 +193,23 @@ impl Grants {
         if self.preopens.iter().any(|known| known.guest == guest) {
             return refuse(format!("the component has a directory `{guest}` already"));
         }
-        let dir = match open_directory(host) {
-            Ok(dir) => dir,
+        let opened = open_directory(host).and_then(|dir| {
+            let known = Known::find(dir.as_raw_fd());
+            known.map(|known| (dir, known)).ok_or_else(io::Error::last_os_error)
+        });
+        let (dir, known) = match opened {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return refuse("it is no directory".into()),
             Err(error) => return refuse(error.to_string()),
         };
         self.preopens.push(Preopen {
             #[cfg(feature = "wasi")]
-            dir: crate::wasi::preopens::Granted::new(dir, write),
+            dir: crate::wasi::preopens::Granted::new(dir, known, write),
             guest: guest.into(),
             write,
         });
         #[cfg(not(feature = "wasi"))]
-        drop(dir);
+        drop((dir, known));
         Ok(())
     }
 

@@ -265,6 +265,7 @@ impl ComponentInstance {
     }
 
     fn make(&mut self) -> Result<()> {
+        self.linked.check_descriptors().map_err(|e| e.at(self.id, None))?;
         let made = match self.linked.code() {
             Code::Direct(linked) => linked.instantiate(self.store(linked.glue())?).map(Running::Direct),
             Code::General(linked) => {

@@ -9,6 +9,7 @@ use wasmtime::component::{Component, Linker};
 use super::Engine;
 use super::compile::CompiledComponent;
 use super::config::PathChoice;
+use super::descriptors::Watched;
 use super::grants::Grants;
 use super::stack::Room;
 use crate::contract::host::Host;
@@ -68,6 +69,8 @@ struct Inner {
     // Before the component, which may hold the mapping that the code lies in.
     code: Code,
     component: CompiledComponent,
+    /// What the memories of instances are made from.
+    images: Watched,
     grants: Arc<Grants>,
     /// Why not on the direct path, where the link is to blame and not the component.
     reason: &'static str,
@@ -149,7 +152,8 @@ impl LinkedComponent {
         }
         if let Some(native) = component.native() {
             let (code, grants) = (Code::Native(native.clone()), Arc::new(imports.grants().clone()));
-            return Ok(Self(Arc::new(Inner { component: component.clone(), code, grants, reason: "" })));
+            let (component, images) = (component.clone(), Watched::default());
+            return Ok(Self(Arc::new(Inner { code, component, images, grants, reason: "" })));
         }
         let analysis = component.analysis();
         let grants = Arc::new(imports.grants().clone());
@@ -186,18 +190,21 @@ impl LinkedComponent {
             }
             _ => None,
         };
-        let code = match direct {
-            Some(plan) => Code::Direct(direct::run::Linked::new(engine, plan, component.direct()?)?),
+        let (code, images) = match direct {
+            Some(plan) => {
+                let (code, images) = component.direct()?;
+                (Code::Direct(direct::run::Linked::new(engine, plan, code)?), images)
+            }
             None => {
-                let code = component.general()?;
+                let (code, images) = component.general()?;
                 let mut linker = Self::linker(engine, wasi.then_some(&code))?;
                 if defined {
                     grants.defined.link(linker.to_mut(), &code)?;
                 }
-                Code::General(Arc::new(general::run::Linked::new(&linker, analysis, &code)?))
+                (Code::General(Arc::new(general::run::Linked::new(&linker, analysis, &code)?)), images)
             }
         };
-        Ok(Self(Arc::new(Inner { component: component.clone(), code, grants, reason })))
+        Ok(Self(Arc::new(Inner { code, component: component.clone(), images, grants, reason })))
     }
 
     /// All that is there for every component, and for `code`, which is one that imports WASI.
@@ -236,7 +243,7 @@ impl LinkedComponent {
         #[cfg(feature = "wasi")]
         if self.waits() {
             let engine = self.engine();
-            let runtime = engine.wasi().runtime.get(engine.config().wasi_threads)?;
+            let runtime = engine.wasi().runtime.get(engine.config().wasi_threads, !self.0.grants.sockets.is_empty())?;
             return Ok(Some(general::run::Waiter::new(runtime, engine.config().guest_stack)));
         }
         Ok(None)
@@ -296,5 +303,17 @@ impl LinkedComponent {
 
     pub(super) fn code(&self) -> &Code {
         &self.0.code
+    }
+
+    /// Fails where what an instance is made with was closed since: what lies at the numbers now would become
+    /// its memory, or the directories that it was granted.
+    pub(super) fn check_descriptors(&self) -> Result<()> {
+        let after = "compile or load the component again, after that";
+        self.0.images.check("from which the component's memory is filled", after)?;
+        #[cfg(feature = "wasi")]
+        for granted in &self.0.grants.preopens {
+            granted.dir.known().check("a granted directory", "grant and link it again, after that")?;
+        }
+        Ok(())
     }
 }

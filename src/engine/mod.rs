@@ -9,6 +9,7 @@ pub mod compile;
 pub mod config;
 pub mod control;
 pub mod define;
+pub mod descriptors;
 #[cfg(feature = "compiler")]
 mod extent;
 pub mod fault;

@@ -90,6 +90,18 @@ impl Linked {
     }
 }
 
+#[cfg(feature = "wasi")]
+impl Drop for Running {
+    /// Closes its files, unless their descriptors, or those of what it waits with, are the program's by now.
+    fn drop(&mut self) {
+        let wasi = &mut self.store.data_mut().wasi;
+        let lost = wasi.as_ref().is_some_and(|wasi| wasi.lost_descriptors());
+        if lost || self.waiter.as_ref().is_some_and(Waiter::lost_descriptors) {
+            std::mem::forget(wasi.take());
+        }
+    }
+}
+
 /// Where the program's functions may be called, whose arguments are lifted by the clock; where something
 /// is written by WASI's streams, or a result is `long`.
 fn watch(host: &Host, long: bool) -> Option<Watch> {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -76,9 +77,9 @@ impl Reading {
         Ok(Self { dir: Arc::new(Mutex::new(dir)), ready: VecDeque::new(), ended: false })
     }
 
-    /// What holds the descriptor.
-    pub fn open(&self) -> &Arc<Mutex<Dir>> {
-        &self.dir
+    /// What holds the descriptor, and that.
+    pub fn open(&self) -> (&Arc<Mutex<Dir>>, RawFd) {
+        (&self.dir, self.dir.lock().fd().map_or(-1, |fd| fd.as_raw_fd()))
     }
 
     /// The next entry; none after the last.

@@ -1,6 +1,7 @@
 //! Files: `wasmtime-wasi`'s functions, each with a line in the log where it was refused.
 
 use std::fmt::Display;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
 use wasmtime::component::{HasData, Resource};
@@ -18,6 +19,7 @@ use super::open::Open;
 use super::{Parts, Watch};
 use crate::contract::held;
 use crate::contract::host::Host;
+use crate::engine::descriptors::Standard;
 
 /// For Wasmtime: what the functions here work on.
 pub struct Has;
@@ -35,7 +37,7 @@ pub struct Files<'a> {
 
 /// The view of a store.
 pub fn view(host: &mut Host) -> Files<'_> {
-    let Parts { ctx, table, open, watch, .. } = super::parts(host);
+    let Parts { ctx, table, open, watch, .. } = super::parts_with_files(host);
     Files { inner: WasiFilesystemCtxView { ctx: ctx.filesystem(), table }, open, watch }
 }
 
@@ -56,9 +58,9 @@ impl Files<'_> {
         self.watch.refused(&format!("the file operation {function}{path}: {why}"));
     }
 
-    /// Whether one more descriptor of the process's may be taken. WASI has no error of its own for
-    /// too many open files.
-    fn room(&mut self, function: &str, path: Option<&str>) -> FsResult<()> {
+    /// Whether one more descriptor of the process's may be taken, as long as what is given lives. WASI has
+    /// no error of its own for too many open files.
+    fn room(&mut self, function: &str, path: Option<&str>) -> FsResult<Standard> {
         self.open.room(self.inner.table).map_err(|full| {
             self.refused(function, path, full);
             ErrorCode::InsufficientMemory.into()
@@ -155,12 +157,12 @@ impl HostDescriptor for Files<'_> {
             self.refused("open-at", Some(&path), "a pipe or socket");
             return Err(ErrorCode::NotPermitted.into());
         }
-        self.room("open-at", Some(&path))?;
+        let _standard = self.room("open-at", Some(&path))?;
         let result = self.inner.open_at(fd, flags, path.clone(), open, descriptor).await;
         let fd = self.pass(result, "open-at", Some(&path))?;
         match self.inner.table.get(&fd)? {
-            Descriptor::File(file) => self.open.file(&file.file),
-            Descriptor::Dir(dir) => self.open.file(&dir.dir),
+            Descriptor::File(file) => self.open.file(&file.file, file.file.as_raw_fd()),
+            Descriptor::Dir(dir) => self.open.file(&dir.dir, dir.dir.as_raw_fd()),
         }
         Ok(fd)
     }
@@ -168,10 +170,11 @@ impl HostDescriptor for Files<'_> {
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         let Descriptor::Dir(dir) = self.inner.table.get(&fd)? else { return Err(ErrorCode::NotDirectory.into()) };
         let dir = dir.dir.clone();
-        self.room("read-directory", None)?;
+        let _standard = self.room("read-directory", None)?;
         let result = Reading::new(dir).await;
         let reading = self.pass(result, "read-directory", None)?;
-        self.open.file(reading.open());
+        let (dir, fd) = reading.open();
+        self.open.file(dir, fd);
         // The same handle to the component, whatever it stands for here.
         Ok(Resource::new_own(self.inner.table.push(reading)?.rep()))
     }

@@ -196,7 +196,20 @@ struct Parts<'a> {
 /// What a function of WASI works on. Where the call is to stop, no handle is one any more and there
 /// is room for none, and the function traps; `Host::stopped` says why.
 fn parts(host: &mut Host) -> Parts<'_> {
-    let stopped = host.check_time().err();
+    parts_unless(host, open::Open::lost_files)
+}
+
+/// The same for files, which lie in the granted directories.
+fn parts_with_files(host: &mut Host) -> Parts<'_> {
+    parts_unless(host, open::Open::lost_any)
+}
+
+fn parts_unless(host: &mut Host, lost: fn(&open::Open) -> bool) -> Parts<'_> {
+    let mut stopped = host.check_time().err();
+    if lost(&state(host).open) {
+        stopped = stopped.or(Some(Stop::Descriptors));
+        host.stopped = stopped;
+    }
     let State { ctx, table, none, open, lookups, watch } = state(host);
     let table = if stopped.is_some() { none } else { table };
     Parts { ctx, table, open, lookups: lookups.as_ref(), watch, stopped }
@@ -210,10 +223,15 @@ impl State {
             ctx: WasiCtx::default(),
             table: table(0),
             none: table(0),
-            open: open::Open::new(0),
+            open: open::Open::new(0, Vec::new()),
             lookups: None,
             watch,
         }
+    }
+
+    /// Whether descriptors that it has are the program's by now.
+    pub fn lost_descriptors(&self) -> bool {
+        self.open.lost_any()
     }
 
     /// What `grants` give to instance `id`.
@@ -250,7 +268,7 @@ impl State {
             ctx: builder.build(),
             table: table(max_handles.min(MOST_STREAMS)),
             none: table(0),
-            open: open::Open::new(max_files),
+            open: open::Open::new(max_files, grants.preopens.iter().map(|granted| granted.dir.known()).collect()),
             lookups: grants.name_lookup.then(|| lookup::Lookups::new(&engine.wasi().lookups)),
             watch,
         }

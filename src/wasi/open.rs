@@ -2,6 +2,7 @@
 //! They are the whole process's, which has few of them (1,024 is a common limit).
 
 use std::any::Any;
+use std::os::fd::RawFd;
 use std::sync::{Arc, Weak};
 
 use wasmtime::component::{Resource, ResourceTable};
@@ -9,13 +10,16 @@ use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket as _;
 use wasmtime_wasi::p2::{TcpSocket, UdpSocket};
 use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
 
+use crate::engine::descriptors::{Known, Standard};
+
 /// What one instance has open.
 ///
 /// A file is there until its last stream and the last work in the background for it end, whatever
 /// becomes of its handle; a socket cannot lose its handle before them.
 pub struct Open {
     most: u32,
-    files: Vec<Weak<dyn Any + Send + Sync>>,
+    granted: Vec<Known>,
+    files: Vec<(Weak<dyn Any + Send + Sync>, Option<Known>)>,
     tcp: Vec<u32>,
     udp: Vec<u32>,
 }
@@ -42,19 +46,34 @@ fn note(reps: &mut Vec<u32>, rep: u32) {
 }
 
 impl Open {
-    /// Nothing yet, and never more than `most`.
-    pub fn new(most: u32) -> Self {
-        Self { most, files: Vec::new(), tcp: Vec::new(), udp: Vec::new() }
+    /// Nothing yet but what was granted, and never more than `most`.
+    pub fn new(most: u32, granted: Vec<Known>) -> Self {
+        Self { most, granted, files: Vec::new(), tcp: Vec::new(), udp: Vec::new() }
+    }
+
+    /// Whether what it opened is the program's by now. (Of sockets that cannot be known.)
+    pub fn lost_files(&self) -> bool {
+        let lost = |(file, known): &(Weak<_>, Option<Known>)| {
+            // Work in the background may end, and close one, at any time.
+            let is_open = || file.strong_count() > 0;
+            is_open() && !known.is_some_and(Known::is_there) && is_open()
+        };
+        self.files.iter().any(lost)
+    }
+
+    /// Whether that, or a granted directory, is.
+    pub fn lost_any(&self) -> bool {
+        self.lost_files() || !self.granted.iter().all(|granted| granted.is_there())
     }
 
     /// Whether one more may be opened. A socket that listens counts twice: a connection to it may
     /// have been accepted before the component asked.
-    pub fn room(&mut self, table: &mut ResourceTable) -> Result<(), Full> {
+    pub fn room(&mut self, table: &mut ResourceTable) -> Result<Standard, Full> {
         let most = self.most as usize;
         if self.files.len() + 2 * self.tcp.len() + self.udp.len() < most {
-            return Ok(());
+            return Ok(Standard::hold());
         }
-        self.files.retain(|file| file.strong_count() > 0);
+        self.files.retain(|(file, _)| file.strong_count() > 0);
         self.udp.retain(|rep| is_there::<UdpSocket>(table, *rep));
         self.tcp.retain(|rep| is_there::<TcpSocket>(table, *rep));
         // To ask sockets with; it allows nothing.
@@ -62,12 +81,12 @@ impl Open {
         let mut view = WasiSocketsCtxView { ctx, table };
         let listening = self.tcp.iter().filter(|rep| view.is_listening(Resource::new_borrow(**rep)).unwrap_or(false));
         let open = self.files.len() + self.udp.len() + self.tcp.len() + listening.count();
-        if open < most { Ok(()) } else { Err(Full(self.most)) }
+        if open < most { Ok(Standard::hold()) } else { Err(Full(self.most)) }
     }
 
     /// A file or a directory was opened.
-    pub fn file<T: Any + Send + Sync>(&mut self, file: &Arc<T>) {
-        self.files.push(Arc::downgrade(file) as _);
+    pub fn file<T: Any + Send + Sync>(&mut self, file: &Arc<T>, fd: RawFd) {
+        self.files.push((Arc::downgrade(file) as _, Known::find(fd)));
     }
 
     /// A socket was made, or a connection accepted.
@@ -88,13 +107,13 @@ mod tests {
     #[test]
     fn what_ended_is_not_counted() {
         let mut table = ResourceTable::new();
-        let mut open = Open::new(3);
+        let mut open = Open::new(3, Vec::new());
         let files = [Arc::new(1), Arc::new(2), Arc::new(3)];
         for file in &files {
             open.room(&mut table).unwrap();
-            open.file(file);
+            open.file(file, 0);
         }
-        assert_eq!(open.room(&mut table).unwrap_err().0, 3);
+        assert_eq!(open.room(&mut table).map(drop).unwrap_err().0, 3);
         let [one, ..] = &files;
         let stream = one.clone();
         drop(files);

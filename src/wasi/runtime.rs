@@ -11,6 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::engine::descriptors::Watched;
 use crate::engine::fault::Stop;
 use crate::engine::fork;
 use crate::engine::signals;
@@ -50,20 +51,34 @@ fn can_start(threads: usize) -> std::io::Result<()> {
     all
 }
 
-/// A runtime that is made when it is first needed, with the generation of its threads.
+/// A runtime, with the generation of its threads and what it waits with.
+struct Made {
+    runtime: Runtime,
+    generation: u64,
+    descriptors: Arc<Watched>,
+}
+
+impl Made {
+    /// Whether it can be used, and ended: a parent's has no threads here, and could not be ended without
+    /// disturbing it there; what waits with the program's descriptors would take its events, and close them.
+    fn is_ours(&self) -> bool {
+        self.generation == fork::generation() && self.descriptors.are_there()
+    }
+}
+
+/// The runtimes of an engine, each made when it is first needed: one that waits for time and work alone,
+/// which takes no descriptor, and one for sockets.
 #[derive(Default)]
-pub struct Lazy(Mutex<Option<(Runtime, u64)>>);
+pub struct Lazy([Mutex<Option<Made>>; 2]);
 
 impl Lazy {
-    /// The runtime, made with `threads` threads where it is not there yet.
-    pub fn get(&self, threads: u32) -> Result<Handle> {
-        let mut runtime = self.0.lock();
-        match runtime.take() {
-            Some((made, generation)) if generation == fork::generation() => {
-                return Ok(runtime.insert((made, generation)).0.handle().clone());
-            }
-            // A parent's has no threads here, and could not be ended without disturbing it there.
-            parents => std::mem::forget(parents),
+    /// The runtime, for sockets or not, made with `threads` threads where it is not there yet.
+    pub fn get(&self, threads: u32, sockets: bool) -> Result<(Handle, Arc<Watched>)> {
+        let mut made = self.0[usize::from(sockets)].lock();
+        let give = |made: &Made| (made.runtime.handle().clone(), made.descriptors.clone());
+        match made.take() {
+            Some(ours) if ours.is_ours() => return Ok(give(made.insert(ours))),
+            not_ours => std::mem::forget(not_ours),
         }
         let threads = threads.max(1) as usize;
         let build = || {
@@ -71,34 +86,43 @@ impl Lazy {
             builder.worker_threads(threads).max_blocking_threads(BLOCKING);
             // What writes a file that grows too large is one of them; and those that come later are
             // started by whoever needs one.
-            builder.thread_name(NAME).thread_stack_size(STACK).on_thread_start(signals::block).enable_all();
-            signals::starting(|| builder.build())
+            builder.thread_name(NAME).thread_stack_size(STACK).on_thread_start(signals::block).enable_time();
+            if sockets {
+                builder.enable_io();
+            }
+            let mut descriptors = Watched::default();
+            let built = descriptors.waited_with(|| signals::starting(|| builder.build()));
+            built.map(|runtime| (runtime, Arc::new(descriptors)))
         };
         const NONE: &str = "no thread for WASI could be started";
         let lacking = |what, call, e| system::failed(ErrorKind::Instantiation, what, &Refusal::new(call, e));
         can_start(threads).map_err(|e| lacking(NONE, system::THREAD, e))?;
         let gone = || Error::new(ErrorKind::Instantiation, format!("{NONE}: there was one a moment ago"));
-        let made = catch_unwind(build).map_err(|_| gone())?;
-        let made = made.map_err(|e| {
+        let built = catch_unwind(build).map_err(|_| gone())?;
+        let (runtime, descriptors) = built.map_err(|e| {
             lacking("what WASI waits with was not made", "epoll_create1, epoll_ctl, eventfd2 or fcntl", e)
         })?;
-        Ok(runtime.insert((made, fork::generation())).0.handle().clone())
+        Ok(give(made.insert(Made { runtime, generation: fork::generation(), descriptors })))
     }
 
     /// Whether it was made.
     pub fn is_there(&self) -> bool {
-        self.0.lock().is_some()
+        self.0.iter().any(|made| made.lock().is_some())
     }
 
     /// Ends its threads.
     pub fn stop(&self) {
-        let Some((runtime, generation)) = self.0.lock().take() else { return };
-        if generation != fork::generation() {
-            std::mem::forget(runtime);
-        } else if Handle::try_current().is_ok() {
-            runtime.shutdown_background(); // a Rust program on a runtime of its own, where none may be waited for
-        } else {
-            runtime.shutdown_timeout(GRACE);
+        for made in self.0.iter().filter_map(|made| made.lock().take()) {
+            if !made.is_ours() {
+                std::mem::forget(made);
+                continue;
+            }
+            made.descriptors.end();
+            if Handle::try_current().is_ok() {
+                made.runtime.shutdown_background(); // a Rust program on a runtime of its own, where none may be waited for
+            } else {
+                made.runtime.shutdown_timeout(GRACE);
+            }
         }
     }
 }
@@ -129,14 +153,20 @@ fn waker() -> Waker {
 #[derive(Clone, Debug)]
 pub struct Waiter {
     runtime: Handle,
+    descriptors: Arc<Watched>,
     guest_stack: usize,
     generation: u64,
 }
 
 impl Waiter {
-    /// Waits with `runtime`; components have `guest_stack`.
-    pub fn new(runtime: Handle, guest_stack: usize) -> Self {
-        Self { runtime, guest_stack, generation: fork::generation() }
+    /// Waits with `runtime`, which needs these descriptors; components have `guest_stack`.
+    pub fn new((runtime, descriptors): (Handle, Arc<Watched>), guest_stack: usize) -> Self {
+        Self { runtime, descriptors, guest_stack, generation: fork::generation() }
+    }
+
+    /// Whether what it waits with is the program's by now.
+    pub fn lost_descriptors(&self) -> bool {
+        !self.descriptors.are_there()
     }
 
     /// Whether its threads are those of a process that forked this one.
@@ -168,6 +198,9 @@ impl Waiter {
             }
             if let Some(stop) = limit.reached() {
                 return Err(stop.into());
+            }
+            if self.lost_descriptors() {
+                return Err(Stop::Descriptors.into());
             }
             std::thread::park_timeout(tick);
         }

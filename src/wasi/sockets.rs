@@ -20,6 +20,7 @@ use super::open::Open;
 use super::texts::Short;
 use super::{Parts, Watch};
 use crate::contract::host::Host;
+use crate::engine::descriptors::Standard;
 use crate::engine::fault::Stop;
 use crate::engine::grants::{SocketRule, SocketUse};
 
@@ -126,7 +127,7 @@ impl HostNetwork for Sockets<'_> {
 
 impl tcp_create_socket::Host for Sockets<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
-        self.room("a TCP socket")?;
+        let _standard = self.room("a TCP socket")?;
         let result = self.inner.create_tcp_socket(family);
         self.denied(&result, "a TCP socket: no rule allows one");
         result.inspect(|socket| self.open.tcp(socket))
@@ -135,7 +136,7 @@ impl tcp_create_socket::Host for Sockets<'_> {
 
 impl udp_create_socket::Host for Sockets<'_> {
     async fn create_udp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
-        self.room("a UDP socket")?;
+        let _standard = self.room("a UDP socket")?;
         let result = self.inner.create_udp_socket(family).await;
         self.denied(&result, "a UDP socket: no rule allows one");
         result.inspect(|socket| self.open.udp(socket))
@@ -143,8 +144,9 @@ impl udp_create_socket::Host for Sockets<'_> {
 }
 
 impl Sockets<'_> {
-    /// Whether one more descriptor of the process's may be taken, in a call that goes on.
-    fn room(&mut self, what: &str) -> SocketResult<()> {
+    /// Whether one more descriptor of the process's may be taken, in a call that goes on, as long as what is
+    /// given lives.
+    fn room(&mut self, what: &str) -> SocketResult<Standard> {
         if let Some(stop) = self.stopped {
             return Err(SocketError::trap(stop));
         }
@@ -155,7 +157,7 @@ impl Sockets<'_> {
     }
 
     fn accept(&mut self, socket: Resource<TcpSocket>) -> SocketResult<Accepted> {
-        self.room("a connection")?;
+        let _standard = self.room("a connection")?;
         self.inner.accept(socket).inspect(|(socket, ..)| self.open.tcp(socket))
     }
 
