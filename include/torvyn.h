@@ -79,6 +79,19 @@
  *            and threads for components that may wait in WASI (`wasi_threads`);
  *            what needs a thread that cannot be had is an error, of a call
  *            TORVYN_ERROR_INTERNAL.
+ * Files      Descriptors that stay open are close-on-exec and lie at 3 or
+ *            above: one for each memory of a component that starts with data,
+ *            the granted directories, what components have open in WASI, and
+ *            three of an engine whose components have sockets. A program that
+ *            closes them, or puts its own in their place, gets an error where
+ *            one would be used next, TORVYN_ERROR_INSTANTIATION or
+ *            TORVYN_ERROR_INTERNAL.
+ * Mappings   An instance takes up to four memory mappings for each of its
+ *            memories, of those that the system allows the process
+ *            (`vm.max_map_count`). What would leave less than an eighth of
+ *            them to the program is refused.
+ *            (docs/process.md has both at length, and the rest of what the
+ *            library does to the process.)
  * Memory     What a component chooses the size of (its memory and tables,
  *            buffers, content types, texts, names, values, lists of outputs and
  *            ports, and their handles) is refused to the component where the
@@ -1264,9 +1277,11 @@ typedef struct torvyn_engine_config {
    * Bytes of address space, not of memory, that a linear memory reserves, so
    * that accesses need no check and growth moves nothing. Set it low where
    * address space is scarce or many thousand instances live at once (1 for as
-   * little as possible). With `pool_instances` a slot reserves no less than the
-   * memory that it holds; with `explicit_traps` nothing is reserved beyond
-   * that. At most 1 TiB. Default: 4 GiB.
+   * little as possible): a memory that outgrows it is moved, with a sixteenth
+   * of `memory_limit`, 1 MiB at least, to grow into before the next move. With
+   * `pool_instances` a slot reserves no less than the memory that it holds;
+   * with `explicit_traps` it is always as little as possible. At most 1 TiB.
+   * Default: 4 GiB.
    */
   uint64_t memory_reservation;
   /**
@@ -1287,8 +1302,10 @@ typedef struct torvyn_engine_config {
    * as many as 16 TiB of address space have room for (`memory_reservation`),
    * but one for each slot at least; where they run out, it is
    * TORVYN_ERROR_INSTANTIATION, too. At most 100000, and no more than the
-   * address space has room for (TORVYN_ERROR_CONFIG). Default: 0, memory is had
-   * from the system for each instance.
+   * address space has room for, and the memory mappings that the system allows
+   * the process, of which a slot takes up to 7 (TORVYN_ERROR_CONFIG says how
+   * many slots have room). Default: 0, memory is had from the system for each
+   * instance.
    */
   uint32_t pool_instances;
   /**

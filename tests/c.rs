@@ -288,6 +288,8 @@ programs! {
     unload: Asan;
     // valgrind has descriptors of its own, which are not closed with the rest.
     descriptors: Asan;
+    // valgrind and ThreadSanitizer have mappings and address space of their own.
+    mappings: Asan;
 }
 
 #[test]

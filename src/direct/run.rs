@@ -168,6 +168,15 @@ impl Linked {
         Ok(Arc::new(Self { code, scope, steps, outer, lowered, functions, glue }))
     }
 
+    /// Linear memories of an instance.
+    pub fn memories(&self) -> u32 {
+        let instantiated = self.steps.iter().filter_map(|step| match step {
+            Ready::Instantiate(module, _) => self.code.modules.get(*module),
+            _ => None,
+        });
+        instantiated.map(|module| module.resources_required().num_memories).sum()
+    }
+
     /// Core instances that the library adds to the component's own.
     pub fn glue(&self) -> usize {
         self.glue

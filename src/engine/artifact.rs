@@ -31,6 +31,7 @@ use wasmtime::component::Component;
 use super::Engine;
 use super::compile::{CompiledComponent, Parts, Source};
 use super::mapping::{Mapping, in_place};
+use super::mappings::{self, Mappings};
 use super::{file, images, system};
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;
@@ -243,6 +244,11 @@ fn judged<T>(loaded: wasmtime::Result<T>) -> Result<Option<T>> {
 }
 
 fn load(engine: &Engine, index: Index, digest: [u8; 32], mut images: Images<'_>) -> Result<Option<Parts>> {
+    let pieces = index.direct.as_ref().map_or(0, Vec::len) + usize::from(index.general.is_some());
+    let mappings = Mappings::take(pieces as u32 * mappings::CODE + 1).map_err(|few| {
+        let message = format!("the artifact cannot be loaded: {few}; free instances or raise it");
+        Error::new(ErrorKind::Internal, message)
+    })?;
     let mut direct = None;
     if let Some(ranges) = &index.direct {
         let mut modules = Vec::new();
@@ -264,7 +270,7 @@ fn load(engine: &Engine, index: Index, digest: [u8; 32], mut images: Images<'_>)
         mapping.only(code);
     }
     let Index { analysis, source, .. } = index;
-    Ok(Some(Parts { analysis, digest, source, direct, general, mapping: None }))
+    Ok(Some(Parts { analysis, digest, source, direct, general, mapping: None, mappings }))
 }
 
 /// A component from the bytes of an artifact.

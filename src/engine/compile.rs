@@ -9,6 +9,7 @@ use super::Engine;
 use super::descriptors::Watched;
 use super::link::Path;
 use super::mapping::Mapping;
+use super::mappings::Mappings;
 use crate::contract::Role;
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;
@@ -25,6 +26,7 @@ struct Inner {
     direct: Mutex<Kept<Code>>,
     general: Mutex<Kept<Component>>,
     mapping: Option<Mapping>,
+    _mappings: Mappings,
     engine: Engine,
     analysis: Analysis,
     imports: Vec<String>,
@@ -107,17 +109,19 @@ pub(super) struct Parts {
     pub direct: Option<Code>,
     pub general: Option<Component>,
     pub mapping: Option<Mapping>,
+    pub mappings: Mappings,
 }
 
 impl CompiledComponent {
     pub(super) fn from_parts(engine: &Engine, parts: Parts) -> Self {
-        let Parts { analysis, digest, source, direct, general, mapping } = parts;
+        let Parts { analysis, digest, source, direct, general, mapping, mappings } = parts;
         let imports = analysis.imports.iter().map(|import| import.name.clone()).collect();
         let reason = analysis.direct(engine.config().path).err().unwrap_or_default().into_owned();
         Self(Arc::new(Inner {
             direct: Kept::new(direct),
             general: Kept::new(general),
             mapping,
+            _mappings: mappings,
             engine: engine.clone(),
             analysis,
             imports,
@@ -137,6 +141,7 @@ impl CompiledComponent {
             direct: Kept::new(None),
             general: Kept::new(None),
             mapping: None,
+            _mappings: Mappings::NONE,
             engine: engine.clone(),
             analysis: Analysis {
                 roles,
@@ -272,6 +277,7 @@ mod with_compiler {
     use crate::engine::config::PathChoice;
     use crate::engine::extent::Extent;
     use crate::engine::features;
+    use crate::engine::mappings;
     use crate::engine::sizes::Sizes;
     use crate::engine::surface::Surface;
     use crate::engine::system;
@@ -391,6 +397,11 @@ mod with_compiler {
             }
             _ => e,
         };
+        let images = source.modules.len() as u32 + 3; // and the glue, or the one of the general path
+        let mappings = Mappings::take(images * mappings::CODE).map_err(|few| {
+            let message = format!("the component cannot be compiled: {few}; free instances or raise it");
+            Error::new(ErrorKind::Internal, message)
+        })?;
         let (mut direct, mut general) = (None, None);
         match (analysis.direct(engine.config().path), engine.config().path) {
             (Err(why), PathChoice::Direct) => {
@@ -402,7 +413,7 @@ mod with_compiler {
         }
         // A component that only ever takes the general path needs its bytes no more.
         let source = direct.is_some().then_some(source);
-        let parts = Parts { analysis, digest, source, direct, general, mapping: None };
+        let parts = Parts { analysis, digest, source, direct, general, mapping: None, mappings };
         Ok(CompiledComponent::from_parts(engine, parts))
     }
 

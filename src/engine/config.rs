@@ -6,6 +6,7 @@ use super::features;
 use super::instance::InstanceOptions;
 use super::log::Log;
 use super::system;
+use super::mappings::{self, Mappings, TooFew};
 #[cfg(feature = "compiler")]
 use crate::direct::plan::Analysis;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,8 +44,11 @@ const POOLED: u64 = 16 << 40;
 const CONTEXT: usize = 16 << 20;
 
 /// Where address space is not to be taken for a memory: what a memory that moves takes beyond what it
-/// grew to, so that the next pages need no other move, and what lies behind it for accesses at an offset.
+/// grew to, at least, so that the next pages need no other move; and what lies behind it for accesses at an
+/// offset.
 const GROWTH: u64 = 1 << 20;
+/// It moves so often at most on its way to `memory_limit`: each time all of it is copied.
+const MOVES: u64 = 16;
 const GUARD: u64 = 64 << 10;
 
 /// The limit of linear memory where none is set: 16 MiB, and for a component whose memories start
@@ -219,7 +223,7 @@ impl EngineConfig {
         if let Some(reserved) = self.reserved() {
             config
                 .memory_reservation(reserved.max(slot))
-                .memory_reservation_for_growth(reserved.max(GROWTH))
+                .memory_reservation_for_growth(reserved.max(GROWTH).max(self.memory_limit / MOVES))
                 .memory_guard_size(if self.explicit_traps { 0 } else { GUARD })
                 .guard_before_linear_memory(false)
                 .memory_may_move(true);
@@ -242,6 +246,17 @@ impl EngineConfig {
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         Ok(config)
+    }
+
+    /// The mappings of the pool's slots: a memory of each and a stack, whose guards are there from the start.
+    pub fn pool_mappings(&self) -> Result<Option<Mappings>> {
+        const SLOT: u32 = mappings::MEMORY + mappings::STACK;
+        let Some(pooling) = &self.pooling else { return Ok(None) };
+        let refused = |few: TooFew| {
+            let room = few.left() / SLOT;
+            bad("pool_instances", format!("{few}; take fewer slots, for {room} of which there is room, or raise it"))
+        };
+        Mappings::take(pooling.instances.saturating_mul(SLOT)).map(Some).map_err(refused)
     }
 
     /// What to say where Wasmtime refuses an engine with a pool and takes it without.

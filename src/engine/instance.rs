@@ -14,6 +14,7 @@ use super::invoke::set_memory;
 use super::limits::Limits;
 use super::link::{Code, LinkedComponent};
 use super::log::Level;
+use super::mappings::Mappings;
 use super::slots::{Slot, Slots};
 use super::stack::Room;
 use super::system;
@@ -162,6 +163,7 @@ pub struct ComponentInstance {
     linked: LinkedComponent,
     /// Of the engine's pool; given back after what runs has ended.
     _slot: Option<Slot>,
+    _mappings: Mappings,
 }
 
 impl Drop for ComponentInstance {
@@ -184,6 +186,7 @@ impl ComponentInstance {
         room.check().map_err(|e| e.at(id, None))?;
         let slots = engine.slots().filter(|_| linked.component().native().is_none());
         let slot = slots.map(Slots::take).transpose().map_err(|e| e.at(id, None))?;
+        let mappings = linked.mappings().map_err(|e| e.at(id, None))?;
         let control = Arc::new(Control::new(State::New));
         let ticket = engine.clock().register(control.clone());
         let timeout_ticks = match options.timeout_ns {
@@ -204,6 +207,7 @@ impl ComponentInstance {
             ticket,
             linked: linked.clone(),
             _slot: slot,
+            _mappings: mappings,
         };
         let began = instance.control.begin();
         debug_assert!(began);

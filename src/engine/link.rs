@@ -11,6 +11,7 @@ use super::compile::CompiledComponent;
 use super::config::PathChoice;
 use super::descriptors::Watched;
 use super::grants::Grants;
+use super::mappings::{self, Mappings};
 use super::stack::Room;
 use crate::contract::host::Host;
 use crate::contract::names;
@@ -71,6 +72,8 @@ struct Inner {
     component: CompiledComponent,
     /// What the memories of instances are made from.
     images: Watched,
+    /// Linear memories of an instance.
+    memories: u32,
     grants: Arc<Grants>,
     /// Why not on the direct path, where the link is to blame and not the component.
     reason: &'static str,
@@ -153,7 +156,7 @@ impl LinkedComponent {
         if let Some(native) = component.native() {
             let (code, grants) = (Code::Native(native.clone()), Arc::new(imports.grants().clone()));
             let (component, images) = (component.clone(), Watched::default());
-            return Ok(Self(Arc::new(Inner { code, component, images, grants, reason: "" })));
+            return Ok(Self(Arc::new(Inner { code, component, images, memories: 0, grants, reason: "" })));
         }
         let analysis = component.analysis();
         let grants = Arc::new(imports.grants().clone());
@@ -190,10 +193,12 @@ impl LinkedComponent {
             }
             _ => None,
         };
-        let (code, images) = match direct {
+        let (code, images, memories) = match direct {
             Some(plan) => {
                 let (code, images) = component.direct()?;
-                (Code::Direct(direct::run::Linked::new(engine, plan, code)?), images)
+                let linked = direct::run::Linked::new(engine, plan, code)?;
+                let memories = linked.memories();
+                (Code::Direct(linked), images, memories)
             }
             None => {
                 let (code, images) = component.general()?;
@@ -201,10 +206,11 @@ impl LinkedComponent {
                 if defined {
                     grants.defined.link(linker.to_mut(), &code)?;
                 }
-                (Code::General(Arc::new(general::run::Linked::new(&linker, analysis, &code)?)), images)
+                let memories = code.resources_required().map_or(1, |required| required.num_memories);
+                (Code::General(Arc::new(general::run::Linked::new(&linker, analysis, &code)?)), images, memories)
             }
         };
-        Ok(Self(Arc::new(Inner { code, component: component.clone(), images, grants, reason })))
+        Ok(Self(Arc::new(Inner { code, component: component.clone(), images, memories, grants, reason })))
     }
 
     /// All that is there for every component, and for `code`, which is one that imports WASI.
@@ -303,6 +309,19 @@ impl LinkedComponent {
 
     pub(super) fn code(&self) -> &Code {
         &self.0.code
+    }
+
+    /// The mappings of an instance; in a pool, those of one memory and of the stack are there already.
+    pub(super) fn mappings(&self) -> Result<Mappings> {
+        let memories = self.0.memories * mappings::MEMORY;
+        let needed = match self.engine().slots() {
+            None => memories + if self.waits() { mappings::STACK } else { 0 },
+            Some(_) => memories.saturating_sub(mappings::MEMORY),
+        };
+        Mappings::take(needed).map_err(|few| {
+            let message = format!("no instance can be made: {few}; free instances or raise it");
+            Error::new(ErrorKind::Instantiation, message)
+        })
     }
 
     /// Fails where what an instance is made with was closed since: what lies at the numbers now would become

@@ -27,6 +27,7 @@ pub mod limits;
 pub mod link;
 pub mod log;
 mod mapping;
+pub mod mappings;
 pub mod other;
 #[cfg_attr(not(feature = "wasi"), allow(dead_code))]
 pub mod signals;
@@ -53,6 +54,7 @@ use clock::Clock;
 use config::EngineConfig;
 #[cfg(feature = "compiler")]
 use system::Refusal;
+use mappings::Mappings;
 
 use crate::contract::{ComponentId, Function};
 use crate::error::{Error, ErrorKind, Result};
@@ -74,6 +76,8 @@ impl WeakEngine {
 
 struct Inner {
     wasmtime: wasmtime::Engine,
+    /// What its pool takes.
+    _mappings: Option<Mappings>,
     config: EngineConfig,
     /// Where it has a pool.
     slots: Option<Arc<slots::Slots>>,
@@ -126,11 +130,17 @@ impl Engine {
             let pool = if system::is_denial(&e) { None } else { config.pool_refused(&e) };
             pool.unwrap_or_else(|| refused(e))
         })?;
+        let built = config.build()?;
+        let refused = |e: wasmtime::Error| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}"));
+        let mappings = config.pool_mappings()?;
+        let wasmtime =
+            wasmtime::Engine::new(&built).map_err(|e| config.pool_refused(&e).unwrap_or_else(|| refused(e)))?;
         let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
         Ok(Self(Arc::new(Inner {
             wasmtime,
+            _mappings: mappings,
             slots: config.pooling.map(|pooling| slots::Slots::new(pooling.instances)),
             config,
             clock,

@@ -158,9 +158,11 @@ pub struct EngineConfig {
     /// Bytes of address space, not of memory, that a linear memory reserves, so
     /// that accesses need no check and growth moves nothing. Set it low where
     /// address space is scarce or many thousand instances live at once (1 for as
-    /// little as possible). With `pool_instances` a slot reserves no less than the
-    /// memory that it holds; with `explicit_traps` nothing is reserved beyond
-    /// that. At most 1 TiB. Default: 4 GiB.
+    /// little as possible): a memory that outgrows it is moved, with a sixteenth
+    /// of `memory_limit`, 1 MiB at least, to grow into before the next move. With
+    /// `pool_instances` a slot reserves no less than the memory that it holds;
+    /// with `explicit_traps` it is always as little as possible. At most 1 TiB.
+    /// Default: 4 GiB.
     pub memory_reservation: u64,
     /// With `pool_instances`: bytes of a linear memory that stay in memory while
     /// its slot is idle, zeroed by hand and not by the system; more than a slot
@@ -177,8 +179,10 @@ pub struct EngineConfig {
     /// as many as 16 TiB of address space have room for (`memory_reservation`),
     /// but one for each slot at least; where they run out, it is
     /// TORVYN_ERROR_INSTANTIATION, too. At most 100000, and no more than the
-    /// address space has room for (TORVYN_ERROR_CONFIG). Default: 0, memory is had
-    /// from the system for each instance.
+    /// address space has room for, and the memory mappings that the system allows
+    /// the process, of which a slot takes up to 7 (TORVYN_ERROR_CONFIG says how
+    /// many slots have room). Default: 0, memory is had from the system for each
+    /// instance.
     pub pool_instances: u32,
     /// Threads that wait for what components granted WASI do: sockets, sleeps.
     /// They start with the first instance that needs them. From 1 to 64.
