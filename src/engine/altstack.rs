@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use super::mapping::page_size;
+use super::published::page_size;
 use super::system::Refusal;
 
 /// What Wasmtime takes for enough.

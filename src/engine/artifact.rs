@@ -30,8 +30,8 @@ use wasmtime::component::Component;
 
 use super::Engine;
 use super::compile::{CompiledComponent, Parts, Source};
-use super::mapping::{Mapping, in_place};
 use super::mappings::{self, Mappings};
+use super::published::{Mapping, in_place};
 use super::{file, images, system};
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;

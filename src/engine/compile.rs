@@ -8,8 +8,9 @@ use wasmtime::component::Component;
 use super::Engine;
 use super::descriptors::Watched;
 use super::link::Path;
-use super::mapping::Mapping;
 use super::mappings::Mappings;
+use super::published::Mapping;
+use super::system;
 use crate::contract::Role;
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;
@@ -67,7 +68,9 @@ impl<C: Clone> Kept<C> {
             self.images.images(|| make_images(code)).map_err(|e| {
                 let what = "what the component's memories start with cannot be kept ready";
                 let told = system::refused(ErrorKind::Instantiation, what, &e);
-                told.unwrap_or_else(|| Error::new(ErrorKind::Instantiation, format!("{what}: {e:#}").replace('\n', " ")))
+                told.unwrap_or_else(|| {
+                    Error::new(ErrorKind::Instantiation, format!("{what}: {e:#}").replace('\n', " "))
+                })
             })?;
             self.has_images = true;
         }
@@ -280,7 +283,6 @@ mod with_compiler {
     use crate::engine::mappings;
     use crate::engine::sizes::Sizes;
     use crate::engine::surface::Surface;
-    use crate::engine::system;
 
     fn failed(e: &wasmtime::Error) -> Box<Error> {
         let refused = system::refused(ErrorKind::Internal, "the component was not compiled", e);

@@ -5,8 +5,8 @@ use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 use super::features;
 use super::instance::InstanceOptions;
 use super::log::Log;
-use super::system;
 use super::mappings::{self, Mappings, TooFew};
+use super::system;
 #[cfg(feature = "compiler")]
 use crate::direct::plan::Analysis;
 use crate::error::{Error, ErrorKind, Result};
@@ -210,7 +210,7 @@ impl EngineConfig {
             .signals_based_traps(!self.explicit_traps)
             .native_unwind_info(self.unwind_info)
             .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
-            .with_custom_code_memory(Some(std::sync::Arc::new(super::mapping::Publisher)))
+            .with_custom_code_memory(Some(std::sync::Arc::new(super::published::Publisher)))
             .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64));
         #[cfg(feature = "compiler")]
         config.parallel_compilation(self.parallel_compilation).cranelift_opt_level(match self.optimize {

@@ -26,9 +26,9 @@ pub mod invoke;
 pub mod limits;
 pub mod link;
 pub mod log;
-mod mapping;
 pub mod mappings;
 pub mod other;
+mod published;
 #[cfg_attr(not(feature = "wasi"), allow(dead_code))]
 pub mod signals;
 pub mod signature;
@@ -52,9 +52,9 @@ use parking_lot::Mutex;
 
 use clock::Clock;
 use config::EngineConfig;
+use mappings::Mappings;
 #[cfg(feature = "compiler")]
 use system::Refusal;
-use mappings::Mappings;
 
 use crate::contract::{ComponentId, Function};
 use crate::error::{Error, ErrorKind, Result};
@@ -126,15 +126,11 @@ impl Engine {
             let told = system::refused(ErrorKind::Config, "the engine was not made", &e);
             told.unwrap_or_else(|| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}")))
         };
+        let mappings = config.pool_mappings()?;
         let wasmtime = wasmtime::Engine::new(&built).map_err(|e| {
             let pool = if system::is_denial(&e) { None } else { config.pool_refused(&e) };
             pool.unwrap_or_else(|| refused(e))
         })?;
-        let built = config.build()?;
-        let refused = |e: wasmtime::Error| Error::new(ErrorKind::Config, format!("engine configuration: {e:#}"));
-        let mappings = config.pool_mappings()?;
-        let wasmtime =
-            wasmtime::Engine::new(&built).map_err(|e| config.pool_refused(&e).unwrap_or_else(|| refused(e)))?;
         let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 
-use super::mapping::page_size;
+use super::published::page_size;
 use crate::error::{Error, ErrorKind};
 
 /// A system call that was refused.
