@@ -118,8 +118,8 @@
  *            whose growth the system has nothing does not grow, which the
  *            component is told.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
- *            handlers of SIGSEGV, SIGILL and SIGFPE, by which components trap;
- *            they stay for good. What comes from elsewhere they pass on to the
+ *            handlers of SIGSEGV, SIGILL and, on x86-64, SIGFPE, by which
+ *            components trap; they stay for good. What comes from elsewhere they pass on to the
  *            handlers that were there before. So a program installs its own
  *            before its first engine. One that comes later stands in front and
  *            must pass on what is not the program's: call the `sa_sigaction`
@@ -1246,8 +1246,8 @@ typedef struct torvyn_engine_config {
    */
   torvyn_switch_t parallel_compilation;
   /**
-   * How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL,
-   * SIGFPE), for which the library installs handlers that pass on what is not
+   * How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL
+   * and, on x86-64, SIGFPE), for which the library installs handlers that pass on what is not
    * its own. On: every access is checked in the code, no handler is installed,
    * and components run the slower for it. Default: off.
    */
