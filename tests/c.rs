@@ -7,6 +7,8 @@
 //! | `TORVYN_C_WRAP` | `asan` | AddressSanitizer with leak detection, and UndefinedBehaviorSanitizer |
 //! | | `tsan` | ThreadSanitizer, on the programs with threads |
 //! | | `valgrind` | memcheck, on the programs that are not about time or signals |
+//! | | `arm64` | an emulated processor of that kind, for the library that `tests/arm64.sh` builds |
+//! | `TORVYN_C_LIBRARY` | path | the shared library, where it is another one than cargo's |
 //! | `TORVYN_C_TSAN_RT` | path | a runtime of ThreadSanitizer to link instead of the compiler's, see `Wrap::Tsan` |
 //! | `TORVYN_SOAK` | number | instances in the soak's longest loop; 2000 where it is not set |
 //! | `CC`, `CXX` | command | the compilers; `cc` and `c++` where they are not set |
@@ -45,6 +47,9 @@ enum Wrap {
     /// (and comments, if it may). Reservations of 4 GiB it only warns of. A component that reads
     /// outside of its memory is an error to memcheck, so the programs that have one are left out.
     Valgrind,
+    /// By qemu, which translates instructions and hands system calls on to this machine's kernel. Left
+    /// out are the programs whose time or whose children it makes useless.
+    Arm64,
 }
 
 impl Wrap {
@@ -54,7 +59,8 @@ impl Wrap {
             Ok("asan") => Wrap::Asan,
             Ok("tsan") => Wrap::Tsan,
             Ok("valgrind") => Wrap::Valgrind,
-            Ok(other) => panic!("TORVYN_C_WRAP is `{other}`: want none, asan, tsan or valgrind"),
+            Ok("arm64") => Wrap::Arm64,
+            Ok(other) => panic!("TORVYN_C_WRAP is `{other}`: want none, asan, tsan, valgrind or arm64"),
         }
     }
 
@@ -64,6 +70,7 @@ impl Wrap {
             Wrap::Asan => "asan",
             Wrap::Tsan => "tsan",
             Wrap::Valgrind => "valgrind",
+            Wrap::Arm64 => "arm64",
         }
     }
 
@@ -71,6 +78,14 @@ impl Wrap {
     fn flags(self) -> (&'static [&'static str], &'static [&'static str]) {
         match self {
             Wrap::Plain | Wrap::Valgrind => (&[], &[]),
+            // The C library's place, which qemu's own `-L` would put before every absolute path.
+            Wrap::Arm64 => (
+                &[
+                    "-Wl,--dynamic-linker=/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1",
+                    "-Wl,--disable-new-dtags,-rpath,/usr/aarch64-linux-gnu/lib",
+                ],
+                &[],
+            ),
             Wrap::Asan => (
                 &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
                 &["__asan_init", "__ubsan_handle_"],
@@ -85,7 +100,7 @@ impl Wrap {
             Wrap::Plain => 1,
             Wrap::Asan => 3,
             Wrap::Tsan => 10,
-            Wrap::Valgrind => 20,
+            Wrap::Valgrind | Wrap::Arm64 => 20,
         }
     }
 
@@ -112,6 +127,10 @@ impl Wrap {
                 // One thread runs at a time: a guest that loops may else keep the clock's from its turn for minutes.
                 command.args(["--fair-sched=try", "--sigill-diagnostics=no"]).arg(program);
             }
+            Wrap::Arm64 => {
+                command = Command::new("qemu-aarch64-static");
+                command.arg(program).env("TORVYN_C_EMULATED", "1");
+            }
         }
         command.env("TORVYN_C_SLOW", self.slow().to_string());
         command
@@ -130,6 +149,9 @@ fn tests() -> PathBuf {
 /// compiler writes both beside this executable. (`target/PROFILE/libtorvyn.so` is another matter:
 /// `cargo test` leaves there what `cargo build` once put.)
 fn library() -> PathBuf {
+    if let Some(chosen) = env::var_os("TORVYN_C_LIBRARY") {
+        return chosen.into();
+    }
     let executable = env::current_exe().unwrap();
     let library = executable.with_file_name("libtorvyn.so");
     let written = |path: &Path| {
@@ -168,7 +190,7 @@ fn compiler(variable: &str, default: &str) -> Command {
 }
 
 fn cc() -> Command {
-    let mut command = compiler("CC", "cc");
+    let mut command = compiler("CC", if Wrap::chosen() == Wrap::Arm64 { "aarch64-linux-gnu-gcc" } else { "cc" });
     command.arg("-std=c99");
     command
 }
@@ -247,48 +269,49 @@ macro_rules! programs {
 }
 
 programs! {
-    components: Asan Valgrind;
-    streaming: Asan Valgrind;
-    verdicts: Asan Valgrind;
-    hostile: Asan;
-    budgets: Asan Tsan;
-    memory: Asan Valgrind;
+    components: Asan Valgrind Arm64;
+    streaming: Asan Valgrind Arm64;
+    verdicts: Asan Valgrind Arm64;
+    hostile: Asan Arm64;
+    budgets: Asan Tsan Arm64;
+    memory: Asan Valgrind Arm64;
+    // Measure how soon the host's own work ends.
     overruns: ;
     overlong: ;
-    // Has a malloc of its own.
+    // Has a malloc of its own, and children by the thousand.
     refusals: ;
     // Has system calls of its own, and filters for those of the library.
     denied: ;
-    encodings: Asan Valgrind;
-    holding: Asan;
-    straight: Asan;
-    native: Asan Valgrind;
-    log: Asan Tsan;
-    host: Asan;
-    values: Asan;
-    names: Asan;
-    counts: Asan;
-    callouts: Asan Valgrind;
-    nested: Asan;
-    composed: Asan;
-    surfaces: Asan;
-    null: Asan Valgrind;
-    misuse: Asan Tsan Valgrind;
-    threads: Asan Tsan;
-    seeds: Asan;
-    soak: Asan;
-    paths: Asan Valgrind;
-    process: Asan;
+    encodings: Asan Valgrind Arm64;
+    holding: Asan Arm64;
+    straight: Asan Arm64;
+    native: Asan Valgrind Arm64;
+    log: Asan Tsan Arm64;
+    host: Asan Arm64;
+    values: Asan Arm64;
+    names: Asan Arm64;
+    counts: Asan Arm64;
+    callouts: Asan Valgrind Arm64;
+    nested: Asan Arm64;
+    composed: Asan Arm64;
+    surfaces: Asan Arm64;
+    null: Asan Valgrind Arm64;
+    misuse: Asan Tsan Valgrind Arm64;
+    threads: Asan Tsan Arm64;
+    seeds: Asan Arm64;
+    soak: Asan Arm64;
+    paths: Asan Valgrind Arm64;
+    process: Asan Arm64;
     // Sanitizers' allocators know nothing of fork(): a child may find their locks taken.
-    forks: ;
-    output: Asan;
-    writes: Asan;
-    stops: Asan;
-    sandbox: Asan;
-    unload: Asan;
+    forks: Arm64;
+    output: Asan Arm64;
+    writes: Asan Arm64;
+    stops: Asan Arm64;
+    sandbox: Asan Arm64;
+    unload: Asan Arm64;
     // valgrind has descriptors of its own, which are not closed with the rest.
-    descriptors: Asan;
-    // valgrind and ThreadSanitizer have mappings and address space of their own.
+    descriptors: Asan Arm64;
+    // valgrind, ThreadSanitizer and qemu have mappings and address space of their own.
     mappings: Asan;
 }
 

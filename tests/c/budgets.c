@@ -279,7 +279,7 @@ static void deadlines(void) {
   torvyn_engine_free(engine);
 
   part("deadline: a process that stood still has lost no time");
-  unsigned ms = check_slow() > 1 ? 80 : 20; /* it is instantiated and initialised in that, too */
+  unsigned ms = check_slow() > 10 ? 400 : check_slow() > 1 ? 80 : 20; /* it is instantiated and initialised in that, too */
   o.timeout_ns = ms * MS;
   engine = engine_with(&c);
   /* A component that runs, one that waits, and a native one. */

@@ -40,7 +40,7 @@ static void drain(const char *wanted) {
 }
 
 static torvyn_instance_t *writer(torvyn_engine_t *engine, uint64_t timeout_ms) {
-  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = timeout_ms * MS};
+  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = timeout_ms * MS * check_slow()};
   torvyn_imports_t *imports = NULL;
   torvyn_linked_t *linked = NULL;
   torvyn_component_t *component = component_of(engine, "wasi-stdio");
@@ -135,7 +135,7 @@ static void make_writing(void) {
 }
 
 static torvyn_instance_t *with_timeout(uint64_t ms) {
-  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = ms * MS};
+  torvyn_instance_options_t options = {.struct_size = sizeof options, .timeout_ns = ms * MS * check_slow()};
   return instance_of(writing, 1, &options);
 }
 

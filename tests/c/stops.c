@@ -178,7 +178,8 @@ static const char shim_text[] =
     LIFE ")\n";
 
 static void printing(torvyn_path_t path) {
-  torvyn_engine_config_t config = {.struct_size = sizeof config, .path = path, .log = log_line, .timeout_ns = 50 * MS};
+  torvyn_engine_config_t config = {.struct_size = sizeof config, .path = path, .log = log_line,
+                                   .timeout_ns = 50 * MS * check_slow()};
   torvyn_engine_t *engine = engine_with(&config);
   int direct = path == TORVYN_PATH_DIRECT;
   const char *text = direct ? WAT("(component\n" TYPES, wasi_streams, shim_text) : wasi_component(LINES);
