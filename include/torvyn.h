@@ -70,11 +70,7 @@
  * Process    The library writes nothing to stdout or stderr unless a component
  *            is granted that (there is `log` of torvyn_engine_config_t), never
  *            exits, and lets no panic out; its code stays loaded after
- *            dlclose(). It does nothing that depends on the environment, but
- *            for how text is parsed (WAST_STRICT_COMPONENT_INDICES), how
- *            threads that wait for files queue
- *            (TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE), and how the system looks
- *            up names. It starts a thread for its clock unless `host_ticks` is
+ *            dlclose(). It starts a thread for its clock unless `host_ticks` is
  *            on, threads for compilation unless `parallel_compilation` is off,
  *            and threads for components that may wait in WASI (`wasi_threads`);
  *            what needs a thread that cannot be had is an error, of a call
@@ -92,6 +88,16 @@
  *            them to the program is refused.
  *            (docs/process.md has both at length, and the rest of what the
  *            library does to the process.)
+ * Environ-   It decides whether an old syntax of text is taken
+ * ment       (WAST_STRICT_COMPONENT_INDICES, looked up with the first text that
+ *            has it), how threads that wait for files queue
+ *            (TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE, with the first component
+ *            of an engine that may wait in WASI), how the system looks up
+ *            names, and whether the process shows a stack on stderr when it
+ *            aborts for want of memory (RUST_BACKTRACE, looked up then).
+ *            WASMTIME_BACKTRACE_DETAILS is looked up by torvyn_engine_new(),
+ *            without effect. Nothing else of it is read: a program that changes
+ *            its environment on one thread while others call minds these alone.
  * Memory     What a component chooses the size of (its memory and tables,
  *            buffers, content types, texts, names, values, lists of outputs and
  *            ports, and their handles) is refused to the component where the

@@ -337,6 +337,9 @@ pub unsafe extern "C" fn torvyn_engine_new(
         rest?;
         let out = out.ok_or_else(|| null("out"))?;
         guard::silence_panics();
+        // An error of Wasmtime's would else read RUST_BACKTRACE and take a native stack trace, which nobody
+        // sees, under a lock of the process. A Rust program whose own Wasmtime is this one loses them too.
+        wasmtime::error::disable_backtrace();
         mind_forks();
         let config = config::EngineConfig { log: log?, ..config.read()? };
         out.set(handle::give::<EngineHandle>(Arc::new(Engine::new(config)?)));
