@@ -848,13 +848,14 @@ typedef union torvyn_value_of {
  * A value of any WIT type but the asynchronous ones, nested at most 128 deep.
  * What it points to is borrowed from whoever gave it.
  *
- * What a component gives at once, a result or a host function's arguments, may
- * take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): some 64 bytes
- * for each value, 40 for the name of each field and flag, and one for each byte
- * of text and of a `list<u8>`. That is a list of some 2 million numbers, or one
- * of almost 128 MiB of bytes. A text that the program gives is of 16 MiB at
- * most, as torvyn_str_t says. Copies to and from a component are within the
- * call's time, and take fuel, one for each byte that the value has in the
+ * What is passed at once, either way, the arguments of a call or its result,
+ * may take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): some 64
+ * bytes for each value, 40 for the name of each field and flag, and one for
+ * each byte of text and of a `list<u8>`. That is a list of some 2 million
+ * numbers, or one of almost 128 MiB of bytes. What several values point to
+ * counts for each of them. A text that the program gives is of 16 MiB at most,
+ * as torvyn_str_t says. All copies are within the call's time; those to and
+ * from a component take fuel, one for each byte that the value has in the
  * component, where the engine counts it.
  *
  * The layout never changes.
@@ -2290,7 +2291,8 @@ typedef struct torvyn_scope torvyn_scope_t;
  * TORVYN_KIND_NONE; what that points to must stay until the function is called
  * again on the same thread, come from torvyn_scope_alloc(), or be of `args`. It
  * returns whether it succeeded; where it did not, the component is trapped with
- * what torvyn_scope_fail() said.
+ * what torvyn_scope_fail() said. A result that takes more than torvyn_value_t
+ * allows ends the call with TORVYN_ERROR_MEMORY.
  *
  * It runs on the thread that calls the instance, within that call, perhaps on
  * several threads at once. It must not call the instance; it may call others,
@@ -3334,7 +3336,10 @@ typedef struct torvyn_stats {
   uint64_t traps;
   /** Calls that ran out of fuel. */
   uint64_t out_of_fuel;
-  /** Calls that a deadline ended. */
+  /**
+   * Calls that a deadline ended, or stopped while their arguments were read,
+   * which are among `refused` too.
+   */
   uint64_t deadlines;
   /**
    * Calls that a cancel ended, or stopped before they began, which are among
@@ -4099,10 +4104,12 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
- *                                     cancel came before it began, the
- *                                     arguments would exceed `max_handles`, or
- *                                     the system has no memory for them.
+ *                                     POISONED, but as it was where that was
+ *                                     before the component ran: the arguments
+ *                                     took the time, would exceed
+ *                                     `max_handles` or what values may take
+ *                                     (torvyn_value_t), or the system has no
+ *                                     memory for them.
  * @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or
  *                                     an argument is no value of any type: its
  *                                     kind is none, its number out of the
@@ -4122,9 +4129,10 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
  *
  * Thread: one call at a time per instance; any thread.
- * Blocks: for the arguments, which are read and checked first, by how much they
- *         hold and whatever the timeout is: they are the program's; then for as
- *         long as the component runs, at most until its timeout.
+ * Blocks: for as long as the component runs, at most until its timeout, within
+ *         which the arguments are read and checked. They are not looked at
+ *         where the instance, the names or their number are wrong, and what of
+ *         one is not of its type is not looked into.
  * Since:  0.1
  */
 torvyn_status_t torvyn_call(torvyn_instance_t *instance,

@@ -211,7 +211,7 @@ fn symbols(file: &Path, flags: &[&str]) -> String {
 }
 
 /// Programs that measure time: one runs at a time, beside the others.
-const TIMED: &[&str] = &["budgets", "callouts", "hostile", "overlong", "overruns", "stops", "straight"];
+const TIMED: &[&str] = &["budgets", "callouts", "hostile", "overlong", "overruns", "shared", "stops", "straight"];
 
 fn program(name: &str, under: &[Wrap]) {
     static ONE: Mutex<()> = Mutex::new(());
@@ -289,6 +289,7 @@ programs! {
     log: Asan Tsan Arm64;
     host: Asan Arm64;
     values: Asan Arm64;
+    shared: Asan Arm64;
     names: Asan Arm64;
     counts: Asan Arm64;
     callouts: Asan Valgrind Arm64;

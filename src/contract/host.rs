@@ -57,7 +57,7 @@ pub enum Breach {
     ContentType(usize, usize),
     #[error("an error's text of {0} bytes: at most {1} may be given")]
     ErrorText(usize, usize),
-    #[error("the component gave values that take up more than {} MiB at once", .0 >> 20)]
+    #[error("values that are passed at once would take up more than {} MiB", .0 >> 20)]
     TooManyValues(usize),
     #[error("names of ports that take up more than {0} bytes")]
     PortNames(usize),

@@ -77,11 +77,55 @@ pub const SHOWN_NAME: usize = 16;
 /// A value within a value. An array, since that is what can be had of memory that is refused.
 pub type Boxed = Box<[Value; 1]>;
 
-/// Puts a value into a box.
-pub fn boxed(value: Value) -> Result<Boxed, Breach> {
-    let mut one = held::room(1)?;
-    one.push(value);
-    one.into_boxed_slice().try_into().map_err(|_| Breach::NoMemory(size_of::<Value>()))
+/// So much memory of the host's the values may take that pass at once, either way, as the program sees
+/// them.
+pub const MOST: usize = 128 << 20;
+
+/// What a value takes, with what the program sees of it.
+const EACH: usize = size_of::<Value>() + SHOWN;
+
+/// What is left of [`MOST`]: room is had from here as it is needed, so that what comes of little, by being
+/// there many times over, is refused at that size.
+pub struct Left(usize);
+
+impl Default for Left {
+    fn default() -> Self {
+        Self(MOST)
+    }
+}
+
+impl Left {
+    /// So many bytes.
+    pub fn bytes(&mut self, bytes: Option<usize>) -> Result<(), Breach> {
+        self.0 = bytes.and_then(|bytes| self.0.checked_sub(bytes)).ok_or(Breach::TooManyValues(MOST))?;
+        Ok(())
+    }
+
+    /// Room for values.
+    pub fn values(&mut self, len: usize) -> Result<Vec<Value>, Breach> {
+        self.bytes(len.checked_mul(EACH))?;
+        held::room(len)
+    }
+
+    /// Room for names, each with `more` besides.
+    pub fn names<T>(&mut self, len: usize, more: usize) -> Result<Vec<T>, Breach> {
+        self.bytes(len.checked_mul(size_of::<T>() + SHOWN_NAME + more))?;
+        held::room(len)
+    }
+
+    /// Room for a text of `len` bytes.
+    pub fn text(&mut self, len: usize) -> Result<String, Breach> {
+        self.bytes(Some(len))?;
+        held::text(len)
+    }
+
+    /// A value in a box.
+    pub fn boxed(&mut self, value: Value) -> Result<Boxed, Breach> {
+        self.bytes(Some(EACH))?;
+        let mut one = held::room(1)?;
+        one.push(value);
+        one.into_boxed_slice().try_into().map_err(|_| Breach::NoMemory(size_of::<Value>()))
+    }
 }
 
 /// A value of any WIT type but the asynchronous ones.

@@ -9,11 +9,13 @@ use super::error::ErrorHandle;
 use super::handle::{Boxed, Handle};
 use super::imports::ImportsHandle;
 use super::plain::Str;
+use super::reader::{Reader, Unread};
 use super::status::Status;
-use super::value::{Unread, Value, Views};
+use super::value::{Value, Views};
 use crate::contract::ComponentId;
 use crate::engine::define::NoResult;
 use crate::engine::stack;
+use crate::general::wanted::Wanted;
 
 /// One call of a host function: where it gets memory for its result and says
 /// what went wrong. It ends when the function returns.
@@ -38,7 +40,8 @@ impl Handle for ScopeHandle {
 /// TORVYN_KIND_NONE; what that points to must stay until the function is called
 /// again on the same thread, come from torvyn_scope_alloc(), or be of `args`. It
 /// returns whether it succeeded; where it did not, the component is trapped with
-/// what torvyn_scope_fail() said.
+/// what torvyn_scope_fail() said. A result that takes more than torvyn_value_t
+/// allows ends the call with TORVYN_ERROR_MEMORY.
 ///
 /// It runs on the thread that calls the instance, within that call, perhaps on
 /// several threads at once. It must not call the instance; it may call others,
@@ -149,7 +152,7 @@ pub unsafe extern "C" fn torvyn_imports_define(
                 return Err(NoResult::Failed(scope.failure.take().unwrap_or_else(|| "it does not say why".into())));
             }
             // SAFETY: the header requires a result whose parts are alive, here before the scope ends.
-            unsafe { result.read("result") }.map_err(|unread| match unread {
+            unsafe { Reader::new("result").read(&result, Wanted::Any) }.map_err(|unread| match unread {
                 Unread::Wrong(error) => NoResult::Failed(error.message),
                 Unread::Stopped(error) => NoResult::Stopped(error),
             })

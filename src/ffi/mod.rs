@@ -11,6 +11,7 @@
 mod guard;
 mod args;
 mod handle;
+mod reader;
 mod running;
 mod sized;
 

@@ -1,16 +1,19 @@
 //! Calls of exported functions outside of the contract.
 
-use super::args;
+use super::args::{self, bad};
 use super::error::ErrorHandle;
 use super::handle::{self, Boxed, Handle};
 use super::instance::InstanceHandle;
 use super::plain::Str;
+use super::reader::{Reader, Unread};
 use super::running::{self, Parts};
 use super::status::Status;
 use super::value::{Value, Views};
+use crate::contract::held::room;
+use crate::engine::other::NoCall;
 use crate::engine::value::Value as Owned;
-use crate::error::{Error, ErrorKind, Result};
-use crate::general::watch::Watch;
+use crate::error::Error;
+use crate::general::values::Seen;
 
 /// What a call gave: its result, where the function has one.
 pub struct ValuesHandle(());
@@ -66,10 +69,12 @@ impl Handle for ValuesHandle {
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
-///                                     cancel came before it began, the
-///                                     arguments would exceed `max_handles`, or
-///                                     the system has no memory for them.
+///                                     POISONED, but as it was where that was
+///                                     before the component ran: the arguments
+///                                     took the time, would exceed
+///                                     `max_handles` or what values may take
+///                                     (torvyn_value_t), or the system has no
+///                                     memory for them.
 /// @retval TORVYN_ERROR_ARGUMENT       `interface` is one of the contract's, or
 ///                                     an argument is no value of any type: its
 ///                                     kind is none, its number out of the
@@ -89,9 +94,10 @@ impl Handle for ValuesHandle {
 /// @retval TORVYN_ERROR_PANIC          A defect of the library; POISONED.
 ///
 /// Thread: one call at a time per instance; any thread.
-/// Blocks: for the arguments, which are read and checked first, by how much they
-///         hold and whatever the timeout is: they are the program's; then for as
-///         long as the component runs, at most until its timeout.
+/// Blocks: for as long as the component runs, at most until its timeout, within
+///         which the arguments are read and checked. They are not looked at
+///         where the instance, the names or their number are wrong, and what of
+///         one is not of its type is not looked into.
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_call(
@@ -108,25 +114,30 @@ pub unsafe extern "C" fn torvyn_call(
         let (interface, function) = unsafe { (interface.text("interface")?, function.text("function")?) };
         // SAFETY: the header requires NULL or `count` values.
         let given = unsafe { args::list(args, count, "args")? };
-        let argument = |(i, value): (usize, &Value)| {
-            // SAFETY: the header requires values whose members are set as their kinds say.
-            let value = unsafe { value.read("args") }.map_err(|unread| unread.error("args")).and_then(|value| {
-                value.ok_or_else(|| Error::new(ErrorKind::Argument, "`args`: TORVYN_KIND_NONE is no argument"))
-            });
-            value.map_err(|mut error| {
-                error.message = error.message.replacen("`args`", &format!("{function}: `args[{i}]`"), 1);
-                error
-            })
-        };
-        let given = {
-            let _off = Watch::off(); // where a host function makes the call, that is of another's time
-            given.iter().enumerate().map(argument).collect::<Result<Vec<_>>>()?
+        // Once the instance has looked at all else.
+        let read = |params: &Seen| {
+            let (mut reader, mut values) = (Reader::new("args"), room(given.len())?);
+            for (i, value) in given.iter().enumerate() {
+                // SAFETY: the header requires values whose members are set as their kinds say.
+                let read = unsafe { reader.read(value, params.wanted(i)) };
+                let wrong = |mut error: Box<Error>| {
+                    error.message = error.message.replacen("`args`", &format!("{function}: `args[{i}]`"), 1);
+                    NoCall::Wrong(error)
+                };
+                match read {
+                    Ok(Some(value)) => values.push(value),
+                    Ok(None) => return Err(wrong(bad("args", "TORVYN_KIND_NONE is no argument"))),
+                    Err(Unread::Wrong(error)) => return Err(wrong(error)),
+                    Err(Unread::Stopped(error)) => return Err(NoCall::Stopped(error)),
+                }
+            }
+            Ok(values)
         };
         let take = |result: Option<Owned>| {
             let owned: Vec<_> = result.into_iter().collect();
             Ok(Box::new(Values { views: Views::new(&owned)?, _owned: owned }))
         };
-        let work = |parts: &mut Parts| parts.instance.call_other(interface, function, given, take);
+        let work = |parts: &mut Parts| parts.instance.call_other(interface, function, given.len(), read, take);
         // SAFETY: the header requires an instance that was not freed.
         let values = unsafe { running::run(instance, None, work) }?;
         out.set(handle::give::<ValuesHandle>(values));

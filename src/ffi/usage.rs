@@ -66,7 +66,8 @@ pub struct Stats {
     pub traps: u64,
     /// Calls that ran out of fuel.
     pub out_of_fuel: u64,
-    /// Calls that a deadline ended.
+    /// Calls that a deadline ended, or stopped while their arguments were read,
+    /// which are among `refused` too.
     pub deadlines: u64,
     /// Calls that a cancel ended, or stopped before they began, which are among
     /// `refused` too.

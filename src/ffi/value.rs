@@ -2,12 +2,10 @@
 
 use std::mem::MaybeUninit;
 
-use super::args::{self, Clear, bad};
+use super::args::Clear;
 use super::plain::{Bytes, Str, number};
-use crate::contract::held::{self, room};
-use crate::contract::host::Breach;
-use crate::engine::value::{self, Boxed, Name, SHOWN, SHOWN_NAME, Value as Owned};
-use crate::error::{Error, ErrorKind};
+use crate::contract::held::room;
+use crate::engine::value::{Boxed, Name, SHOWN, SHOWN_NAME, Value as Owned};
 use crate::general::watch::Steps;
 
 /// The kind of a value's WIT type, which says which member of `of` holds it.
@@ -160,13 +158,14 @@ pub union ValueOf {
 /// A value of any WIT type but the asynchronous ones, nested at most 128 deep.
 /// What it points to is borrowed from whoever gave it.
 ///
-/// What a component gives at once, a result or a host function's arguments, may
-/// take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): some 64 bytes
-/// for each value, 40 for the name of each field and flag, and one for each byte
-/// of text and of a `list<u8>`. That is a list of some 2 million numbers, or one
-/// of almost 128 MiB of bytes. A text that the program gives is of 16 MiB at
-/// most, as torvyn_str_t says. Copies to and from a component are within the
-/// call's time, and take fuel, one for each byte that the value has in the
+/// What is passed at once, either way, the arguments of a call or its result,
+/// may take 128 MiB of the host's memory (TORVYN_ERROR_MEMORY beyond): some 64
+/// bytes for each value, 40 for the name of each field and flag, and one for
+/// each byte of text and of a `list<u8>`. That is a list of some 2 million
+/// numbers, or one of almost 128 MiB of bytes. What several values point to
+/// counts for each of them. A text that the program gives is of 16 MiB at most,
+/// as torvyn_str_t says. All copies are within the call's time; those to and
+/// from a component take fuel, one for each byte that the value has in the
 /// component, where the engine counts it.
 ///
 /// The layout never changes.
@@ -189,142 +188,6 @@ impl std::fmt::Debug for Value {
 
 impl Clear for Value {
     const CLEAR: Self = Self { kind: MaybeUninit::new(Kind::TORVYN_KIND_NONE), of: ValueOf { bytes: Bytes::CLEAR } };
-}
-
-/// A value may be this deep.
-const DEEPEST: usize = 128;
-
-/// Why a value that C gave is none of ours.
-#[derive(Debug)]
-pub enum Unread {
-    /// It is no value of any type.
-    Wrong(Box<Error>),
-    /// There is no memory for a copy, or no time.
-    Stopped(wasmtime::Error),
-}
-
-impl From<Box<Error>> for Unread {
-    fn from(error: Box<Error>) -> Self {
-        Self::Wrong(error)
-    }
-}
-
-impl From<Breach> for Unread {
-    fn from(breach: Breach) -> Self {
-        Self::Stopped(breach.into())
-    }
-}
-
-impl Unread {
-    /// The error for the argument `name`.
-    pub fn error(self, name: &str) -> Box<Error> {
-        match self {
-            Self::Wrong(error) => error,
-            Self::Stopped(breach) => Error::new(ErrorKind::Memory, format!("`{name}`: {breach}")),
-        }
-    }
-}
-
-type Read<T> = Result<T, Unread>;
-
-impl Value {
-    /// The value that C gave; none for TORVYN_KIND_NONE. Within a call that is watched no longer than
-    /// it may take.
-    ///
-    /// # Safety
-    ///
-    /// The member that the kind names is set, and so on for what it points to.
-    pub unsafe fn read(&self, name: &'static str) -> Read<Option<Owned>> {
-        if number(self.kind) == 0 {
-            return Ok(None);
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.owned(name, 0, &Steps::default()) }.map(Some)
-    }
-
-    unsafe fn owned(&self, name: &'static str, depth: usize, steps: &Steps) -> Read<Owned> {
-        steps.step().map_err(Unread::Stopped)?;
-        if depth > DEEPEST {
-            return Err(bad(name, format_args!("a value is nested deeper than {DEEPEST}")).into());
-        }
-        let range = |what: &str| bad(name, format_args!("a value is out of the range of {what}"));
-        let text = |text: Str| -> Read<&str> {
-            // SAFETY: the caller's promise.
-            Ok(unsafe { text.text(name) }?)
-        };
-        let names = |list: &[Str]| -> Read<Vec<Name>> {
-            let mut names = room(list.len())?;
-            for name in list {
-                names.push(Name::copy(text(*name)?)?);
-            }
-            Ok(names)
-        };
-        let values = |list: ValueList| -> Read<Vec<Owned>> {
-            // SAFETY: the caller's promise.
-            let list = unsafe { args::list(list.data, list.len, name)? };
-            let mut values = room(list.len())?;
-            for value in list {
-                // SAFETY: as above.
-                values.push(unsafe { value.owned(name, depth + 1, steps)? });
-            }
-            Ok(values)
-        };
-        let payload = |at: *const Value| -> Read<Option<Boxed>> {
-            // SAFETY: as above.
-            let Some(value) = (unsafe { at.as_ref() }) else { return Ok(None) };
-            // SAFETY: as above.
-            Ok(Some(value::boxed(unsafe { value.owned(name, depth + 1, steps)? })?))
-        };
-        let of = &self.of;
-        // SAFETY: the caller's promise: the kind says which member is set.
-        unsafe {
-            Ok(match number(self.kind) {
-                1 => Owned::Bool((&raw const of.boolean).cast::<u8>().read() != 0),
-                2 => Owned::S8(of.sint.try_into().map_err(|_| range("s8"))?),
-                3 => Owned::U8(of.uint.try_into().map_err(|_| range("u8"))?),
-                4 => Owned::S16(of.sint.try_into().map_err(|_| range("s16"))?),
-                5 => Owned::U16(of.uint.try_into().map_err(|_| range("u16"))?),
-                6 => Owned::S32(of.sint.try_into().map_err(|_| range("s32"))?),
-                7 => Owned::U32(of.uint.try_into().map_err(|_| range("u32"))?),
-                8 => Owned::S64(of.sint),
-                9 => Owned::U64(of.uint),
-                10 => Owned::F32(of.f32),
-                11 => Owned::F64(of.f64),
-                12 => {
-                    let code = u32::try_from(of.uint).ok().and_then(char::from_u32);
-                    Owned::Char(code.ok_or_else(|| range("char"))?)
-                }
-                13 => Owned::String(held::copy(text(of.string)?)?),
-                14 => {
-                    let bytes = args::list(of.bytes.data, of.bytes.len, name)?;
-                    let mut copy = room(bytes.len())?;
-                    copy.extend_from_slice(bytes);
-                    Owned::Bytes(copy)
-                }
-                15 => Owned::List(values(of.values)?),
-                16 => {
-                    let names = names(args::list(of.fields.names, of.fields.len, name)?)?;
-                    let values = values(ValueList { data: of.fields.values, len: of.fields.len })?;
-                    let mut fields = room(names.len())?;
-                    fields.extend(names.into_iter().zip(values));
-                    Owned::Record(fields)
-                }
-                17 => Owned::Tuple(values(of.values)?),
-                18 => Owned::Variant(Name::copy(text(of.variant.name)?)?, payload(of.variant.payload)?),
-                19 => Owned::Enum(Name::copy(text(of.string)?)?),
-                20 => Owned::Option(payload(of.option)?),
-                21 => {
-                    let held = payload(of.result.payload)?;
-                    let is_error = (&raw const of.result.is_error).cast::<u8>().read() != 0;
-                    Owned::Result(if is_error { Err(held) } else { Ok(held) })
-                }
-                22 => Owned::Flags(names(args::list(of.flags.data, of.flags.len, name)?)?),
-                23 => Owned::Own(of.resource),
-                24 => Owned::Borrow(of.resource),
-                other => return Err(bad(name, format_args!("{other} is no torvyn_kind_t")).into()),
-            })
-        }
-    }
 }
 
 /// Values as C sees them; they point into what they were made of and into this.
@@ -501,7 +364,9 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reader::Reader;
     use super::*;
+    use crate::general::wanted::Wanted;
 
     #[test]
     fn every_kind_goes_to_c_and_back() {
@@ -541,30 +406,8 @@ mod tests {
         let list = views.list();
         for (i, value) in values.iter().enumerate() {
             // SAFETY: the views and what they were made of are alive.
-            let back = unsafe { (*list.data.add(i)).read("value") }.unwrap();
+            let back = unsafe { Reader::new("value").read(&*list.data.add(i), Wanted::Any) }.unwrap();
             assert_eq!(back.as_ref(), Some(value));
-        }
-    }
-
-    #[test]
-    fn what_c_gives_wrongly_is_refused() {
-        // SAFETY: the members that the kinds name are set.
-        unsafe {
-            let wrong = |kind, of| {
-                Value { kind: MaybeUninit::new(kind), of }.read("result").unwrap_err().error("result").message
-            };
-            assert!(wrong(Kind::TORVYN_KIND_U8, ValueOf { uint: 256 }).contains("u8"));
-            assert!(wrong(Kind::TORVYN_KIND_CHAR, ValueOf { uint: 0xd800 }).contains("char"));
-            let null = ValueList { data: std::ptr::null(), len: 1 };
-            assert!(wrong(Kind::TORVYN_KIND_LIST, ValueOf { values: null }).contains("NULL"));
-            let mut endless = Value::CLEAR;
-            endless.kind = MaybeUninit::new(Kind::TORVYN_KIND_OPTION);
-            endless.of = ValueOf { option: &raw const endless };
-            assert!(endless.read("result").unwrap_err().error("result").message.contains("deeper"));
-            let mut unknown = Value::CLEAR;
-            unknown.kind.as_mut_ptr().cast::<i32>().write(99);
-            assert!(unknown.read("result").unwrap_err().error("result").message.contains("99"));
-            assert_eq!(Value::CLEAR.read("result").unwrap(), None);
         }
     }
 }

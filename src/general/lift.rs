@@ -13,14 +13,7 @@ use super::views::{Encoded, aligned, list, part};
 use super::watch::{self, PIECE, Steps};
 use crate::contract::held::{self, room};
 use crate::contract::host::Breach;
-use crate::engine::value::{Boxed, Name, SHOWN, SHOWN_NAME, Value, boxed};
-
-/// So much memory of the host's the values may take that a component gives at once, as the program
-/// sees them.
-pub const MOST: usize = 128 << 20;
-
-/// What a value takes, with what the program sees of it.
-const EACH: usize = size_of::<Value>() + SHOWN;
+use crate::engine::value::{Left, Name, SHOWN, Value};
 
 /// A resource that came with the values.
 #[derive(Clone, Copy)]
@@ -47,7 +40,7 @@ pub struct Lifted {
 struct Lifter<'l, 'c> {
     cx: &'l mut LiftContext<'c>,
     types: &'c Arc<ComponentTypes>,
-    left: usize,
+    left: Left,
     copied: usize,
     steps: Steps,
     resources: Vec<Came>,
@@ -92,8 +85,9 @@ fn all<'c>(
 ) -> Result<Lifted> {
     watch::look()?;
     let types = cx.types;
-    let mut lifter = Lifter { cx, types, left: MOST, copied: 0, steps: Steps::default(), resources: Vec::new() };
-    let mut values = lifter.room(count)?;
+    let mut lifter =
+        Lifter { cx, types, left: Left::default(), copied: 0, steps: Steps::default(), resources: Vec::new() };
+    let mut values = lifter.left.values(count)?;
     for i in 0..count {
         values.push(one(&mut lifter, i)?);
     }
@@ -129,29 +123,6 @@ fn utf8(bytes: &[u8], text: &mut String) -> Result<()> {
 }
 
 impl<'c> Lifter<'_, 'c> {
-    /// What will be held in `bytes` more.
-    fn hold(&mut self, bytes: Option<usize>) -> Result<()> {
-        self.left = bytes.and_then(|bytes| self.left.checked_sub(bytes)).ok_or(Breach::TooManyValues(MOST))?;
-        Ok(())
-    }
-
-    /// Room for values.
-    fn room(&mut self, len: usize) -> Result<Vec<Value>> {
-        self.hold(len.checked_mul(EACH))?;
-        Ok(room(len)?)
-    }
-
-    /// Room for names, each with `more` besides.
-    fn names<T>(&mut self, len: usize, more: usize) -> Result<Vec<T>> {
-        self.hold(len.checked_mul(size_of::<T>() + SHOWN_NAME + more))?;
-        Ok(room(len)?)
-    }
-
-    fn boxed(&mut self, value: Value) -> Result<Boxed> {
-        self.hold(Some(EACH))?;
-        Ok(boxed(value)?)
-    }
-
     fn name(&self, ty: InterfaceType, index: usize) -> Name {
         Name::of(self.types, ty, index as u32)
     }
@@ -167,7 +138,7 @@ impl<'c> Lifter<'_, 'c> {
         let encoded = Encoded::new(self.cx, (at, len))?;
         self.copied += encoded.size();
         if let Some(bytes) = encoded.as_utf8() {
-            let mut text = self.text(bytes.len())?;
+            let mut text = self.left.text(bytes.len())?;
             utf8(bytes, &mut text)?;
             return Ok(Value::String(text));
         }
@@ -177,7 +148,7 @@ impl<'c> Lifter<'_, 'c> {
             self.steps.step()?;
             longest += c?.len_utf8();
         }
-        let mut text = self.text(longest)?;
+        let mut text = self.left.text(longest)?;
         for c in encoded.chars() {
             self.steps.step()?;
             text.push(c?);
@@ -185,17 +156,11 @@ impl<'c> Lifter<'_, 'c> {
         Ok(Value::String(text))
     }
 
-    /// An empty text with room for `len` bytes.
-    fn text(&mut self, len: usize) -> Result<String> {
-        self.hold(Some(len))?;
-        Ok(held::text(len)?)
-    }
-
     fn elements(&mut self, element: InterfaceType, at: usize, len: usize) -> Result<Value> {
         let abi = self.types.canonical_abi(&element);
         let bytes = self.list(at, len, abi)?;
         if element == InterfaceType::U8 {
-            self.hold(Some(len))?;
+            self.left.bytes(Some(len))?;
             let mut copy = room(len)?;
             for piece in bytes.chunks(PIECE) {
                 watch::look()?;
@@ -209,7 +174,7 @@ impl<'c> Lifter<'_, 'c> {
     /// `len` elements, one after the other.
     fn each(&mut self, element: InterfaceType, bytes: &'c [u8], len: usize) -> Result<Value> {
         let size = self.types.canonical_abi(&element).size32 as usize;
-        let mut values = self.room(len)?;
+        let mut values = self.left.values(len)?;
         for i in 0..len {
             values.push(self.load(element, part(bytes, i * size, size)?)?);
         }
@@ -220,9 +185,9 @@ impl<'c> Lifter<'_, 'c> {
         let map = &self.types[map];
         let bytes = self.list(at, len, &map.entry_abi)?;
         let size = map.entry_abi.size32 as usize;
-        let mut entries = self.room(len)?;
+        let mut entries = self.left.values(len)?;
         for i in 0..len {
-            let (entry, mut offset, mut pair) = (part(bytes, i * size, size)?, 0, self.room(2)?);
+            let (entry, mut offset, mut pair) = (part(bytes, i * size, size)?, 0, self.left.values(2)?);
             for ty in [map.key, map.value] {
                 pair.push(self.load(ty, field(self.types, &ty, entry, &mut offset)?)?);
             }
@@ -237,7 +202,7 @@ impl<'c> Lifter<'_, 'c> {
             InterfaceType::Borrow(table) => (table, false),
             _ => bail!("a value of an asynchronous type, which the host cannot take"),
         };
-        self.hold(Some(size_of::<Came>()))?;
+        self.left.bytes(Some(size_of::<Came>()))?;
         let rep = match owned {
             true => self.cx.guest_resource_lift_own(table, handle)?.0,
             false => self.cx.guest_resource_lift_borrow(table, handle)?,
@@ -248,7 +213,7 @@ impl<'c> Lifter<'_, 'c> {
 
     /// What a variant of any kind is, by its discriminant, with its payload.
     fn case(&mut self, ty: InterfaceType, case: u32, payload: Option<Value>) -> Result<Value> {
-        let payload = payload.map(|value| self.boxed(value)).transpose()?;
+        let payload = payload.map(|value| self.left.boxed(value)).transpose()?;
         Ok(match ty {
             InterfaceType::Option(_) => Value::Option(payload),
             InterfaceType::Result(_) => Value::Result(if case == 0 { Ok(payload) } else { Err(payload) }),
@@ -268,7 +233,7 @@ impl<'c> Lifter<'_, 'c> {
         let count = self.types[flags].names.len();
         let is_set = |i: usize| words.get(i / 32).is_some_and(|word| word >> (i % 32) & 1 == 1);
         let set = (0..count).filter(|i| is_set(*i));
-        let mut names = self.names(set.clone().count(), 0)?;
+        let mut names = self.left.names(set.clone().count(), 0)?;
         set.for_each(|i| names.push(self.name(ty, i)));
         Ok(Value::Flags(names))
     }
@@ -304,7 +269,7 @@ impl<'c> Lifter<'_, 'c> {
             }
             InterfaceType::Record(i) => {
                 let fields = &self.types[i].fields;
-                let mut out = self.names(fields.len(), SHOWN)?;
+                let mut out = self.left.names(fields.len(), SHOWN)?;
                 for (at, field) in fields.iter().enumerate() {
                     out.push((self.name(ty, at), self.flat(field.ty, from)?));
                 }
@@ -312,7 +277,7 @@ impl<'c> Lifter<'_, 'c> {
             }
             InterfaceType::Tuple(i) => {
                 let types = &self.types[i].types;
-                let mut out = self.room(types.len())?;
+                let mut out = self.left.values(types.len())?;
                 for ty in types {
                     out.push(self.flat(*ty, from)?);
                 }
@@ -320,7 +285,7 @@ impl<'c> Lifter<'_, 'c> {
             }
             InterfaceType::FixedLengthList(i) => {
                 let (element, len) = (self.types[i].element, self.types[i].size as usize);
-                let mut out = self.room(len)?;
+                let mut out = self.left.values(len)?;
                 for _ in 0..len {
                     out.push(self.flat(element, from)?);
                 }
@@ -388,7 +353,7 @@ impl<'c> Lifter<'_, 'c> {
             }
             InterfaceType::Record(i) => {
                 let fields = &self.types[i].fields;
-                let (mut out, mut offset) = (self.names(fields.len(), SHOWN)?, 0);
+                let (mut out, mut offset) = (self.left.names(fields.len(), SHOWN)?, 0);
                 for (at, f) in fields.iter().enumerate() {
                     let value = self.load(f.ty, field(self.types, &f.ty, bytes, &mut offset)?)?;
                     out.push((self.name(ty, at), value));
@@ -397,7 +362,7 @@ impl<'c> Lifter<'_, 'c> {
             }
             InterfaceType::Tuple(i) => {
                 let types = &self.types[i].types;
-                let (mut out, mut offset) = (self.room(types.len())?, 0);
+                let (mut out, mut offset) = (self.left.values(types.len())?, 0);
                 for ty in types {
                     out.push(self.load(*ty, field(self.types, ty, bytes, &mut offset)?)?);
                 }

@@ -9,4 +9,5 @@ mod texts;
 mod types;
 pub mod values;
 pub(crate) mod views;
+pub mod wanted;
 pub mod watch;

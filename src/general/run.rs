@@ -11,7 +11,7 @@ use wasmtime::component::{
 use super::lower::Misfit;
 use super::texts::{self, Elements, Names};
 use super::types::{ElementIn, ElementOut, ErrorOut, MetaIn, ProcessOut, Signal};
-use super::values::{self, Exported, Params, Results};
+use super::values::{self, Exported, Params, Results, Seen};
 use super::views::lent;
 use super::watch::{Limit, Watch};
 use crate::contract::held;
@@ -276,13 +276,14 @@ impl Running {
         )
     }
 
-    /// Finds an exported function outside of the contract, by name, and checks what it is to be called
-    /// with.
+    /// Finds an exported function outside of the contract, by name, then has the `count` arguments read
+    /// that it is to be called with, and checks them; within the call's time.
     pub fn prepare(
         &mut self,
         interface: &str,
         function: &str,
-        args: Vec<Value>,
+        count: usize,
+        read: impl FnOnce(&Seen) -> std::result::Result<Vec<Value>, NoCall>,
     ) -> std::result::Result<Prepared, NoCall> {
         let Self { store, instance, .. } = self;
         let gone = |what: String| NoCall::Absent(format!("the component exports no {what}"));
@@ -297,24 +298,20 @@ impl Running {
         let func = index.and_then(|index| instance.get_func(&mut *store, index));
         let func = func.ok_or_else(|| gone(format!("function `{function}` there")))?;
         let (exported, seen) = values::exported(func, &*store).map_err(|e| NoCall::Unfit(format!("{e:#}")))?;
-        if seen.params() != args.len() {
-            let reason = format!("it takes {} arguments, {} were given", seen.params(), args.len());
-            return Err(NoCall::Unfit(reason));
+        if seen.params() != count {
+            return Err(NoCall::Unfit(format!("it takes {} arguments, {count} were given", seen.params())));
         }
-        // The program's own work, in no call's time.
-        let _off = Watch::off();
+        let _watch = Watch::over(store.data());
+        let args = read(&seen)?;
         let owned = seen.check(&args, &store.data().resources).map_err(|(i, misfit)| match misfit {
             Misfit::Type(reason) => {
                 let ty = func.ty(&*store);
                 let name = ty.params().nth(i).map_or("", |(name, _)| name);
                 NoCall::Unfit(format!("`args[{i}]`, its parameter {name}: {reason}"))
             }
-            Misfit::Other(error) => match error.downcast_ref() {
-                Some(breach) => NoCall::TooMuch(*breach),
-                None => NoCall::Unfit(format!("{error:#}")),
-            },
+            Misfit::Other(error) => NoCall::Stopped(error),
         })?;
-        store.data_mut().given.take(owned.iter().copied()).map_err(NoCall::TooMuch)?;
+        store.data_mut().given.take(owned.iter().copied())?;
         Ok(Prepared { func: exported, args, owned })
     }
 

@@ -16,6 +16,7 @@ use wasmtime_environ::prelude::TryPrimaryMap;
 
 use super::lift::{self, Came, Lifted};
 use super::lower::{self, Check, Misfit};
+use super::wanted::Wanted;
 use super::watch::Steps;
 use crate::contract::host::Host;
 use crate::engine::given::Key;
@@ -95,6 +96,11 @@ impl Seen {
     /// How many parameters there are.
     pub fn params(&self) -> usize {
         self.types().len()
+    }
+
+    /// What the argument `i` should be.
+    pub fn wanted(&self, i: usize) -> Wanted<'_> {
+        self.types().get(i).map_or(Wanted::None, |ty| Wanted::Type(&self.types, *ty))
     }
 
     fn types(&self) -> &[InterfaceType] {
