@@ -890,8 +890,10 @@ torvyn_status_t torvyn_error_status(const torvyn_error_t *error);
 
 /**
  * The whole of it in one line for a log or a person: the component's id, the
- * function, what happened, what to do. Control characters of a component's text
- * are escaped.
+ * function, what happened, what to do. What does not show in a component's text,
+ * or changes how the rest of the line does, is escaped: control characters, those
+ * of format such as U+202E, which reverses what follows ("\u{202e}"), line
+ * separators, tags, private and unknown ones.
  *
  * @param error  Borrowed for the call; NULL gives "".
  *
@@ -907,7 +909,7 @@ torvyn_str_t torvyn_error_message(const torvyn_error_t *error);
  * What happened, and mostly what to do about it, without component and function
  * of the contract (a torvyn_call() names its own here). For the component's own
  * verdicts (TORVYN_ERROR_INVALID_INPUT and so on) it is exactly the component's
- * text, with nothing added.
+ * text, with nothing added and nothing escaped.
  *
  * @param error  Borrowed for the call; NULL gives "".
  *
@@ -983,7 +985,7 @@ size_t torvyn_error_frame_count(const torvyn_error_t *error);
  * One frame of the component's stack, e.g. "app.wasm!handle_line+0x1f3": its
  * module, its function and the offset in the function's code. Where the binary
  * has no names: "<module>", "<function 31>"; the offset may be missing. Names
- * are cut off after 512 bytes.
+ * are cut off after 512 bytes, and escaped as in torvyn_error_message().
  *
  * @param error  Borrowed for the call; NULL gives "".
  * @param index  From 0, the innermost, to torvyn_error_frame_count() - 1;
@@ -1085,7 +1087,7 @@ typedef struct torvyn_log_line {
    */
   torvyn_str_t function;
   /**
-   * What happened: UTF-8 in one line, control characters escaped. Not
+   * What happened: UTF-8 in one line, escaped as in torvyn_error_message(). Not
    * NUL-terminated.
    */
   torvyn_str_t message;

@@ -97,25 +97,39 @@ impl fmt::Write for Growing {
     }
 }
 
-/// The same in one line.
+/// Whether a reader sees `c` as what it is: it is no control character, nor one of format (U+202E reverses
+/// what follows it), a line or paragraph separator, a tag, a surrogate's or private code, or none at all.
+/// Spaces and combining marks are.
+fn is_shown(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    // What the standard library prints of a text. A mark is only escaped where a text begins with it.
+    let mut text = [b'a'; 5];
+    let len = 1 + c.encode_utf8(&mut text[1..]).len();
+    let prints = std::str::from_utf8(&text[..len]).is_ok_and(|text| text.escape_debug().nth(1) == Some(c));
+    prints || (c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}'))
+}
+
+/// The same in one line, with what is not shown escaped.
 #[derive(Default)]
 struct OneLine(Growing);
 
 impl fmt::Write for OneLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.find(char::is_control) {
+        while let Some(at) = rest.find(|c| !is_shown(c)) {
             self.0.write_str(&rest[..at])?;
-            let control = rest[at..].chars().next().unwrap_or_default();
-            write!(self.0, "{}", control.escape_default())?;
-            rest = &rest[at + control.len_utf8()..];
+            let hidden = rest[at..].chars().next().unwrap_or_default();
+            write!(self.0, "{}", hidden.escape_default())?;
+            rest = &rest[at + hidden.len_utf8()..];
         }
         self.0.write_str(rest)
     }
 }
 
-/// `message` in one line, since a component's text may hold anything; as much of it as the system has
-/// memory for.
+/// `message` in one line in which a reader sees all that is there, since a component's text may hold
+/// anything; as much of it as the system has memory for.
 pub fn one_line(message: impl fmt::Display) -> String {
     let mut line = OneLine::default();
     let _ = write!(line, "{message}");
@@ -191,5 +205,22 @@ impl fmt::Display for Error {
             f.write_str("; reset the instance to use it again")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_reader_would_not_see_is_escaped() {
+        let hidden = "\0\t\n\r\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\
+            \u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\u{fff9}\u{fffb}\u{1d173}\
+            \u{e0001}\u{e0041}\u{e000}\u{10ffff}\u{378}";
+        for c in hidden.chars() {
+            assert_eq!(one_line(format_args!("x{c}y")), format!("x{}y", c.escape_default()));
+        }
+        let shown = "a ~\"\\'\u{a0}\u{3000}äß e\u{301} \u{301}人ñ\u{fe0f}🙂עברית عربي हिन्दी";
+        assert_eq!(one_line(shown), shown);
     }
 }

@@ -52,7 +52,7 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Writes a line, its control characters escaped, where the sink wants lines of `level`.
+    /// Writes a line, what does not show in it escaped, where the sink wants lines of `level`.
     #[cold]
     pub fn write(
         &self,

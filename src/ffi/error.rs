@@ -4,7 +4,7 @@ use super::args::Slot;
 use super::handle::{self, Boxed, Handle};
 use super::plain::{Str, Text};
 use super::status::{Status, Trap};
-use crate::error::{Error, one_line};
+use crate::error::{Error, ErrorKind, one_line};
 
 /// What is known of one failure: an owned value, made only where something
 /// failed and the caller asked for it.
@@ -29,11 +29,16 @@ impl ErrorHandle {
     /// Hands an error to C.
     #[cold]
     pub fn give(mut error: Box<Error>) -> *mut Self {
+        let message = one_line(&error);
+        let detail = match error.kind {
+            ErrorKind::Guest(_) => std::mem::take(&mut error.message),
+            _ => one_line(&error.message),
+        };
         handle::give::<Self>(Box::new(Detail {
-            message: Text::from(one_line(&error)),
-            detail: Text::from(std::mem::take(&mut error.message)),
+            message: Text::from(message),
+            detail: Text::from(detail),
             function: Text::new(error.function.map_or("", |function| function.name())),
-            frames: std::mem::take(&mut error.backtrace).into_iter().map(Text::from).collect(),
+            frames: std::mem::take(&mut error.backtrace).iter().map(|frame| Text::from(one_line(frame))).collect(),
             error,
         }))
     }
@@ -54,8 +59,10 @@ pub unsafe extern "C" fn torvyn_error_status(error: *const ErrorHandle) -> Statu
 }
 
 /// The whole of it in one line for a log or a person: the component's id, the
-/// function, what happened, what to do. Control characters of a component's text
-/// are escaped.
+/// function, what happened, what to do. What does not show in a component's text,
+/// or changes how the rest of the line does, is escaped: control characters, those
+/// of format such as U+202E, which reverses what follows ("\u{202e}"), line
+/// separators, tags, private and unknown ones.
 ///
 /// @param error  Borrowed for the call; NULL gives "".
 ///
@@ -72,7 +79,7 @@ pub unsafe extern "C" fn torvyn_error_message(error: *const ErrorHandle) -> Str 
 /// What happened, and mostly what to do about it, without component and function
 /// of the contract (a torvyn_call() names its own here). For the component's own
 /// verdicts (TORVYN_ERROR_INVALID_INPUT and so on) it is exactly the component's
-/// text, with nothing added.
+/// text, with nothing added and nothing escaped.
 ///
 /// @param error  Borrowed for the call; NULL gives "".
 ///
@@ -158,7 +165,7 @@ pub unsafe extern "C" fn torvyn_error_frame_count(error: *const ErrorHandle) -> 
 /// One frame of the component's stack, e.g. "app.wasm!handle_line+0x1f3": its
 /// module, its function and the offset in the function's code. Where the binary
 /// has no names: "<module>", "<function 31>"; the offset may be missing. Names
-/// are cut off after 512 bytes.
+/// are cut off after 512 bytes, and escaped as in torvyn_error_message().
 ///
 /// @param error  Borrowed for the call; NULL gives "".
 /// @param index  From 0, the innermost, to torvyn_error_frame_count() - 1;
@@ -224,7 +231,6 @@ pub unsafe extern "C" fn torvyn_error_free(error: *mut ErrorHandle) {
 mod tests {
     use super::*;
     use crate::contract::{ComponentId, Function, ProcessErrorKind};
-    use crate::error::ErrorKind;
 
     #[test]
     fn every_part_is_readable_and_null_is_neutral() {

@@ -41,7 +41,7 @@ pub struct LogLine {
     /// The function of the contract that it is about, by its name in the WIT, e.g.
     /// "teardown"; empty where it is about none. Not NUL-terminated.
     pub function: Str,
-    /// What happened: UTF-8 in one line, control characters escaped. Not
+    /// What happened: UTF-8 in one line, escaped as in torvyn_error_message(). Not
     /// NUL-terminated.
     pub message: Str,
 }

@@ -136,10 +136,7 @@ impl Watch {
 
     /// A refused capability.
     fn refused(&self, what: &str) {
-        let mut text = String::from("WASI refused ");
-        for c in what.chars().take(1000) {
-            if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
-        }
+        let text: String = "WASI refused ".chars().chain(what.chars().take(1000)).collect();
         self.say(Level::Warn, &text);
     }
 }

@@ -2,6 +2,7 @@
  * finalizer runs once. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include "wat.h"
 
 #include <pthread.h>
 
@@ -133,6 +134,41 @@ static void rest(torvyn_path_t path) {
   CHECK(!strcmp(h.message, "\\u{0}\\u{0}\\u{0}\\u{0}\\u{0}\\u{0}"));
 }
 
+/* A component whose names and verdict have what reverses, hides and breaks lines. */
+static const char HIDES[] =
+    "(component\n"
+    TYPES
+    "  (core module $m (@name \"m\\u{202e}\") (memory (export \"memory\") 1)\n"
+    REALLOC TEARDOWN
+    "    (data (i32.const 64) \"\\01\\00\\00\\00\\01\\00\\00\\00\\00\\02\\00\\00\\09\\00\\00\\00\")\n"
+    "    (data (i32.const 512) \"a\\u{202e}b\\u{2028}c\")\n"
+    "    (func (@name \"f\\u{2066}\\u{85}g\") (export \"init\") (param i32 i32) (result i32)\n"
+    "      (if (local.get 1) (then unreachable)) i32.const 64))\n"
+    "  (core instance $i (instantiate $m))\n"
+    LIFE ")\n";
+
+static void escapes(torvyn_path_t path) {
+  heard_t h = quiet();
+  torvyn_engine_config_t c = config(path, TORVYN_LOG_DEBUG, &h);
+  torvyn_engine_t *engine = engine_with(&c);
+  torvyn_linked_t *linked = linked_once(component_from(engine, HIDES), NULL);
+  torvyn_instance_t *instance = instance_of(linked, 1, NULL);
+  torvyn_error_t *err = NULL;
+  part("what does not show is escaped");
+  CHECK(torvyn_init(instance, str(""), &err) == TORVYN_ERROR_UNAVAILABLE);
+  CHECK(strstr(torvyn_error_message(err).data, ": a\\u{202e}b\\u{2028}c") != NULL);
+  CHECK(str_is(torvyn_error_detail(err), "a\xe2\x80\xae" "b\xe2\x80\xa8" "c")); /* the component's very text */
+  torvyn_error_free(err);
+  OK(torvyn_instance_reset(instance, &err));
+  CHECK(torvyn_init(instance, str("x"), &err) == TORVYN_ERROR_TRAP);
+  CHECK(strstr(torvyn_error_frame(err, 0).data, "m\\u{202e}!f\\u{2066}\\u{85}g+") != NULL);
+  CHECK(strstr(h.message, "m\\u{202e}!f\\u{2066}\\u{85}g+") != NULL);
+  torvyn_error_free(err);
+  torvyn_instance_free(instance);
+  torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
 static void levels(void) {
   static const torvyn_log_level_t wanted[] = {TORVYN_LOG_DEFAULT, TORVYN_LOG_ERROR, TORVYN_LOG_WARN, TORVYN_LOG_INFO,
                                               TORVYN_LOG_DEBUG};
@@ -227,6 +263,8 @@ int main(int argc, char **argv) {
   lines(TORVYN_PATH_GENERAL);
   rest(TORVYN_PATH_DIRECT);
   rest(TORVYN_PATH_GENERAL);
+  escapes(TORVYN_PATH_DIRECT);
+  escapes(TORVYN_PATH_GENERAL);
   levels();
   finalizers();
   threads();
