@@ -890,10 +890,10 @@ torvyn_status_t torvyn_error_status(const torvyn_error_t *error);
 
 /**
  * The whole of it in one line for a log or a person: the component's id, the
- * function, what happened, what to do. What does not show in a component's text,
- * or changes how the rest of the line does, is escaped: control characters, those
- * of format such as U+202E, which reverses what follows ("\u{202e}"), line
- * separators, tags, private and unknown ones.
+ * function, what happened, what to do. What does not show in a component's
+ * text, or changes how the rest of the line does, is escaped: control
+ * characters, those of format such as U+202E, which reverses what follows
+ * ("\u{202e}"), line separators, tags, private and unknown ones.
  *
  * @param error  Borrowed for the call; NULL gives "".
  *
@@ -3934,7 +3934,9 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  * @param element   Borrowed until this call returns.
  * @param ports     Where the names of the output ports go. Set for TORVYN_OK
  *                  alone; empty otherwise. The names are the instance's, valid
- *                  until the next call on it or its end, whichever comes first.
+ *                  until the next call on it or its end, whichever comes first;
+ *                  of one that is freed within this very call, until the
+ *                  thread's next torvyn_route() or its end.
  * @param err       Where detail goes on a negative status, owned by the caller
  *                  (torvyn_error_free()); NULL to do without.
  *

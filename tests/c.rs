@@ -286,6 +286,7 @@ programs! {
     holding: Asan Arm64;
     straight: Asan Arm64;
     native: Asan Valgrind Arm64;
+    freed: Asan Arm64;
     log: Asan Tsan Arm64;
     host: Asan Arm64;
     values: Asan Arm64;

@@ -139,6 +139,13 @@ impl Running {
             _ => self.store().map(|store| &store.data().canon.ports),
         }
     }
+
+    fn ports_mut(&mut self) -> Option<&mut Ports> {
+        match self {
+            Running::Native(running) => Some(running.ports_mut()),
+            _ => self.store_mut().map(|store| &mut store.data_mut().canon.ports),
+        }
+    }
 }
 
 /// One instance of a linked component. One call at a time.
@@ -329,6 +336,11 @@ impl ComponentInstance {
             wasi: self.linked.wasi_state(self.id, o.max_handles, o.max_files),
         };
         Ok(store(engine, host, if o.fuel == NONE { DEFAULT_FUEL } else { o.fuel }))
+    }
+
+    /// Storage of the names that `route` gave, to outlive it.
+    pub fn take_ports(&mut self) -> Ports {
+        self.running.ports_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Whether it has fuel: where the engine counts it, and the instance is not native.

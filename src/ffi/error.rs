@@ -59,10 +59,10 @@ pub unsafe extern "C" fn torvyn_error_status(error: *const ErrorHandle) -> Statu
 }
 
 /// The whole of it in one line for a log or a person: the component's id, the
-/// function, what happened, what to do. What does not show in a component's text,
-/// or changes how the rest of the line does, is escaped: control characters, those
-/// of format such as U+202E, which reverses what follows ("\u{202e}"), line
-/// separators, tags, private and unknown ones.
+/// function, what happened, what to do. What does not show in a component's
+/// text, or changes how the rest of the line does, is escaped: control
+/// characters, those of format such as U+202E, which reverses what follows
+/// ("\u{202e}"), line separators, tags, private and unknown ones.
 ///
 /// @param error  Borrowed for the call; NULL gives "".
 ///

@@ -73,7 +73,9 @@ pub unsafe extern "C" fn torvyn_evaluate(
 /// @param element   Borrowed until this call returns.
 /// @param ports     Where the names of the output ports go. Set for TORVYN_OK
 ///                  alone; empty otherwise. The names are the instance's, valid
-///                  until the next call on it or its end, whichever comes first.
+///                  until the next call on it or its end, whichever comes first;
+///                  of one that is freed within this very call, until the
+///                  thread's next torvyn_route() or its end.
 /// @param err       Where detail goes on a negative status, owned by the caller
 ///                  (torvyn_error_free()); NULL to do without.
 ///

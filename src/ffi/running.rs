@@ -1,11 +1,13 @@
 //! What an instance handle points to: one call at a time, and freed by whoever is last.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::guard;
 use super::plain::{Element, Str};
+use crate::contract::ports::Ports;
 use crate::contract::{ComponentId, Function, Roles, StreamElement};
 use crate::engine::control::{Control, State};
 use crate::engine::instance::ComponentInstance;
@@ -87,24 +89,38 @@ impl Drop for Running {
     fn drop(&mut self) {
         // SAFETY: an instance that is freed while a call runs ends after that.
         let held = unsafe { self.at.as_ref() };
+        let nothing_ran = self.calls == held.control.counters.calls.get();
         if !self.returned {
             held.control.set_state(State::Poisoned);
+            held.control.counters.stopped.add(u64::from(!nothing_ran));
             guard::ended(held.id, self.function);
         }
-        let nothing_ran = self.calls == held.control.counters.calls.get();
         let doomed = if nothing_ran { held.control.withdraw() } else { held.control.end() };
         // One that was not doomed may be gone by now.
         if doomed {
-            bury(self.at);
+            bury(self.at, self.function);
         }
     }
 }
 
+thread_local! {
+    /// The names that `route` gave of an instance that was freed in that call, and storage of theirs.
+    static LEFT: Cell<Option<(Vec<Str>, Ports)>> = const { Cell::new(None) };
+}
+
 /// Ends an instance that was freed while this call ran.
 #[cold]
-fn bury(at: NonNull<Held>) {
+fn bury(at: NonNull<Held>, function: Option<Function>) {
     // SAFETY: who freed it left it to the call, and there is no other.
-    drop(unsafe { Box::from_raw(at.as_ptr()) });
+    let mut held = unsafe { Box::from_raw(at.as_ptr()) };
+    if function == Some(Function::Route) {
+        let Parts { instance, ports } = held.parts.get_mut();
+        let names = (std::mem::take(ports), instance.take_ports());
+        // Where the thread is at its end, they stay.
+        let mut names = ManuallyDrop::new(Some(names));
+        let _ = LEFT.try_with(|left| left.set(names.take()));
+    }
+    drop(held);
 }
 
 /// Runs `work` as the instance's one call. Fails with `Busy` where another runs. A panic poisons

@@ -166,6 +166,11 @@ impl Call {
         &self.ports
     }
 
+    /// The same.
+    pub(super) fn ports_mut(&mut self) -> &mut Ports {
+        &mut self.ports
+    }
+
     /// Why the running call should end: the caller gave up on it.
     #[inline]
     fn stop(&self) -> Option<Stop> {

@@ -25,6 +25,11 @@ impl Running {
         self.call.ports()
     }
 
+    /// The same.
+    pub fn ports_mut(&mut self) -> &mut Ports {
+        self.call.ports_mut()
+    }
+
     #[inline]
     fn run<R>(
         &mut self,

@@ -11,7 +11,10 @@ use super::super::imports::*;
 use super::super::running::{self, Held};
 use super::super::usage::*;
 use super::*;
+use crate::contract::StreamElement;
 use crate::engine::control::Control;
+use crate::engine::invoke::Invoker;
+use crate::engine::traits::ComponentInvoker as _;
 
 /// An instance that a test takes to another thread.
 #[derive(Clone, Copy)]
@@ -220,7 +223,10 @@ fn an_instance_freed_at_its_calls_end_ends_once() {
 #[test]
 fn a_panic_poisons() {
     let instance = instance("upper-case", "");
-    let inside = |_: &mut running::Parts| -> crate::error::Result<Status> { panic!("in a call") };
+    let inside = |parts: &mut running::Parts| -> crate::error::Result<Status> {
+        Invoker.invoke_process(&mut parts.instance, &StreamElement { payload: b"x", ..Default::default() })?;
+        panic!("in a call")
+    };
     let (mut err, mut id) = (null_mut(), 0);
     let run = || unsafe { running::run(held(instance), None, inside) };
     assert_eq!(unsafe { super::super::guard::status(&raw mut err, run) }, TORVYN_ERROR_PANIC);
@@ -232,6 +238,14 @@ fn a_panic_poisons() {
         assert!(!torvyn_error_is_fatal(err) && !torvyn_error_component_id(err, &raw mut id));
         torvyn_error_free(err);
         assert_eq!(torvyn_instance_state(instance), State::TORVYN_STATE_POISONED);
+        let counters = stats(instance);
+        assert_eq!((counters.calls, counters.stopped, counters.traps), (1, 1, 0));
+        assert_eq!(torvyn_instance_reset(instance, null_mut()), TORVYN_OK);
+        let no_call = |_: &mut running::Parts| -> crate::error::Result<Status> { panic!("not in a call") };
+        let run = || running::run(held(instance), None, no_call);
+        assert_eq!(super::super::guard::status(null_mut(), run), TORVYN_ERROR_PANIC);
+        let counters = stats(instance);
+        assert_eq!((counters.calls, counters.stopped), (1, 1), "what was no call was not stopped");
         assert_eq!(torvyn_instance_reset(instance, null_mut()), TORVYN_OK);
         assert_eq!(process(instance, b"x").2.unwrap(), b"X");
         torvyn_instance_free(instance);
