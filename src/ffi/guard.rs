@@ -5,6 +5,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::error::ErrorHandle;
 use super::status::Status;
@@ -69,10 +70,27 @@ pub(super) fn ended(id: ComponentId, function: Option<Function>) {
     let _ = VICTIM.try_with(|victim| victim.set(Some((id, function))));
 }
 
-/// Keeps panics of this library off stderr; where they were is kept for the error value.
-///
-/// The product has a standard library of its own, where only the library's threads have a name. A
-/// thread with another name is one of a Rust program that links the crate: its hook goes on.
+/// Whether the standard library here is a Rust program's that links the crate, and not the product's own:
+/// so it is once a thread was seen that has a name, as `main` has, and is none of this library's.
+static OF_A_RUST_PROGRAM: AtomicBool = AtomicBool::new(false);
+
+/// Looks at this thread's name, where it is not at its end; gives whether that is one of this library's.
+fn is_ours() -> bool {
+    if HEARD.try_with(|_| ()).is_err() {
+        return false;
+    }
+    let thread = std::thread::current();
+    let Some(name) = thread.name() else { return false };
+    let ours = name.starts_with("torvyn-");
+    if !ours {
+        OF_A_RUST_PROGRAM.store(true, Relaxed);
+    }
+    ours
+}
+
+/// Keeps panics off stderr; where they were is kept for the error value. Those of a Rust program's threads,
+/// with a name or without, are for the hook that was there before, and so are the library's on them: to
+/// tell these apart would cost each call.
 pub(super) fn silence_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -80,11 +98,12 @@ pub(super) fn silence_panics() {
         std::panic::set_hook(Box::new(move |info| {
             // The thread-local may be gone while the thread ends.
             let _ = HEARD.try_with(|heard| heard.set(Some(info.to_string())));
-            if std::thread::current().name().is_some_and(|name| !name.starts_with("torvyn-")) {
+            if !is_ours() && OF_A_RUST_PROGRAM.load(Relaxed) {
                 before(info);
             }
         }));
     });
+    is_ours();
 }
 
 #[cold]
@@ -153,8 +172,41 @@ pub(super) fn answer<R>(neutral: R, run: impl FnOnce() -> Result<R>) -> R {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
+    use parking_lot::Mutex;
+
     use super::super::error::{torvyn_error_free, torvyn_error_message, torvyn_error_status};
     use super::*;
+
+    /// In a process of its own, which has one hook.
+    #[test]
+    fn a_rust_program_hears_of_its_threads_and_not_of_ours() {
+        const CHILD: &str = "TORVYN_TEST_HOOK";
+        if std::env::var_os(CHILD).is_none() {
+            let name = "ffi::guard::tests::a_rust_program_hears_of_its_threads_and_not_of_ours";
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+            let output = child.args([name, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+            return;
+        }
+        static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        std::panic::set_hook(Box::new(|info| SAID.lock().push(info.to_string())));
+        let panics = |name: Option<&str>, said: &'static str| {
+            let named = name.map_or_else(thread::Builder::new, |name| thread::Builder::new().name(name.into()));
+            assert!(named.spawn(move || panic!("{said}")).unwrap().join().is_err());
+        };
+        // Nobody has a name yet: as it is in the product.
+        thread::spawn(silence_panics).join().unwrap();
+        panics(None, "lost");
+        panics(Some("torvyn-clock"), "ours");
+        silence_panics();
+        for name in [None, Some("theirs"), Some("torvyn-clock")] {
+            panics(name, "told");
+        }
+        let said = SAID.lock();
+        assert!(said.len() == 2 && said.iter().all(|said| said.contains("told")), "{said:?}");
+    }
 
     #[test]
     fn a_panic_becomes_a_status_and_says_where() {
