@@ -1249,9 +1249,10 @@ typedef struct torvyn_engine_config {
   /** What the compiler optimises for. Default: TORVYN_OPTIMIZE_SPEED. */
   torvyn_optimize_t optimize;
   /**
-   * Whether one compilation uses several threads, which the library starts and
-   * keeps. Off: all of it is done by the thread that calls, whose stack must be
-   * of 1 MiB at least for what a component may nest. Default: on.
+   * Whether one compilation uses several threads, which the library starts, as
+   * many as processors for all engines, and ends with the last engine that used
+   * them. Off: all of it is done by the thread that calls, whose stack must be of
+   * 1 MiB at least for what a component may nest. Default: on.
    */
   torvyn_switch_t parallel_compilation;
   /**

@@ -297,12 +297,46 @@ mod with_compiler {
         Error::new(ErrorKind::Unsupported, message)
     }
 
+    /// Compiles for an engine, by one of Wasmtime's that ends with the work: as long as its engine lives,
+    /// Wasmtime 48 keeps what its compiler took for the largest functions, on each thread, and that may be tens
+    /// of MiB.
+    struct Compiler<'e> {
+        engine: &'e Engine,
+        compiles: wasmtime::Engine,
+    }
+
+    impl<'e> Compiler<'e> {
+        fn new(engine: &'e Engine) -> Result<Self> {
+            Ok(Self { engine, compiles: engine.compiler().map_err(|e| failed(&e))? })
+        }
+
+        fn code(&self, compile: impl FnOnce(&wasmtime::Engine) -> wasmtime::Result<Vec<u8>> + Send) -> Result<Vec<u8>> {
+            self.engine.compiling(|| compile(&self.compiles))?.map_err(|e| failed(&e))
+        }
+
+        #[allow(unsafe_code)] // loads code
+        fn module(&self, wasm: &[u8]) -> Result<Module> {
+            let code = self.code(|engine| engine.precompile_module(wasm))?;
+            // SAFETY: Wasmtime made it just now, by the same configuration.
+            unsafe { Module::deserialize(self.engine.wasmtime(), code) }.map_err(|e| failed(&e))
+        }
+
+        #[allow(unsafe_code)] // the same
+        fn component(&self, wasm: &[u8]) -> Result<Component> {
+            let code = self.code(|engine| engine.precompile_component(wasm))?;
+            // SAFETY: as above.
+            unsafe { Component::deserialize(self.engine.wasmtime(), code) }.map_err(|e| failed(&e))
+        }
+    }
+
     pub(super) fn compile_direct(engine: &Engine, analysis: &Analysis, source: Option<&Source>) -> Result<Code> {
         let (Ok(plan), Some(source)) = (&analysis.plan, source) else { return Err(source_gone()) };
-        let module = |wasm: &[u8]| engine.compiling(|| Module::new(engine.wasmtime(), wasm))?.map_err(|e| failed(&e));
-        let glued = |text: String| module(&wat::parse_str(text).map_err(|e| failed(&wasmtime::Error::new(e)))?);
+        let compiler = Compiler::new(engine)?;
+        let glued =
+            |text: String| compiler.module(&wat::parse_str(text).map_err(|e| failed(&wasmtime::Error::new(e)))?);
+        let modules = source.modules.iter().map(|range| compiler.module(&source.wasm[range.clone()]));
         Ok(Code {
-            modules: source.modules.iter().map(|range| module(&source.wasm[range.clone()])).collect::<Result<_>>()?,
+            modules: modules.collect::<Result<_>>()?,
             scope: glued(glue::scope(plan))?,
             lowerings: glued(glue::lowerings(plan))?,
             entries: glued(glue::entries(plan))?,
@@ -310,9 +344,7 @@ mod with_compiler {
     }
 
     pub(super) fn compile_general(engine: &Engine, source: Option<&Source>) -> Result<Component> {
-        let source = source.ok_or_else(source_gone)?;
-        let component = engine.compiling(|| Component::from_binary(engine.wasmtime(), &source.wasm))?;
-        component.map_err(|e| failed(&e))
+        Compiler::new(engine)?.component(&source.ok_or_else(source_gone)?.wasm)
     }
 
     /// The component's binary, where `bytes` are a component in binary or text.

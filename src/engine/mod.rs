@@ -86,6 +86,10 @@ struct Inner {
     direct: wasmtime::Linker<crate::contract::host::Host>,
     /// Host functions of the general path, defined once.
     general: wasmtime::component::Linker<crate::contract::host::Host>,
+    /// What those of Wasmtime's engines are made with that compile for this one; it is not built anew, which would
+    /// look into the environment.
+    #[cfg(feature = "compiler")]
+    compiling: wasmtime::Config,
     /// Threads that compile, once there was something to compile, and their generation.
     #[cfg(feature = "compiler")]
     compilers: Mutex<Option<(u64, Arc<rayon::ThreadPool>)>>,
@@ -105,6 +109,34 @@ impl Drop for Inner {
         self.wasi.runtime.stop();
         self.clock.stop();
     }
+}
+
+/// The threads that compile, for all engines that did: each thread keeps what its allocator has not given
+/// back. They end with the last of these engines.
+#[cfg(feature = "compiler")]
+fn shared_compilers() -> Result<Arc<rayon::ThreadPool>> {
+    static SHARED: Mutex<(u64, Weak<rayon::ThreadPool>)> = Mutex::new((0, Weak::new()));
+    let mut shared = SHARED.lock();
+    if shared.0 == fork::generation()
+        && let Some(pool) = shared.1.upgrade()
+    {
+        return Ok(pool);
+    }
+    let builder = rayon::ThreadPoolBuilder::new()
+        .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
+        .thread_name(|n| format!("torvyn-compiler-{n}"))
+        .stack_size(2 << 20);
+    let none = |e: rayon::ThreadPoolBuildError| {
+        let what = "no thread could be started to compile on; turn `parallel_compilation` off";
+        let own = std::error::Error::source(&e).and_then(|e| e.downcast_ref()).and_then(io::Error::raw_os_error);
+        let refusal =
+            Refusal::new(system::THREAD, own.map_or_else(|| io::Error::other(e), io::Error::from_raw_os_error));
+        system::failed(ErrorKind::Compilation, what, &refusal)
+    };
+    let pool = signals::starting(|| builder.build()).map_err(none)?;
+    let pool = Arc::new(pool);
+    *shared = (fork::generation(), Arc::downgrade(&pool));
+    Ok(pool)
 }
 
 impl Engine {
@@ -134,9 +166,15 @@ impl Engine {
         let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
+        #[cfg(feature = "compiler")]
+        let mut compiling = built;
+        #[cfg(feature = "compiler")]
+        compiling.allocation_strategy(wasmtime::InstanceAllocationStrategy::OnDemand); // nothing is instantiated
         Ok(Self(Arc::new(Inner {
             wasmtime,
             _mappings: mappings,
+            #[cfg(feature = "compiler")]
+            compiling,
             slots: config.pooling.map(|pooling| slots::Slots::new(pooling.instances)),
             config,
             clock,
@@ -149,8 +187,14 @@ impl Engine {
         })))
     }
 
-    /// Runs `work` where Wasmtime finds the engine's own threads to compile on: they end with the
-    /// engine, and nothing is read from the environment. On the caller's thread where
+    /// One of Wasmtime's engines to compile with: its code runs in this one.
+    #[cfg(feature = "compiler")]
+    pub fn compiler(&self) -> wasmtime::Result<wasmtime::Engine> {
+        wasmtime::Engine::new(&self.0.compiling)
+    }
+
+    /// Runs `work` where Wasmtime finds the library's own threads to compile on, and nothing is read from
+    /// the environment. On the caller's thread where
     /// `parallel_compilation` is off. Fails with `Compilation` where no thread can be had.
     #[cfg(feature = "compiler")]
     pub fn compiling<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R> {
@@ -170,19 +214,8 @@ impl Engine {
             // A parent's: nobody is there to be told to end.
             parents => std::mem::forget(parents),
         }
-        let builder = rayon::ThreadPoolBuilder::new()
-            .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
-            .thread_name(|n| format!("torvyn-compiler-{n}"))
-            .stack_size(2 << 20);
-        let made = signals::starting(|| builder.build());
-        let none = |e: rayon::ThreadPoolBuildError| {
-            let what = "no thread could be started to compile on; turn `parallel_compilation` off";
-            let own = std::error::Error::source(&e).and_then(|e| e.downcast_ref()).and_then(io::Error::raw_os_error);
-            let refusal =
-                Refusal::new(system::THREAD, own.map_or_else(|| io::Error::other(e), io::Error::from_raw_os_error));
-            system::failed(ErrorKind::Compilation, what, &refusal)
-        };
-        Ok(compilers.insert((fork::generation(), Arc::new(made.map_err(none)?))).1.clone())
+        let pool = shared_compilers()?;
+        Ok(compilers.insert((fork::generation(), pool)).1.clone())
     }
 
     /// Wasmtime's engine.

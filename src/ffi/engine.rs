@@ -129,9 +129,10 @@ pub struct EngineConfig {
     pub multi_memory: MaybeUninit<Switch>,
     /// What the compiler optimises for. Default: TORVYN_OPTIMIZE_SPEED.
     pub optimize: MaybeUninit<Optimize>,
-    /// Whether one compilation uses several threads, which the library starts and
-    /// keeps. Off: all of it is done by the thread that calls, whose stack must be
-    /// of 1 MiB at least for what a component may nest. Default: on.
+    /// Whether one compilation uses several threads, which the library starts, as
+    /// many as processors for all engines, and ends with the last engine that used
+    /// them. Off: all of it is done by the thread that calls, whose stack must be of
+    /// 1 MiB at least for what a component may nest. Default: on.
     pub parallel_compilation: MaybeUninit<Switch>,
     /// How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL
     /// and, on x86-64, SIGFPE), for which the library installs handlers that pass on what is not

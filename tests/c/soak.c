@@ -3,6 +3,7 @@
  * longest loop: 2000 where it is not set, 100000 for a long run. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include "wat.h"
 
 #include <dirent.h>
 #ifdef __GLIBC__
@@ -188,6 +189,27 @@ static void a_failure(unsigned i) {
   torvyn_error_free(err);
 }
 
+/* Engines that stay, each of which compiled a large function, of a component that is freed. */
+enum { STAY = 6 };
+static torvyn_engine_t *stay[STAY];
+
+static void an_engine_that_compiled(unsigned i) {
+  text_t text = {0};
+  torvyn_component_t *large;
+  add(&text, "(component\n" TYPES "  (core module $m " CORE "(func $f (param i32) (result i32) (local i32 i32 i32 i32)\n");
+  for (unsigned n = 0; n < 1200; n++)
+    add(&text, "(local.set %u (i32.add (i32.mul (local.get %u) (i32.const %u)) (i32.load (local.get %u))))\n"
+               "(if (local.get %u) (then (local.set %u (call $f (local.get 0)))))\n",
+        n % 4 + 1, n * 3 % 4 + 1, n, n * 7 % 4 + 1, n % 4 + 1, n * 5 % 4 + 1);
+  add(&text, "(local.get 1)))\n  (core instance $i (instantiate $m))\n" LIFE ")");
+  stay[i] = engine_on(TORVYN_PATH_AUTO);
+  large = compiled(stay[i], &text);
+  torvyn_component_free(large);
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 int main(int argc, char **argv) {
   const char *said = getenv("TORVYN_SOAK");
   unsigned many = said ? (unsigned)strtoul(said, NULL, 10) : 2000 / check_slow();
@@ -222,5 +244,7 @@ int main(int argc, char **argv) {
     torvyn_engine_free(engine);
   }
   flat("engines", few / 20 + 5, 1536, an_engine);
+  flat("engines that stay, without what they compiled", STAY, STAY * 1024, an_engine_that_compiled);
+  for (int i = 0; i < STAY; i++) torvyn_engine_free(stay[i]);
   return check_end();
 }
