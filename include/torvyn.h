@@ -1212,6 +1212,17 @@ typedef struct torvyn_engine_config {
    */
   uint64_t buffer_limit;
   /**
+   * Bytes of buffers that nobody holds which the library keeps in the process
+   * for calls to come, of all engines. What is released beyond that goes back
+   * to the system; buffers of 4 KiB to the program's allocator, which may keep
+   * them. An engine that sets it does so for the process, from then on; 1 for
+   * nothing. Beside it each thread that released some keeps up to 640 KiB, of
+   * buffers of 4 KiB and 64 KiB. No more than 1024 of 4 KiB, 1024 of 64 KiB,
+   * 256 of 1 MiB and 32 of 16 MiB are kept. Default: 64 MiB, or what another
+   * engine set.
+   */
+  uint64_t idle_buffers;
+  /**
    * Handles that an instance's component may hold at once: of buffers, of the
    * program's resources, and of what WASI gives it, each kind for itself; of
    * the last never more than 1024. The payload and the context of the element
@@ -1250,9 +1261,9 @@ typedef struct torvyn_engine_config {
   torvyn_optimize_t optimize;
   /**
    * Whether one compilation uses several threads, which the library starts, as
-   * many as processors for all engines, and ends with the last engine that used
-   * them. Off: all of it is done by the thread that calls, whose stack must be of
-   * 1 MiB at least for what a component may nest. Default: on.
+   * many as processors for all engines, and ends with the last engine that
+   * used them. Off: all of it is done by the thread that calls, whose stack
+   * must be of 1 MiB at least for what a component may nest. Default: on.
    */
   torvyn_switch_t parallel_compilation;
   /**
@@ -4244,8 +4255,8 @@ torvyn_str_t torvyn_buffer_content_type(const torvyn_buffer_t *buffer);
  *
  * Thread: any, also while calls run on the instance.
  * Blocks: never.
- * Cost:   no heap allocation or lock, and no system call while the pool has
- *         room.
+ * Cost:   no heap allocation or lock, and no system call while there is room
+ *         (`idle_buffers` of torvyn_engine_config_t).
  * Since:  0.1
  */
 void torvyn_buffer_release(torvyn_buffer_t *buffer);
@@ -4259,8 +4270,8 @@ void torvyn_buffer_release(torvyn_buffer_t *buffer);
  *
  * Thread: any, also while calls run on the instance.
  * Blocks: never.
- * Cost:   no heap allocation or lock, and no system call while the pool has
- *         room.
+ * Cost:   no heap allocation or lock, and no system call while there is room
+ *         (`idle_buffers` of torvyn_engine_config_t).
  * Since:  0.1
  */
 void torvyn_output_release(torvyn_output_t *output);

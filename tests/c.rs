@@ -284,6 +284,7 @@ programs! {
     denied: ;
     encodings: Asan Valgrind Arm64;
     holding: Asan Arm64;
+    idle: ;
     straight: Asan Arm64;
     native: Asan Valgrind Arm64;
     freed: Asan Arm64;

@@ -3,10 +3,12 @@
 //! Idle buffers lie in a cache of the thread that released them, where the next call on that thread
 //! finds them: no atomic operation, no lock. A cache that runs full or empty trades half of its
 //! content with a reserve that all threads share, so that one thread may allocate what another
-//! releases without either turning to the allocator.
+//! releases without either turning to the allocator. Large ones lie in the reserve alone, and the
+//! reserve is bounded ([`keep_idle`]): what a burst of calls took goes back to the system.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -15,7 +17,7 @@ use super::host::Breach;
 use super::{MAX_BUFFER, MAX_CONTENT_TYPE};
 
 /// A size class: the capacity of its buffers in bytes, how many idle ones a thread keeps, and how
-/// many lie in the reserve.
+/// many lie in the reserve at most.
 struct Class {
     capacity: usize,
     cached: usize,
@@ -23,11 +25,14 @@ struct Class {
 }
 
 const CLASSES: [Class; 4] = [
-    Class { capacity: 4 << 10, cached: 32, reserve: 256 },
-    Class { capacity: 64 << 10, cached: 8, reserve: 64 },
-    Class { capacity: 1 << 20, cached: 2, reserve: 8 },
-    Class { capacity: MAX_BUFFER, cached: 1, reserve: 2 },
+    Class { capacity: 4 << 10, cached: 32, reserve: 1024 },
+    Class { capacity: 64 << 10, cached: 8, reserve: 1024 },
+    Class { capacity: 1 << 20, cached: 0, reserve: 256 },
+    Class { capacity: MAX_BUFFER, cached: 0, reserve: 32 },
 ];
+
+/// Bytes of buffers that may lie in the reserves.
+static MOST_IDLE: AtomicU64 = AtomicU64::new(64 << 20);
 
 /// A byte string in host memory, with the capacity of its size class.
 #[derive(Debug)]
@@ -125,6 +130,31 @@ impl Buffer {
     }
 }
 
+/// An allocator keeps what is freed for the next one, however large it is, if only something small was
+/// allocated behind it since.
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.class > 0 {
+            self.bytes.clear();
+            give_back(&mut self.bytes);
+        }
+    }
+}
+
+/// Gives the pages back to the system that lie wholly within the room of an empty list.
+#[allow(unsafe_code)] // a system call
+fn give_back(bytes: &mut Vec<u8>) {
+    // SAFETY: a number is asked for.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(1 << 16);
+    let at = bytes.as_mut_ptr();
+    let before = at.align_offset(page);
+    let len = bytes.capacity().saturating_sub(before) / page * page;
+    if bytes.is_empty() && len > 0 {
+        // SAFETY: the pages are the list's own, and hold nothing. Where the system refuses, they stay.
+        unsafe { libc::madvise(at.add(before).cast(), len, libc::MADV_DONTNEED) };
+    }
+}
+
 // The box is what goes in and out of a cache, so that neither moves the buffer nor allocates.
 #[allow(clippy::vec_box)]
 type Idle = Vec<Box<Buffer>>;
@@ -133,10 +163,45 @@ thread_local! {
     static CACHE: RefCell<[Idle; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
 }
 
+static RESERVES: [OnceLock<ArrayQueue<Box<Buffer>>>; 4] = [const { OnceLock::new() }; 4];
+
 /// What all threads share of one size class; made when the first cache overflows.
 fn reserve(class: usize) -> &'static ArrayQueue<Box<Buffer>> {
-    static RESERVES: [OnceLock<ArrayQueue<Box<Buffer>>>; 4] = [const { OnceLock::new() }; 4];
     RESERVES[class].get_or_init(|| ArrayQueue::new(CLASSES[class].reserve))
+}
+
+/// Bytes of buffers that lie in the reserves.
+fn idle() -> u64 {
+    let all = RESERVES.iter().zip(&CLASSES);
+    all.map(|(reserve, class)| reserve.get().map_or(0, |reserve| reserve.len() * class.capacity) as u64).sum()
+}
+
+/// How much of what is released is kept for all threads, in bytes: from now on, and for the process.
+pub fn keep_idle(bytes: u64) {
+    MOST_IDLE.store(bytes, Relaxed);
+    shrink();
+}
+
+/// Gives back what is too much in the reserves.
+#[cold]
+fn shrink() {
+    while idle() > MOST_IDLE.load(Relaxed) {
+        let mut all = RESERVES.iter().rev().filter_map(OnceLock::get);
+        let Some(buffer) = all.find_map(ArrayQueue::pop) else { return };
+        drop(buffer);
+    }
+}
+
+/// Puts a buffer into the reserve, or gives it to the allocator where that is full: then false.
+#[inline(never)]
+fn share(buffer: Box<Buffer>) -> bool {
+    let class = buffer.class;
+    let shared =
+        idle() + CLASSES[class].capacity as u64 <= MOST_IDLE.load(Relaxed) && reserve(class).push(buffer).is_ok();
+    if shared && idle() > MOST_IDLE.load(Relaxed) {
+        shrink(); // another thread came between
+    }
+    shared
 }
 
 /// One of the size classes.
@@ -189,6 +254,10 @@ pub fn release(mut buffer: Box<Buffer>) {
         }
     }
     let class = buffer.class;
+    if CLASSES[class].cached == 0 {
+        share(buffer);
+        return;
+    }
     // The thread may be at its end and its cache gone: then the allocator takes the buffer.
     let _ = CACHE.try_with(|cache| {
         let idle = &mut cache.borrow_mut()[class];
@@ -203,7 +272,7 @@ pub fn release(mut buffer: Box<Buffer>) {
 #[cold]
 fn overflow(idle: &mut Idle, class: usize) {
     for buffer in idle.drain(CLASSES[class].cached / 2..) {
-        if reserve(class).push(buffer).is_err() {
+        if !share(buffer) {
             break; // the drain drops the rest
         }
     }
@@ -223,10 +292,11 @@ mod tests {
             let buffer = take(hint).unwrap();
             assert_eq!(buffer.capacity(), capacity);
             assert_eq!(Size::of(hint).unwrap().capacity(), capacity as u64);
-            let at = buffer.bytes.as_ptr();
+            let (at, class) = (buffer.bytes.as_ptr(), buffer.class);
             release(buffer);
             let again = take(hint).unwrap();
-            assert_eq!(again.bytes.as_ptr(), at, "reused");
+            // Of those that threads share another test may have it by now.
+            assert!(again.bytes.as_ptr() == at || CLASSES[class].cached == 0, "reused");
             assert!(again.bytes().is_empty());
         }
         assert_eq!(Size::of((1 << 24) + 1), None);

@@ -164,6 +164,9 @@ impl Engine {
             pool.unwrap_or_else(|| refused(e))
         })?;
         let clock = Clock::new(wasmtime.clone(), config.tick_ns, !config.host_ticks);
+        if let Some(bytes) = config.idle_buffers {
+            crate::contract::buffer::keep_idle(bytes);
+        }
         let direct = crate::direct::imports::linker(&wasmtime).map_err(refused)?;
         let general = crate::general::imports::linker(&wasmtime).map_err(refused)?;
         #[cfg(feature = "compiler")]

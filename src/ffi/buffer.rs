@@ -101,8 +101,8 @@ pub unsafe extern "C" fn torvyn_buffer_content_type(buffer: *const BufferHandle)
 ///
 /// Thread: any, also while calls run on the instance.
 /// Blocks: never.
-/// Cost:   no heap allocation or lock, and no system call while the pool has
-///         room.
+/// Cost:   no heap allocation or lock, and no system call while there is room
+///         (`idle_buffers` of torvyn_engine_config_t).
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_buffer_release(buffer: *mut BufferHandle) {
@@ -121,8 +121,8 @@ pub unsafe extern "C" fn torvyn_buffer_release(buffer: *mut BufferHandle) {
 ///
 /// Thread: any, also while calls run on the instance.
 /// Blocks: never.
-/// Cost:   no heap allocation or lock, and no system call while the pool has
-///         room.
+/// Cost:   no heap allocation or lock, and no system call while there is room
+///         (`idle_buffers` of torvyn_engine_config_t).
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_output_release(output: *mut Output) {

@@ -102,6 +102,15 @@ pub struct EngineConfig {
     /// MiB in all, and values of more than 128 MiB (torvyn_value_t) end the call
     /// with TORVYN_ERROR_MEMORY. At least 4 KiB. Default: 64 MiB.
     pub buffer_limit: u64,
+    /// Bytes of buffers that nobody holds which the library keeps in the process
+    /// for calls to come, of all engines. What is released beyond that goes back
+    /// to the system; buffers of 4 KiB to the program's allocator, which may keep
+    /// them. An engine that sets it does so for the process, from then on; 1 for
+    /// nothing. Beside it each thread that released some keeps up to 640 KiB, of
+    /// buffers of 4 KiB and 64 KiB. No more than 1024 of 4 KiB, 1024 of 64 KiB,
+    /// 256 of 1 MiB and 32 of 16 MiB are kept. Default: 64 MiB, or what another
+    /// engine set.
+    pub idle_buffers: u64,
     /// Handles that an instance's component may hold at once: of buffers, of the
     /// program's resources, and of what WASI gives it, each kind for itself; of
     /// the last never more than 1024. The payload and the context of the element
@@ -130,9 +139,9 @@ pub struct EngineConfig {
     /// What the compiler optimises for. Default: TORVYN_OPTIMIZE_SPEED.
     pub optimize: MaybeUninit<Optimize>,
     /// Whether one compilation uses several threads, which the library starts, as
-    /// many as processors for all engines, and ends with the last engine that used
-    /// them. Off: all of it is done by the thread that calls, whose stack must be of
-    /// 1 MiB at least for what a component may nest. Default: on.
+    /// many as processors for all engines, and ends with the last engine that
+    /// used them. Off: all of it is done by the thread that calls, whose stack
+    /// must be of 1 MiB at least for what a component may nest. Default: on.
     pub parallel_compilation: MaybeUninit<Switch>,
     /// How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL
     /// and, on x86-64, SIGFPE), for which the library installs handlers that pass on what is not
@@ -234,6 +243,7 @@ impl EngineConfig {
             table_limit: or(self.table_limit, default.table_limit),
             instance_limit: or(self.instance_limit, default.instance_limit),
             buffer_limit: or(self.buffer_limit, default.buffer_limit),
+            idle_buffers: (self.idle_buffers != 0).then_some(self.idle_buffers),
             max_handles: or(self.max_handles, default.max_handles),
             max_files: or(self.max_files, default.max_files),
             refuse_growth: on(self.refuse_growth, "refuse_growth", default.refuse_growth)?,
@@ -427,6 +437,7 @@ mod tests {
             memory_limit: 3,
             table_limit: 4,
             buffer_limit: 5,
+            idle_buffers: 14,
             max_handles: 6,
             instance_limit: 7,
             refuse_growth: on,
@@ -457,6 +468,7 @@ mod tests {
             table_limit: 4,
             instance_limit: 7,
             buffer_limit: 5,
+            idle_buffers: Some(14),
             max_handles: 6,
             max_files: 13,
             refuse_growth: true,
