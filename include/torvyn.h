@@ -63,10 +63,31 @@
  * Callbacks  A function that the program gives the library gets the `user` that
  *            came with it, may be called on any thread that calls the library,
  *            on several at once unless its comment says otherwise, and must
- *            return: an exception or a longjmp() that leaves it is undefined
- *            behaviour. The finalizer of `user` runs exactly once: when nothing
- *            can call back any more, or at once where the function that was
- *            given it fails.
+ *            return: an exception, a longjmp() or a pthread_exit() that leaves
+ *            it is undefined behaviour. The finalizer of `user` runs exactly
+ *            once: when nothing can call back any more, or at once where the
+ *            function that was given it fails.
+ * Coroutines A call may be made on any stack that has room (`guest_stack`). A
+ *            callback may leave its stack and come back to it later, on the
+ *            same thread. Until it has returned no other call begins on that
+ *            thread but those that the callback makes, on its own stack (one of
+ *            the program's own: within 64 KiB of where the callback began):
+ *            calls of instances, torvyn_instance_new() and
+ *            torvyn_instance_reset() are refused with TORVYN_ERROR_BUSY,
+ *            nothing ran, and may be made again later, or on another thread. A
+ *            callback that would return on another thread than it began on
+ *            never does: that thread waits in it for ever, and the first one is
+ *            refused its calls. Callbacks of native components may do all of
+ *            this, in any order and on any thread, where none of a host
+ *            function, a destructor, an output stream or the log is below them
+ *            on the stack.
+ * Cancelling A thread that pthread_cancel() hits within a function of the
+ *            library, or in a callback of it, ends at a cancellation point of
+ *            the program's after that function has returned. Functions that
+ *            return a status, and whose comment states no cost, are one
+ *            themselves as they begin, before they have done anything. This
+ *            holds on Linux; elsewhere, and where PTHREAD_CANCEL_ASYNCHRONOUS
+ *            is set, no thread is cancelled within the library.
  * Process    The library writes nothing to stdout or stderr unless a component
  *            is granted that (there is `log` of torvyn_engine_config_t), never
  *            exits, and lets no panic out; its code stays loaded after
@@ -74,7 +95,9 @@
  *            on, threads for compilation unless `parallel_compilation` is off,
  *            and threads for components that may wait in WASI (`wasi_threads`);
  *            what needs a thread that cannot be had is an error, of a call
- *            TORVYN_ERROR_INTERNAL.
+ *            TORVYN_ERROR_INTERNAL. These threads have names that begin with
+ *            "torvyn-", the priority and the processors of the thread that
+ *            started them, and no signals but those of their own faults.
  * Files      Descriptors that stay open are close-on-exec and lie at 3 or
  *            above: one for each memory of a component that starts with data,
  *            the granted directories, what components have open in WASI, and
@@ -141,14 +164,33 @@
  *            replaced, and is not to be set again. A program that wants its own
  *            sets it on each thread before the thread's first call.
  * Fork       A child of fork() may use and free all that its parent made, and
- *            the library's threads are started anew in it; provided that no
- *            thread was within a call of the library at that moment, the one
- *            that forked included. (An instance on which a call ran stays busy
- *            in the child.) An instance that may wait in WASI waits with its
- *            parent's threads: the first call of it in the child ends with
- *            TORVYN_ERROR_INTERNAL and leaves it POISONED, and once it is reset
- *            it is as good as any. Its torvyn_teardown() succeeds, without
- *            calling the component.
+ *            the library's threads are started anew in it. Other threads may
+ *            be within calls at that moment, with this:
+ *            - An instance on which another thread's call ran stays busy in
+ *              the child.
+ *            - fork() waits up to 20 ms for threads that are within functions
+ *              which make, change or free engines, components, imports, linked
+ *              components and instances. Where one still is (it compiles, say,
+ *              or its start function runs), nothing of the library can be used
+ *              in the child: calls and functions that make something are
+ *              refused with TORVYN_ERROR_INTERNAL, what is freed stays, and
+ *              no finalizer runs. So it is, rarely, where another thread's
+ *              component trapped just then; the first function of the child's
+ *              that makes or frees something tells, after 2 s at most.
+ *            - Where the thread that forks is in a callback, its call goes on
+ *              in the child as in the parent; one of a component that may wait
+ *              in WASI ends with TORVYN_ERROR_INTERNAL where it has to wait.
+ *              In a child in which nothing can be used it does not return.
+ *            - An instance that may wait in WASI waits with its parent's
+ *              threads: the first call of it in the child ends with
+ *              TORVYN_ERROR_INTERNAL and leaves it POISONED, and once it is
+ *              reset it is as good as any. Its torvyn_teardown() succeeds,
+ *              without calling the component.
+ *            A process that comes of vfork(), posix_spawn(), _Fork() or
+ *            clone(2) itself, by which no handlers of pthread_atfork() run,
+ *            calls nothing of the library; and nothing is called between fork()
+ *            and those handlers, in handlers of the program's own that run
+ *            there.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -3095,6 +3137,9 @@ typedef struct torvyn_instance_options {
  *                                     clock, or the calling one has too little
  *                                     stack (`guest_stack`) or can have none
  *                                     for signals.
+ * @retval TORVYN_ERROR_BUSY           A callback of this thread has left its
+ *                                     stack (see Coroutines at the head of this
+ *                                     file).
  * @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
  *                            component's start function was stopped; _MEMORY
  *                            also where it starts with more than `memory_limit`

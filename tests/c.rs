@@ -11,6 +11,7 @@
 //! | `TORVYN_C_LIBRARY` | path | the shared library, where it is another one than cargo's |
 //! | `TORVYN_C_TSAN_RT` | path | a runtime of ThreadSanitizer to link instead of the compiler's, see `Wrap::Tsan` |
 //! | `TORVYN_SOAK` | number | instances in the soak's longest loop; 2000 where it is not set |
+//! | `TORVYN_FORKS` | number | forks in each part of `storm`; 64 where it is not set |
 //! | `CC`, `CXX` | command | the compilers; `cc` and `c++` where they are not set |
 
 #![cfg(target_os = "linux")]
@@ -307,6 +308,8 @@ programs! {
     process: Asan Arm64;
     // Sanitizers' allocators know nothing of fork(): a child may find their locks taken.
     forks: Arm64;
+    storm: ;
+    leaving: ;
     output: Asan Arm64;
     writes: Asan Arm64;
     stops: Asan Arm64;

@@ -8,7 +8,7 @@
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -163,16 +163,33 @@ thread_local! {
     static CACHE: RefCell<[Idle; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
 }
 
-static RESERVES: [OnceLock<ArrayQueue<Box<Buffer>>>; 4] = [const { OnceLock::new() }; 4];
+type Reserves = [OnceLock<ArrayQueue<Box<Buffer>>>; 4];
 
 /// What all threads share of one size class; made when the first cache overflows.
-fn reserve(class: usize) -> &'static ArrayQueue<Box<Buffer>> {
-    RESERVES[class].get_or_init(|| ArrayQueue::new(CLASSES[class].reserve))
+///
+/// A fork may find another thread between two steps of it, for which a child would wait for ever: so a
+/// child has another ([`leave_reserves`]). Where as many were left as there are, there is none.
+fn reserves() -> Option<&'static Reserves> {
+    static RESERVES: [Reserves; 32] = [const { [const { OnceLock::new() }; 4] }; 32];
+    RESERVES.get(LEFT.load(Relaxed))
+}
+
+/// One of them.
+fn reserve(class: usize) -> Option<&'static ArrayQueue<Box<Buffer>>> {
+    Some(reserves()?[class].get_or_init(|| ArrayQueue::new(CLASSES[class].reserve)))
+}
+
+/// How often [`leave_reserves`] was called.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+
+/// Leaves what threads that are not there any more shared, as they left it.
+pub fn leave_reserves() {
+    LEFT.fetch_add(1, Relaxed);
 }
 
 /// Bytes of buffers that lie in the reserves.
 fn idle() -> u64 {
-    let all = RESERVES.iter().zip(&CLASSES);
+    let all = reserves().into_iter().flatten().zip(&CLASSES);
     all.map(|(reserve, class)| reserve.get().map_or(0, |reserve| reserve.len() * class.capacity) as u64).sum()
 }
 
@@ -186,7 +203,7 @@ pub fn keep_idle(bytes: u64) {
 #[cold]
 fn shrink() {
     while idle() > MOST_IDLE.load(Relaxed) {
-        let mut all = RESERVES.iter().rev().filter_map(OnceLock::get);
+        let mut all = reserves().into_iter().flatten().rev().filter_map(OnceLock::get);
         let Some(buffer) = all.find_map(ArrayQueue::pop) else { return };
         drop(buffer);
     }
@@ -196,8 +213,8 @@ fn shrink() {
 #[inline(never)]
 fn share(buffer: Box<Buffer>) -> bool {
     let class = buffer.class;
-    let shared =
-        idle() + CLASSES[class].capacity as u64 <= MOST_IDLE.load(Relaxed) && reserve(class).push(buffer).is_ok();
+    let shared = idle() + CLASSES[class].capacity as u64 <= MOST_IDLE.load(Relaxed)
+        && reserve(class).is_some_and(|reserve| reserve.push(buffer).is_ok());
     if shared && idle() > MOST_IDLE.load(Relaxed) {
         shrink(); // another thread came between
     }
@@ -232,7 +249,7 @@ pub fn take(Size(class): Size) -> Result<Box<Buffer>, Breach> {
 /// One buffer to use, and half a cache full where the reserve has that many.
 #[cold]
 fn refill(class: usize) -> Result<Box<Buffer>, Breach> {
-    let reserve = reserve(class);
+    let Some(reserve) = reserve(class) else { return Buffer::new(class) };
     let Some(first) = reserve.pop() else { return Buffer::new(class) };
     // The thread may be at its end and its cache gone.
     let _ = CACHE.try_with(|cache| {

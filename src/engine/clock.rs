@@ -18,6 +18,7 @@ use super::fork;
 use super::signals;
 use super::system::{self, Refusal};
 use super::term::Lateness;
+use super::uncancelled::uncancelled;
 use crate::error::{ErrorKind, Result};
 
 /// After so many ticks the thread looks whether any call runs, and sleeps where none does.
@@ -64,9 +65,7 @@ impl Clock {
     pub fn new(engine: wasmtime::Engine, tick_ns: u64, own_thread: bool) -> Arc<Self> {
         let (told, lateness, shared) = Default::default();
         let clock = Arc::new(Self { awake: Awake::new(own_thread), told, lateness, tick_ns, engine, shared });
-        if own_thread {
-            fork::watch(&clock);
-        }
+        fork::watch(&clock);
         clock
     }
 
@@ -122,6 +121,7 @@ impl Clock {
 
     #[cold]
     fn rouse(self: &Arc<Self>) -> Result<()> {
+        let _uncancelled = uncancelled();
         let mut shared = self.shared.lock();
         let thread = self.awake.rouse(&mut shared.thread, || {
             let clock = self.clone();
@@ -200,6 +200,11 @@ impl Clock {
         shared.holes.push(ticket);
     }
 
+    /// Takes the locks of Wasmtime's engine that calls take.
+    pub(super) fn try_locks(&self) {
+        drop(wasmtime::FuncType::new(&self.engine, [], []));
+    }
+
     /// Stops the thread and waits for its end. No call runs any more.
     pub fn stop(&self) {
         fork::forget(self);
@@ -224,10 +229,32 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// In the child of a fork, which does not have the thread: the next call starts another.
-    pub(super) fn start_anew(mut self) {
-        // There is nobody to join.
-        std::mem::forget(self.shared.thread.take());
-        self.clock.awake.end();
+    /// In the child of a fork, which does not have the thread: the next call starts another. Where the
+    /// thread that forked is `within` a callback, its call goes on, and has another at once. Gives whether
+    /// calls ran.
+    pub(super) fn start_anew(self, within: bool) -> bool {
+        let Self { clock, mut shared } = self;
+        let ran = shared.any_running();
+        if let Some(thread) = shared.thread.take() {
+            std::mem::forget(thread); // there is nobody to join
+            clock.awake.end();
+            if within && ran {
+                drop(shared);
+                // Where there is none to be had, the next call says so.
+                let _ = clock.rouse();
+                return ran;
+            }
+        }
+        if within {
+            return ran;
+        }
+        // What runs is run by nobody, and keeps no thread awake.
+        let Shared { controls, holes, .. } = &mut *shared;
+        for (ticket, control) in controls.iter_mut().enumerate() {
+            if control.take_if(|control| control.is_running()).is_some() {
+                holes.push(ticket);
+            }
+        }
+        ran
     }
 }

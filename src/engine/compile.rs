@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use wasmtime::component::Component;
 
 use super::Engine;
 use super::descriptors::Watched;
+use super::fork::Lock;
 use super::link::Path;
 use super::mappings::Mappings;
 use super::published::Mapping;
@@ -24,8 +24,8 @@ pub struct CompiledComponent(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     // What holds machine code is dropped before the mapping that it may lie in.
-    direct: Mutex<Kept<Code>>,
-    general: Mutex<Kept<Component>>,
+    direct: Lock<Kept<Code>>,
+    general: Lock<Kept<Component>>,
     mapping: Option<Mapping>,
     _mappings: Mappings,
     engine: Engine,
@@ -49,8 +49,8 @@ struct Kept<C> {
 }
 
 impl<C: Clone> Kept<C> {
-    fn new(code: Option<C>) -> Mutex<Self> {
-        Mutex::new(Self { code, images: Watched::default(), has_images: false })
+    fn new(code: Option<C>) -> Lock<Self> {
+        Lock::new(Self { code, images: Watched::default(), has_images: false })
     }
 
     /// The code, compiled where it is not there yet, with its images.
@@ -86,7 +86,7 @@ impl<C: Clone> Kept<C> {
 impl Drop for Inner {
     /// Nothing else holds code by now. With it go the descriptors of its images, unless they are the program's.
     fn drop(&mut self) {
-        let (direct, general) = (self.direct.get_mut(), self.general.get_mut());
+        let (mut direct, mut general) = (self.direct.lock(), self.general.lock());
         if direct.images.are_there() && general.images.are_there() {
             return;
         }

@@ -1,21 +1,162 @@
 //! `fork()`: a child goes on with what its parent made. Of the parent's threads it has only the one
 //! that forked, so the clocks' threads, the compilers and the runtime for WASI are started anew in
 //! it when they are needed.
+//!
+//! What another thread holds at that moment is held in the child for ever. Locks that no call of a
+//! component's takes, ours and Wasmtime's, are taken by what makes and frees alone, and that is counted
+//! ([`making`]): who forks waits for it a little, and a child that finds another thread within does
+//! nothing more than refuse. The count is a part of what the child is a copy of, so it is true.
+//!
+//! Calls are not counted. What a trap looks up, a call reads under a lock of Wasmtime's, for a fraction of a
+//! microsecond: a child that finds a call under way tries these locks before it makes anything
+//! ([`try_locks`]).
 
-use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
 
 use super::clock::{Clock, Held};
+use super::uncancelled::{is_uncancelled, uncancelled};
+use super::{signals, stack};
+use crate::contract::buffer;
+use crate::error::{Error, ErrorKind, Result};
 
 /// How many forks lie between this process and the one that loaded the library.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// A lock that is held across a fork. Who waits for it does so without its knowledge: in the child it
-/// would be handed to a thread that is not there, and be held for ever.
+/// How long a fork waits for what is made and freed, and what begins to be waits for a fork. What takes
+/// longer (a compilation, a start function, the program's callback in it) is not worth waiting for.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Threads that make or free.
+static MAKING: AtomicUsize = AtomicUsize::new(0);
+
+/// Threads that fork.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
+
+/// What was made or freed when this process was forked is in the midst of it for ever.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// A call was under way on another thread when this process was forked, and nothing was made since.
+static DOUBTFUL: AtomicBool = AtomicBool::new(false);
+
+/// How long the locks of Wasmtime's are tried for. Those that are free are had at once, on any machine.
+const TRIED: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// How often this thread is in [`MAKING`].
+    static OWN: Cell<usize> = const { Cell::new(0) };
+
+    /// What is held while this thread forks.
+    static HELD: RefCell<Option<Forking>> = const { RefCell::new(None) };
+}
+
+/// Something is made or freed on this thread.
+#[derive(Debug)]
+pub struct Making(());
+
+/// Begins to make or free something that locks are taken for. Fails with `Internal` in a process that
+/// cannot.
+pub fn making() -> Result<Making> {
+    whole()?;
+    let own = OWN.get();
+    // Not for itself, where the program's own handlers of the fork come here.
+    if own == 0 && !HELD.try_with(|held| held.borrow().is_some()).unwrap_or(false) {
+        wait_a_little(|| FORKING.load(SeqCst) == 0);
+    }
+    OWN.set(own + 1);
+    MAKING.fetch_add(1, SeqCst);
+    let making = Making(());
+    if DOUBTFUL.load(Relaxed) {
+        try_locks()?;
+    }
+    Ok(making)
+}
+
+/// Finds out, by another thread, whether all can be made that takes a lock which calls take, too.
+#[cold]
+fn try_locks() -> Result<()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = wait(|| TURN.try_lock());
+    if !DOUBTFUL.load(Relaxed) {
+        return whole();
+    }
+    let clocks: Vec<_> = wait(|| CLOCKS.try_lock()).iter().filter_map(Weak::upgrade).collect();
+    let made = Arc::new(AtomicBool::new(false));
+    let makes = {
+        let made = made.clone();
+        move || {
+            clocks.iter().for_each(|clock| clock.try_locks());
+            make_code();
+            made.store(true, SeqCst);
+        }
+    };
+    let thread = std::thread::Builder::new().name("torvyn-fork".into());
+    signals::starting(|| thread.spawn(makes)).map_err(|error| {
+        let message = format!("no thread could be started to find out what a forked process can use: {error}");
+        Error::new(ErrorKind::Internal, message)
+    })?;
+    if wait_within(TRIED, || made.load(SeqCst).then_some(())).is_none() {
+        LOST.store(true, Relaxed);
+        stack::forget();
+    }
+    DOUBTFUL.store(false, Relaxed);
+    whole()
+}
+
+/// Makes and frees code, of which Wasmtime has one list for all engines.
+#[cfg(feature = "compiler")]
+fn make_code() {
+    let mut config = wasmtime::Config::new();
+    // Nothing of the process's is changed by it.
+    config.parallel_compilation(false).signals_based_traps(false).native_unwind_info(false);
+    // `(module (func))`
+    let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
+    drop(wasmtime::Engine::new(&config).and_then(|engine| wasmtime::Module::new(&engine, module)));
+}
+
+/// There is none to make.
+#[cfg(not(feature = "compiler"))]
+fn make_code() {}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        MAKING.fetch_sub(1, SeqCst);
+        OWN.set(OWN.get().saturating_sub(1));
+    }
+}
+
+/// Fails with `Internal` in a process that was forked while another thread was [`making`].
+pub fn whole() -> Result<()> {
+    if LOST.load(Relaxed) { Err(lost()) } else { Ok(()) }
+}
+
+#[cold]
+fn lost() -> Box<Error> {
+    let message = "the process was forked while another thread made or freed something of the library's, so in this \
+        child nothing of it can be used (see Fork in torvyn.h); fork at another moment, or use it in a new program";
+    Error::new(ErrorKind::Internal, message)
+}
+
+fn wait_a_little(until: impl Fn() -> bool) {
+    wait_within(PATIENCE, || until().then_some(()));
+}
+
+/// As [`Lock`] waits, but not for longer than `within`.
+pub fn wait_within<T>(within: Duration, ask: impl Fn() -> Option<T>) -> Option<T> {
+    let began = Instant::now();
+    wait(|| ask().map(Some).or_else(|| (began.elapsed() > within).then_some(None)))
+}
+
+/// A lock whose waiters nothing knows of but themselves: of one that is held across a fork, what is known
+/// of its waiters would hand it in the child to a thread that is not there; and whoever makes that known,
+/// to whichever lock, does so under locks that a fork may find taken.
 #[derive(Debug, Default)]
 pub struct Lock<T>(Arc<Mutex<T>>);
 
@@ -23,6 +164,11 @@ pub struct Lock<T>(Arc<Mutex<T>>);
 pub type Hold<T> = ArcMutexGuard<RawMutex, T>;
 
 impl<T> Lock<T> {
+    /// Of what is to be had by one at a time.
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(Mutex::new(value)))
+    }
+
     /// Takes the lock.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         wait(|| self.0.try_lock())
@@ -34,7 +180,7 @@ impl<T> Lock<T> {
     }
 }
 
-/// Asks until there is something: what is waited for takes as long as to start a thread, at most.
+/// Asks until there is something, which seldom takes longer than to start a thread.
 pub(super) fn wait<T>(ask: impl Fn() -> Option<T>) -> T {
     let mut asked = 0;
     loop {
@@ -43,7 +189,12 @@ pub(super) fn wait<T>(ask: impl Fn() -> Option<T>) -> T {
         }
         asked += 1;
         // A thread of a higher priority would keep the other from its processor.
-        if asked < 50 { std::thread::yield_now() } else { std::thread::sleep(Duration::from_micros(50)) }
+        if asked < 50 {
+            std::thread::yield_now();
+        } else {
+            let _uncancelled = uncancelled();
+            std::thread::sleep(Duration::from_micros(if asked < 250 { 50 } else { 1000 }));
+        }
     }
 }
 
@@ -52,11 +203,6 @@ static CLOCKS: Mutex<Vec<Weak<Clock>>> = Mutex::new(Vec::new());
 
 /// The list of clocks, and the clocks, whose threads stand still.
 struct Forking(#[allow(dead_code)] MutexGuard<'static, Vec<Weak<Clock>>>, Vec<Held>);
-
-thread_local! {
-    /// What is held while this thread forks.
-    static HELD: RefCell<Option<Forking>> = const { RefCell::new(None) };
-}
 
 /// What threads belong to: those of another generation are not there.
 pub fn generation() -> u64 {
@@ -75,6 +221,8 @@ pub(super) fn forget(clock: &Clock) {
 
 /// Before a fork, on the thread that forks: no clock's thread is where a child could not go on.
 pub extern "C" fn prepare() {
+    FORKING.fetch_add(1, SeqCst);
+    wait_a_little(|| MAKING.load(SeqCst) == OWN.get());
     let clocks = wait(|| CLOCKS.try_lock());
     let held = clocks.iter().filter_map(Weak::upgrade).map(Clock::hold).collect();
     let _ = HELD.try_with(|kept| kept.replace(Some(Forking(clocks, held))));
@@ -88,13 +236,22 @@ fn held() -> Option<Forking> {
 /// After a fork, in the parent.
 pub extern "C" fn parent() {
     drop(held());
+    FORKING.fetch_sub(1, SeqCst);
 }
 
 /// After a fork, in the child.
 pub extern "C" fn child() {
     GENERATION.fetch_add(1, Relaxed);
-    super::stack::forget();
-    if let Some(Forking(_clocks, held)) = held() {
-        held.into_iter().for_each(Held::start_anew);
+    FORKING.store(0, SeqCst);
+    stack::forget();
+    buffer::leave_reserves();
+    let (own, held) = (OWN.get(), held());
+    if MAKING.swap(own, SeqCst) != own {
+        LOST.store(true, Relaxed);
+        std::mem::forget(held);
+    } else if let Some(Forking(_clocks, held)) = held {
+        let within = is_uncancelled();
+        let doubtful = held.into_iter().filter_map(|clock| clock.start_anew(within).then_some(())).count() > 0;
+        DOUBTFUL.fetch_or(doubtful, Relaxed);
     }
 }

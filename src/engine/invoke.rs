@@ -313,6 +313,10 @@ impl ComponentInvoker for Invoker {
         if matches!(state, State::Poisoned | State::TornDown) {
             return Err(instance.wrong_state(Function::Teardown));
         }
+        // Refused as any other call, and to be made again: nothing is wrong with the component.
+        if let Some(busy) = instance.room.check().err().filter(|error| error.kind == ErrorKind::Busy) {
+            return Err(instance.refuse(busy.kind, Function::Teardown, busy.message));
+        }
         // What was to be stopped is over; the component may say good-bye.
         instance.control.spend_cancel();
         if instance.roles.has(Role::Lifecycle) && state != State::New {

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use wasmtime::component::{Component, Linker};
 
 use super::Engine;
 use super::compile::CompiledComponent;
 use super::config::PathChoice;
 use super::descriptors::Watched;
+use super::fork;
 use super::grants::Grants;
 use super::mappings::{self, Mappings};
 use super::stack::Room;
@@ -27,13 +28,13 @@ use crate::{direct, general};
 #[derive(Debug)]
 pub struct ImportBindings {
     engine: Engine,
-    grants: Mutex<Grants>,
+    grants: fork::Lock<Grants>,
 }
 
 impl ImportBindings {
     /// The contract's host side and nothing else.
     pub fn new(engine: &Engine) -> Self {
-        Self { engine: engine.clone(), grants: Mutex::default() }
+        Self { engine: engine.clone(), grants: Default::default() }
     }
 
     /// What is granted of WASI. What was linked before keeps what it had then.

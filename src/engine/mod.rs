@@ -41,14 +41,12 @@ pub mod surface;
 pub mod system;
 pub mod term;
 pub mod traits;
+pub mod uncancelled;
 pub mod value;
 
 #[cfg(feature = "compiler")]
 use std::io;
 use std::sync::{Arc, Weak};
-
-#[cfg(feature = "compiler")]
-use parking_lot::Mutex;
 
 use clock::Clock;
 use config::EngineConfig;
@@ -92,7 +90,7 @@ struct Inner {
     compiling: wasmtime::Config,
     /// Threads that compile, once there was something to compile, and their generation.
     #[cfg(feature = "compiler")]
-    compilers: Mutex<Option<(u64, Arc<rayon::ThreadPool>)>>,
+    compilers: fork::Lock<Option<(u64, Arc<rayon::ThreadPool>)>>,
     #[cfg(feature = "wasi")]
     wasi: crate::wasi::Shared,
 }
@@ -115,8 +113,8 @@ impl Drop for Inner {
 /// back. They end with the last of these engines.
 #[cfg(feature = "compiler")]
 fn shared_compilers() -> Result<Arc<rayon::ThreadPool>> {
-    static SHARED: Mutex<(u64, Weak<rayon::ThreadPool>)> = Mutex::new((0, Weak::new()));
-    let mut shared = SHARED.lock();
+    static SHARED: parking_lot::Mutex<(u64, Weak<rayon::ThreadPool>)> = parking_lot::Mutex::new((0, Weak::new()));
+    let mut shared = fork::wait(|| SHARED.try_lock());
     if shared.0 == fork::generation()
         && let Some(pool) = shared.1.upgrade()
     {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use libc::{c_int, sigset_t};
 
 use super::system::Refusal;
+use super::uncancelled::uncancelled;
 
 /// What the instructions of a thread raise in it, for its handlers or to end the process.
 const FAULTS: [c_int; 7] =
@@ -109,6 +110,7 @@ fn pending() -> impl Fn(c_int) -> bool {
 
 /// Runs `write` on a thread that may be the program's: a signal that it raises is taken back.
 pub fn quiet<T>(write: impl FnOnce() -> T) -> T {
+    let _uncancelled = uncancelled();
     let _blocked = Mask::new(libc::SIG_BLOCK, &only(&WRITING));
     let before = pending();
     let written = write();

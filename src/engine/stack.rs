@@ -5,7 +5,9 @@ use std::cell::{Cell, OnceCell};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::altstack;
+use super::fork;
 use super::system;
+use super::uncancelled::{Uncancelled, uncancelled};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the host's side of a call takes beside the component's own stack; threads are to have some
@@ -34,11 +36,30 @@ thread_local! {
     /// The stack on which the innermost callback of such a component runs.
     static LENT: Cell<Option<Lent>> = const { Cell::new(None) };
 
+    /// Where the innermost of the program's callbacks began that a component waits for on this thread; 0
+    /// where there is none.
+    static CALLBACK: Cell<usize> = const { Cell::new(0) };
+
     static BOUNDS: OnceCell<Bounds> = const { OnceCell::new() };
 }
 
 /// The lowest address of a thread's stack and the one behind it; none where the system does not say.
 struct Bounds(Option<(usize, usize)>);
+
+impl Bounds {
+    /// Runs `ask` with those of the calling thread; whether they are known from now on.
+    fn with<R>(ask: impl FnOnce(Option<(usize, usize)>) -> R) -> (R, bool) {
+        // A thread that is ending says so no more: what is found then is not kept.
+        let known = BOUNDS.try_with(|known| known.get_or_init(|| Bounds(bounds())).0);
+        let keep = known.is_ok();
+        (ask(known.unwrap_or_else(|_| bounds())), keep)
+    }
+
+    /// Whether `here` is on the calling thread's own stack.
+    fn contain(here: usize) -> bool {
+        Self::with(|bounds| bounds.is_some_and(|(low, high)| (low..high).contains(&here))).0
+    }
+}
 
 impl Drop for Bounds {
     fn drop(&mut self) {
@@ -46,10 +67,12 @@ impl Drop for Bounds {
     }
 }
 
-/// How many threads ended whose bounds were known. Another stack may lie in such a one's place.
+/// How often something happened after which no instance is to believe what it knows of stacks: a thread
+/// ended, in whose stack's place there may be another; a callback began that may leave its stack to the
+/// thread's own; the process was forked.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
 
-/// Where threads have ended: no instance takes an address for one that it knows.
+/// Makes every instance look anew at the stack that its next call begins on.
 pub fn forget() {
     ENDED.fetch_add(1, Relaxed);
 }
@@ -104,17 +127,80 @@ pub fn waiting(guest_stack: usize) -> During {
     During::set(guest_stack, LENT.get())
 }
 
-/// One of the program's callbacks that may call instances. Where a component that may wait runs, the
-/// callback is on that one's stack.
+/// What a callback takes, from where it began to a call that it makes, on a stack of the program's own, of
+/// which no bounds are known.
+const CALLBACKS: usize = 64 << 10;
+
+/// One of the program's callbacks, for which a component waits on this thread. A coroutine may leave its
+/// stack within it; but Wasmtime, and what is kept for the calls of a thread, know of one order alone: what
+/// began last ends first, on the thread where it began.
+#[derive(Debug)]
+pub struct Callback {
+    at: usize,
+    outer: usize,
+    _during: Option<During>,
+    _uncancelled: Uncancelled,
+}
+
+/// Begins a callback. It may call instances: where a component that may wait runs, the callback is on that
+/// one's stack.
 #[inline(always)]
-pub fn callback() -> Option<During> {
-    match WAITING.get() {
-        0 => None,
-        guest_stack => {
-            let mark = 0u8;
-            Some(During::set(0, Some(Lent::new((&raw const mark).addr(), guest_stack))))
+pub fn callback() -> Callback {
+    let mark = 0u8;
+    Callback::begin((&raw const mark).addr())
+}
+
+impl Callback {
+    fn begin(at: usize) -> Self {
+        let during = match WAITING.get() {
+            0 => None,
+            guest_stack => Some(During::set(0, Some(Lent::new(at, guest_stack)))),
+        };
+        // Elsewhere a call looks at its stack in any case.
+        if !Bounds::contain(at) {
+            forget();
         }
+        Self { at, outer: CALLBACK.replace(at), _during: during, _uncancelled: uncancelled() }
     }
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        if CALLBACK.get() != self.at {
+            returned_elsewhere();
+        }
+        CALLBACK.set(self.outer);
+    }
+}
+
+/// Where a callback came back to a thread that does not wait for it, or not for it next. To go on would
+/// destroy what Wasmtime knows of both threads, and so would any way back out of here.
+#[cold]
+#[inline(never)]
+fn returned_elsewhere() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Fails with `Busy` where this is not the stack of the callback that a component waits for on this thread,
+/// and with `Internal` in a process that cannot call.
+fn may_call(here: usize) -> Result<()> {
+    fork::whole()?;
+    let at = CALLBACK.get();
+    let within = at == 0
+        || here < at
+            && match LENT.get() {
+                _ if Bounds::contain(at) => Bounds::contain(here),
+                Some(lent) if lent.left(at).is_some() => lent.left(here).is_some(),
+                _ => at - here < CALLBACKS && !Bounds::contain(here),
+            };
+    if within {
+        return Ok(());
+    }
+    let message = "a callback of this thread has left its stack, and a component waits for it: until it has returned, \
+        no call on the thread can begin but those that it makes, on its own stack";
+    Err(Error::new(ErrorKind::Busy, message))
 }
 
 /// Addresses from which a thread's stack has room for a component. It is kept with the instance, so
@@ -154,6 +240,7 @@ impl Room {
     #[cold]
     fn look(&mut self, here: usize) -> Result<()> {
         let ended = ENDED.load(Relaxed);
+        may_call(here)?;
         if self.len == usize::MAX {
             self.ended = ended;
             return Ok(());
@@ -161,10 +248,7 @@ impl Room {
         altstack::prepare().map_err(|refusal| {
             system::failed(ErrorKind::Internal, "the calling thread has no stack to handle signals on", &refusal)
         })?;
-        // A thread that is ending says so no more: what is found then is not kept.
-        let known = BOUNDS.try_with(|known| known.get_or_init(|| Bounds(bounds())).0);
-        let keep = known.is_ok();
-        let bounds = known.unwrap_or_else(|_| bounds());
+        let (bounds, keep) = Bounds::with(|bounds| bounds);
         match bounds {
             Some((low, high)) if (low..high).contains(&here) => {
                 self.suffices(here - low, "the calling thread")?;
@@ -266,21 +350,25 @@ mod tests {
 
     #[test]
     fn a_callback_of_what_may_wait_has_what_that_one_left() {
-        assert!(callback().is_none(), "no component that may wait runs");
+        let waits = || WAITING.get() != 0;
+        {
+            let _within = callback();
+            assert!(LENT.get().is_none(), "no component that may wait runs");
+        }
         let guest = 1 << 20;
         let left = |here| LENT.get().and_then(|lent| lent.left(here));
         let outer = waiting(guest);
         {
-            let _within = callback().unwrap();
+            let _within = callback();
             let Lent { at, left: most, size } = LENT.get().unwrap();
             assert_eq!((most, size), (guest + SPARE - FRAMES, fiber(guest)));
             assert_eq!(left(at - 100), Some(most - 100));
             assert_eq!((left(at - most - 1), left(at - size + 1)), (Some(0), Some(0)));
             assert_eq!((left(at - size), left(at + 1)), (None, None), "elsewhere");
-            assert!(callback().is_none(), "what is called from there has no stack of its own");
+            assert!(!waits(), "what is called from there has no stack of its own");
             {
                 let _inner = waiting(guest / 2);
-                let _within = callback().unwrap();
+                let _within = callback();
                 assert_eq!(LENT.get().unwrap().size, fiber(guest / 2));
             }
             assert_eq!(LENT.get().unwrap().at, at);
@@ -291,8 +379,41 @@ mod tests {
             let message = Room::new(2 * guest).elsewhere(at - 100).unwrap_err().message;
             assert!(message.contains("2097152 (`guest_stack`)") && message.contains("callback"), "{message}");
         }
-        assert!(LENT.get().is_none() && callback().is_some());
+        assert!(LENT.get().is_none() && waits());
         drop(outer);
-        assert!(callback().is_none());
+        assert!(!waits());
+    }
+
+    #[test]
+    fn a_call_begins_on_the_stack_of_the_callback_that_is_waited_for() {
+        let mark = 0u8;
+        let here = (&raw const mark).addr();
+        let busy = |here| may_call(here).is_err_and(|error| error.kind == ErrorKind::Busy);
+        may_call(here).unwrap();
+        let mut room = Room::new(16 << 10);
+        room.check().unwrap();
+        {
+            let _within = callback();
+            let at = CALLBACK.get();
+            may_call(at - 1).unwrap();
+            assert!(busy(at) && busy(at - (1 << 40)), "it began before; it is elsewhere");
+        }
+        {
+            // As if on a stack of the program's own.
+            let at = here - (1 << 40);
+            let _within = Callback::begin(at);
+            may_call(at - CALLBACKS + 1).unwrap();
+            assert!(busy(here) && busy(at + 1) && busy(at - CALLBACKS));
+            assert!(room.check().is_err_and(|error| error.kind == ErrorKind::Busy));
+            {
+                let _waits = waiting(16 << 10);
+                let other = here - (2 << 40);
+                let _inner = Callback::begin(other);
+                may_call(other - CALLBACKS).unwrap();
+                assert!(busy(at - 1) && busy(other - fiber(16 << 10)));
+            }
+            may_call(at - 1).unwrap();
+        }
+        room.check().unwrap();
     }
 }

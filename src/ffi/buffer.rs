@@ -172,7 +172,7 @@ pub unsafe extern "C" fn torvyn_outputs_count(outputs: *const OutputsHandle) -> 
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_outputs_take(
+pub unsafe extern "C-unwind" fn torvyn_outputs_take(
     outputs: *mut OutputsHandle,
     index: usize,
     output: *mut Output,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::args::Clear as _;
 use super::engine::EngineHandle;
 use super::error::ErrorHandle;
+use super::guard;
 use super::handle::{self, Boxed, Counted, Handle};
 use super::plain::{Bytes, Path, Str, Text};
 use super::status::Status;
@@ -144,14 +145,14 @@ impl From<link::Path> for Path {
 ///         stranger sends in a process that may be ended, and load the artifact.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_component_compile(
+pub unsafe extern "C-unwind" fn torvyn_component_compile(
     engine: *const EngineHandle,
     bytes: *const u8,
     len: usize,
     out: *mut *mut ComponentHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], handle: [engine] => {
+    ffi!(making, err: err, out: [out], handle: [engine] => {
         // SAFETY: the header requires NULL or `len` bytes.
         let bytes = unsafe { super::args::list(bytes, len, "bytes")? };
         out.set(ComponentHandle::give(engine.compile_component(bytes)?));
@@ -178,13 +179,13 @@ pub unsafe extern "C" fn torvyn_component_compile(
 /// Blocks: for the file, then as torvyn_component_compile().
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_component_compile_file(
+pub unsafe extern "C-unwind" fn torvyn_component_compile_file(
     engine: *const EngineHandle,
     path: *const c_char,
     out: *mut *mut ComponentHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], handle: [engine], path: [path] => {
+    ffi!(making, err: err, out: [out], handle: [engine], path: [path] => {
         let bytes = file::read(path)?;
         let compiled = engine.compile_component(&bytes).map_err(|mut error| {
             error.message = format!("{}: {}", path.display(), error.message);
@@ -217,12 +218,12 @@ pub unsafe extern "C" fn torvyn_component_compile_file(
 /// Blocks: for milliseconds, by the component's size.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_component_serialize(
+pub unsafe extern "C-unwind" fn torvyn_component_serialize(
     component: *const ComponentHandle,
     out: *mut *mut BlobHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], handle: [component] => {
+    ffi!(making, err: err, out: [out], handle: [component] => {
         let compiled = &component.compiled;
         out.set(handle::give::<BlobHandle>(Box::new(compiled.engine().serialize_component(compiled)?)));
         Ok(Status::TORVYN_OK)
@@ -292,14 +293,14 @@ fn loaded(compiled: Option<CompiledComponent>) -> (Status, *mut ComponentHandle)
 /// Blocks: for a few milliseconds, by the artifact's size.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_component_deserialize_unchecked(
+pub unsafe extern "C-unwind" fn torvyn_component_deserialize_unchecked(
     engine: *const EngineHandle,
     bytes: *const u8,
     len: usize,
     out: *mut *mut ComponentHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], handle: [engine] => {
+    ffi!(making, err: err, out: [out], handle: [engine] => {
         // SAFETY: the header requires NULL or `len` bytes.
         let bytes = unsafe { super::args::list(bytes, len, "bytes")? };
         // SAFETY: the header requires an artifact of our own making.
@@ -342,13 +343,13 @@ pub unsafe extern "C" fn torvyn_component_deserialize_unchecked(
 /// Blocks: for the file, by the artifact's size.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_component_deserialize_file_unchecked(
+pub unsafe extern "C-unwind" fn torvyn_component_deserialize_file_unchecked(
     engine: *const EngineHandle,
     path: *const c_char,
     out: *mut *mut ComponentHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], handle: [engine], path: [path] => {
+    ffi!(making, err: err, out: [out], handle: [engine], path: [path] => {
         // SAFETY: the header requires an artifact of our own making that nobody changes.
         let (status, component) = loaded(unsafe { engine.deserialize_component_file(path)? });
         out.set(component);
@@ -383,7 +384,7 @@ pub unsafe extern "C" fn torvyn_component_clone(component: *const ComponentHandl
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_component_free(component: *mut ComponentHandle) {
-    ffi!(neutral: (), owned: [component] => drop(component))
+    ffi!(neutral: (), owned: [component] => guard::end(component))
 }
 
 /// The component's name by its content: the SHA-256 of its binary, the same for

@@ -119,7 +119,7 @@ pub type Destructor = Option<unsafe extern "C" fn(user: *mut c_void, resource: u
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_define(
+pub unsafe extern "C-unwind" fn torvyn_imports_define(
     imports: *mut ImportsHandle,
     interface: Str,
     name: Str,
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn torvyn_imports_define(
     finalizer: Finalizer,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [] => {
+    ffi!(making, err: err, out: [] => {
         let user = User::new(user, finalizer);
         // SAFETY: the header requires imports that were not freed, or NULL.
         let imports = unsafe { args::handle(imports, "imports")? };
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn torvyn_imports_define(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_define_resource(
+pub unsafe extern "C-unwind" fn torvyn_imports_define_resource(
     imports: *mut ImportsHandle,
     interface: Str,
     name: Str,
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn torvyn_imports_define_resource(
     finalizer: Finalizer,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [] => {
+    ffi!(making, err: err, out: [] => {
         let user = User::new(user, finalizer);
         // SAFETY: the header requires imports that were not freed, or NULL.
         let imports = unsafe { args::handle(imports, "imports")? };

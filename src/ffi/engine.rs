@@ -337,12 +337,12 @@ impl Handle for EngineHandle {
 /// Blocks: some milliseconds; longer where `pool_instances` is large.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_engine_new(
+pub unsafe extern "C-unwind" fn torvyn_engine_new(
     config: *const EngineConfig,
     out: *mut *mut EngineHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], spare: [out], offered: [config] => {
+    ffi!(making, err: err, out: [], spare: [out], offered: [config] => {
         let (config, rest) = config;
         let log = config.log();
         rest?;
@@ -387,7 +387,7 @@ pub unsafe extern "C" fn torvyn_engine_clone(engine: *const EngineHandle) -> *mu
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_engine_free(engine: *mut EngineHandle) {
-    ffi!(neutral: (), owned: [engine] => drop(engine))
+    ffi!(neutral: (), owned: [engine] => guard::end(engine))
 }
 
 /// Makes one tick of the engine's time pass. For an engine whose `host_ticks` is

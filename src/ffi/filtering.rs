@@ -55,7 +55,7 @@ pub unsafe extern "C" fn torvyn_evaluate(
     passes: *mut bool,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [passes], pointer: [instance], plain: [element] => {
+    ffi!(quick, err: err, out: [passes], pointer: [instance], plain: [element] => {
         // SAFETY: the header requires an instance that was not freed, and what `element` says.
         let verdict = unsafe {
             running::lend(instance, Function::Evaluate, element, |parts, element| {
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn torvyn_route(
     ports: *mut Ports,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [ports], pointer: [instance], plain: [element] => {
+    ffi!(quick, err: err, out: [ports], pointer: [instance], plain: [element] => {
         // SAFETY: the header requires an instance that was not freed, and what `element` says.
         let (names, len) = unsafe {
             running::lend(instance, Function::Route, element, |Parts { instance, ports }, element| {
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn torvyn_ingest(
     output: *mut Output,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [output], pointer: [instance], plain: [element] => {
+    ffi!(quick, err: err, out: [output], pointer: [instance], plain: [element] => {
         // SAFETY: the header requires an instance that was not freed, and what `element` says.
         let result = unsafe {
             running::lend(instance, Function::Ingest, element, |parts, element| {
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn torvyn_ingest(
 /// Blocks: for as long as the component runs, at most until its timeout.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_flush(
+pub unsafe extern "C-unwind" fn torvyn_flush(
     instance: *mut InstanceHandle,
     out: *mut *mut OutputsHandle,
     err: *mut *mut ErrorHandle,

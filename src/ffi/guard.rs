@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use super::error::ErrorHandle;
 use super::status::Status;
 use crate::contract::{ComponentId, Function};
+use crate::engine::fork;
+use crate::engine::uncancelled::{testcancel, uncancelled};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The body of an exported function.
@@ -19,17 +21,26 @@ use crate::error::{Error, ErrorKind, Result};
 /// the function of that kind in `args` gives (where that refuses, the error names the parameter),
 /// then runs the body, which gives `Result<Status>`.
 ///
+/// `quick,` before that is for what the header states the cost of: it comes to no cancellation point, or
+/// holds the thread's cancellation off there and no longer (`engine::uncancelled`).
+///
+/// `making,` is for what makes or changes something that a fork must know of (`engine::fork`).
+///
 /// `neutral:` is for the others, which answer with that value where a pointer is refused or the
-/// body panics.
+/// body panics. They come to no cancellation point, but in [`end`].
 macro_rules! ffi {
-    (err: $err:ident, out: [$($out:ident),*], spare: [$($spare:ident),*] $($rest:tt)*) => {{
+    (quick, err: $($rest:tt)*) => { ffi!(@ status, err: $($rest)*) };
+    (making, err: $($rest:tt)*) => { ffi!(@ making_status, err: $($rest)*) };
+    (err: $($rest:tt)*) => { ffi!(@ uncancelled_status, err: $($rest)*) };
+    (@ $status:ident, err: $err:ident, out: [$($out:ident),*], spare: [$($spare:ident),*] $($rest:tt)*) => {{
         $(
             // SAFETY: the header requires NULL or a place for the value.
             unsafe { $crate::ffi::args::clear($spare) };
         )*
-        ffi!(err: $err, out: [$($out),*], place: [$($spare),*] $($rest)*)
+        ffi!(@ $status, err: $err, out: [$($out),*], place: [$($spare),*] $($rest)*)
     }};
-    (err: $err:ident, out: [$($out:ident),*] $(, $kind:ident: [$($name:ident),*])* => $body:expr) => {{
+    (@ $status:ident, err: $err:ident, out: [$($out:ident),*]
+        $(, $kind:ident: [$($name:ident),*])* => $body:expr) => {{
         $(
             // SAFETY: the header requires NULL or a place for the value.
             unsafe { $crate::ffi::args::clear($out) };
@@ -43,7 +54,7 @@ macro_rules! ffi {
             $body
         };
         // SAFETY: the header requires NULL or a place for the error.
-        unsafe { $crate::ffi::guard::status($err, run) }
+        unsafe { $crate::ffi::guard::$status($err, run) }
     }};
     (neutral: $neutral:expr $(, $kind:ident: [$($name:ident),*])* => $body:expr) => {
         $crate::ffi::guard::answer($neutral, || {
@@ -154,6 +165,43 @@ pub(super) unsafe fn status(err: *mut *mut ErrorHandle, run: impl FnOnce() -> Re
         Ok(Err(error)) => unsafe { fail(err, error) },
         // SAFETY: the caller's promise.
         Err(payload) => unsafe { fail(err, panicked(payload)) },
+    }
+}
+
+/// As [`status`], for what may come to a cancellation point: it is one itself as it begins, and so of the ABI
+/// that lets a thread's end through.
+///
+/// # Safety
+///
+/// As for [`status`].
+pub(super) unsafe fn uncancelled_status(err: *mut *mut ErrorHandle, run: impl FnOnce() -> Result<Status>) -> Status {
+    testcancel();
+    let _uncancelled = uncancelled();
+    // SAFETY: the caller's promise.
+    unsafe { status(err, run) }
+}
+
+/// As [`uncancelled_status`], for what makes something.
+///
+/// # Safety
+///
+/// As for [`status`].
+pub(super) unsafe fn making_status(err: *mut *mut ErrorHandle, run: impl FnOnce() -> Result<Status>) -> Status {
+    let making = || {
+        let _making = fork::making()?;
+        run()
+    };
+    // SAFETY: the caller's promise.
+    unsafe { uncancelled_status(err, making) }
+}
+
+/// Ends what a function of C's made, with what it holds.
+#[cold]
+pub(super) fn end<T>(made: T) {
+    let _uncancelled = uncancelled();
+    match fork::making() {
+        Ok(_making) => drop(made),
+        Err(_) => std::mem::forget(made),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::engine::EngineHandle;
 use super::error::ErrorHandle;
+use super::guard;
 use super::handle::{self, Counted, Handle};
 use super::status::Status;
 use crate::engine::link::ImportBindings;
@@ -74,12 +75,12 @@ impl Handle for ImportsHandle {
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_new(
+pub unsafe extern "C-unwind" fn torvyn_imports_new(
     engine: *const EngineHandle,
     out: *mut *mut ImportsHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], handle: [engine] => {
+    ffi!(making, err: err, out: [out], handle: [engine] => {
         out.set(handle::give::<ImportsHandle>(Arc::new(ImportBindings::new(engine))));
         Ok(Status::TORVYN_OK)
     })
@@ -112,5 +113,5 @@ pub unsafe extern "C" fn torvyn_imports_clone(imports: *const ImportsHandle) -> 
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_imports_free(imports: *mut ImportsHandle) {
-    ffi!(neutral: (), owned: [imports] => drop(imports))
+    ffi!(neutral: (), owned: [imports] => guard::end(imports))
 }

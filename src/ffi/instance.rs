@@ -156,6 +156,9 @@ impl Handle for InstanceHandle {
 ///                                     clock, or the calling one has too little
 ///                                     stack (`guest_stack`) or can have none
 ///                                     for signals.
+/// @retval TORVYN_ERROR_BUSY           A callback of this thread has left its
+///                                     stack (see Coroutines at the head of this
+///                                     file).
 /// @retval TORVYN_ERROR_TRAP, _HOST_FUNCTION, _FUEL, _DEADLINE, _MEMORY The
 ///                            component's start function was stopped; _MEMORY
 ///                            also where it starts with more than `memory_limit`
@@ -170,14 +173,14 @@ impl Handle for InstanceHandle {
 ///         until the timeout.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_instance_new(
+pub unsafe extern "C-unwind" fn torvyn_instance_new(
     linked: *const LinkedHandle,
     id: u64,
     options: *const InstanceOptions,
     out: *mut *mut InstanceHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], handle: [linked], options: [options] => {
+    ffi!(making, err: err, out: [out], handle: [linked], options: [options] => {
         let linked = &linked.linked;
         let options = options.read(linked.engine().config())?;
         let instance = linked.engine().instantiate(linked, ComponentId(id), &options)?;
@@ -217,8 +220,11 @@ pub unsafe extern "C" fn torvyn_instance_new(
 /// Blocks: as torvyn_instance_free() and torvyn_instance_new().
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_instance_reset(instance: *mut InstanceHandle, err: *mut *mut ErrorHandle) -> Status {
-    ffi!(err: err, out: [], pointer: [instance] => {
+pub unsafe extern "C-unwind" fn torvyn_instance_reset(
+    instance: *mut InstanceHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    ffi!(making, err: err, out: [], pointer: [instance] => {
         // SAFETY: the header requires an instance that was not freed.
         unsafe { running::run(instance, None, |parts| parts.instance.reset()) }?;
         Ok(Status::TORVYN_OK)

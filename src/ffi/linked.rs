@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::component::ComponentHandle;
 use super::error::ErrorHandle;
+use super::guard;
 use super::handle::{self, Counted, Handle};
 use super::imports::ImportsHandle;
 use super::plain::{Path, Str, Text};
@@ -62,13 +63,13 @@ impl Handle for LinkedHandle {
 ///         torvyn_component_compile().
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_linked_new(
+pub unsafe extern "C-unwind" fn torvyn_linked_new(
     component: *const ComponentHandle,
     imports: *const ImportsHandle,
     out: *mut *mut LinkedHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], handle: [component], optional: [imports] => {
+    ffi!(making, err: err, out: [out], handle: [component], optional: [imports] => {
         let compiled = &component.compiled;
         let engine = compiled.engine();
         let linked = match imports {
@@ -108,7 +109,7 @@ pub unsafe extern "C" fn torvyn_linked_clone(linked: *const LinkedHandle) -> *mu
 /// Since:  0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn torvyn_linked_free(linked: *mut LinkedHandle) {
-    ffi!(neutral: (), owned: [linked] => drop(linked))
+    ffi!(neutral: (), owned: [linked] => guard::end(linked))
 }
 
 /// The way in which its instances run.

@@ -14,6 +14,7 @@ use super::plain::{Bytes, Element, Flow, Signal, Str, number};
 use super::sized::StructSize;
 use super::status::Status;
 use crate::contract::{BackpressureSignal, ComponentId, ProcessErrorKind, Role, Roles, StreamElement};
+use crate::engine::uncancelled::uncancelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::native::call::Call;
 use crate::native::{Answer, NativeComponent, NativeStage};
@@ -336,9 +337,12 @@ fn known(call: &mut Call) -> *mut NativeCallHandle {
 macro_rules! ask {
     ($stage:ident.$callback:ident($($arg:expr),*)) => {
         match $stage.table.callbacks.$callback {
-            // SAFETY: the header requires a function that takes these and lets nothing out; all that
-            // is pointed to lives until it returns.
-            Some(callback) => answer(unsafe { callback($stage.table.user.get(), $stage.state, $($arg),*) }),
+            Some(callback) => {
+                let _uncancelled = uncancelled();
+                // SAFETY: the header requires a function that takes these and lets nothing out; all that
+                // is pointed to lives until it returns.
+                answer(unsafe { callback($stage.table.user.get(), $stage.state, $($arg),*) })
+            }
             None => Answer::Done,
         }
     };
@@ -422,13 +426,13 @@ impl NativeStage for Stage {
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_component_native(
+pub unsafe extern "C-unwind" fn torvyn_component_native(
     engine: *const EngineHandle,
     table: *const Native,
     out: *mut *mut ComponentHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], spare: [out], offered: [table], optional: [engine] => {
+    ffi!(making, err: err, out: [], spare: [out], offered: [table], optional: [engine] => {
         let (callbacks, rest) = table;
         // From here on the finalizer runs, whatever fails.
         let user = User::new(callbacks.user, callbacks.finalizer);

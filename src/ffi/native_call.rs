@@ -43,7 +43,7 @@ pub unsafe extern "C" fn torvyn_native_append(
     len: usize,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], exclusive: [call] => {
+    ffi!(quick, err: err, out: [], exclusive: [call] => {
         // SAFETY: the header requires NULL or `len` bytes.
         let bytes = unsafe { args::list(bytes, len, "bytes")? };
         call.append(bytes)?;
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn torvyn_native_reserve(
     out: *mut *mut u8,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], exclusive: [call] => {
+    ffi!(quick, err: err, out: [out], exclusive: [call] => {
         out.set(call.reserve(len)?.as_mut_ptr());
         Ok(Status::TORVYN_OK)
     })
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn torvyn_native_commit(
     len: usize,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], exclusive: [call] => {
+    ffi!(quick, err: err, out: [], exclusive: [call] => {
         call.commit(len)?;
         Ok(Status::TORVYN_OK)
     })
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn torvyn_native_emit(
     content_type: Str,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], exclusive: [call] => {
+    ffi!(quick, err: err, out: [], exclusive: [call] => {
         // SAFETY: the header requires what the string says.
         let content_type = unsafe { content_type.text("content_type")? };
         call.emit(sequence, timestamp_ns, content_type)?;
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn torvyn_native_port(
     name: Str,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], exclusive: [call] => {
+    ffi!(quick, err: err, out: [], exclusive: [call] => {
         // SAFETY: the header requires what the string says.
         call.route_to(unsafe { name.text("name")? })?;
         Ok(Status::TORVYN_OK)

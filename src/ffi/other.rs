@@ -100,7 +100,7 @@ impl Handle for ValuesHandle {
 ///         one is not of its type is not looked into.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_call(
+pub unsafe extern "C-unwind" fn torvyn_call(
     instance: *mut InstanceHandle,
     interface: Str,
     function: Str,

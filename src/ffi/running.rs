@@ -120,7 +120,7 @@ fn bury(at: NonNull<Held>, function: Option<Function>) {
         let mut names = ManuallyDrop::new(Some(names));
         let _ = LEFT.try_with(|left| left.set(names.take()));
     }
-    drop(held);
+    guard::end(held);
 }
 
 /// Runs `work` as the instance's one call. Fails with `Busy` where another runs. A panic poisons
@@ -193,6 +193,6 @@ pub unsafe fn free(at: NonNull<Held>) {
     let left_to_a_call = unsafe { at.as_ref() }.control.doom();
     if !left_to_a_call {
         // SAFETY: no call runs, and C makes none any more.
-        drop(unsafe { Box::from_raw(at.as_ptr()) });
+        guard::end(unsafe { Box::from_raw(at.as_ptr()) });
     }
 }

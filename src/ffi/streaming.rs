@@ -46,7 +46,11 @@ use crate::engine::traits::ComponentInvoker as _;
 /// Blocks: for as long as the component runs, at most until its timeout.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_init(instance: *mut InstanceHandle, config: Str, err: *mut *mut ErrorHandle) -> Status {
+pub unsafe extern "C-unwind" fn torvyn_init(
+    instance: *mut InstanceHandle,
+    config: Str,
+    err: *mut *mut ErrorHandle,
+) -> Status {
     ffi!(err: err, out: [], pointer: [instance] => {
         // SAFETY: the header requires what the string says.
         let config = unsafe { config.text("config")? };
@@ -77,7 +81,7 @@ pub unsafe extern "C" fn torvyn_init(instance: *mut InstanceHandle, config: Str,
 /// Blocks: for as long as the component runs, at most until its timeout.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mut *mut ErrorHandle) -> Status {
+pub unsafe extern "C-unwind" fn torvyn_teardown(instance: *mut InstanceHandle, err: *mut *mut ErrorHandle) -> Status {
     ffi!(err: err, out: [], pointer: [instance] => {
         let work = |parts: &mut Parts| Invoker.invoke_teardown(&mut parts.instance);
         // SAFETY: the header requires an instance that was not freed.
@@ -132,7 +136,7 @@ pub unsafe extern "C" fn torvyn_pull(
     output: *mut Output,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [output], pointer: [instance] => {
+    ffi!(quick, err: err, out: [output], pointer: [instance] => {
         let work = |parts: &mut Parts| Invoker.invoke_pull(&mut parts.instance);
         // SAFETY: the header requires an instance that was not freed.
         let element = unsafe { running::call(instance, Function::Pull, work) }?;
@@ -178,7 +182,7 @@ pub unsafe extern "C" fn torvyn_pull(
 /// Blocks: for as long as the component runs, at most until its timeout.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_notify_backpressure(
+pub unsafe extern "C-unwind" fn torvyn_notify_backpressure(
     instance: *mut InstanceHandle,
     signal: MaybeUninit<Signal>,
     err: *mut *mut ErrorHandle,
@@ -239,7 +243,7 @@ pub unsafe extern "C" fn torvyn_process(
     output: *mut Output,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [output], pointer: [instance], plain: [element] => {
+    ffi!(quick, err: err, out: [output], pointer: [instance], plain: [element] => {
         // SAFETY: the header requires an instance that was not freed, and what `element` says.
         let result = unsafe {
             running::lend(instance, Function::Process, element, |parts, element| {
@@ -319,7 +323,7 @@ pub unsafe extern "C" fn torvyn_process_batch(
     done: *mut usize,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], spare: [done] => {
+    ffi!(quick, err: err, out: [], spare: [done] => {
         // SAFETY: the header requires NULL or room for `count` outputs.
         let outputs = unsafe { args::room(outputs, count, "outputs")? };
         // First, so that no slot is stale whatever is wrong with the rest.
@@ -395,7 +399,7 @@ pub unsafe extern "C" fn torvyn_push(
     signal: *mut Signal,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], spare: [signal], pointer: [instance], plain: [element] => {
+    ffi!(quick, err: err, out: [], spare: [signal], pointer: [instance], plain: [element] => {
         // SAFETY: the header requires an instance that was not freed, and what `element` says.
         let answer = unsafe {
             running::lend(instance, Function::Push, element, |parts, element| {
@@ -467,7 +471,7 @@ pub unsafe extern "C" fn torvyn_push_batch(
     done: *mut usize,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [done], spare: [signal], pointer: [instance] => {
+    ffi!(quick, err: err, out: [done], spare: [signal], pointer: [instance] => {
         // SAFETY: the header requires NULL or `count` elements.
         let elements = unsafe { args::list(elements, count, "elements")? };
         if elements.is_empty() {
@@ -525,7 +529,7 @@ pub unsafe extern "C" fn torvyn_push_batch(
 /// Blocks: for as long as the component runs, at most until its timeout.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_complete(instance: *mut InstanceHandle, err: *mut *mut ErrorHandle) -> Status {
+pub unsafe extern "C-unwind" fn torvyn_complete(instance: *mut InstanceHandle, err: *mut *mut ErrorHandle) -> Status {
     ffi!(err: err, out: [], pointer: [instance] => {
         let work = |parts: &mut Parts| Invoker.invoke_complete(&mut parts.instance);
         // SAFETY: the header requires an instance that was not freed.

@@ -141,7 +141,7 @@ impl From<control::Stats> for Stats {
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_instance_set_fuel(
+pub unsafe extern "C-unwind" fn torvyn_instance_set_fuel(
     instance: *mut InstanceHandle,
     fuel: u64,
     err: *mut *mut ErrorHandle,
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn torvyn_instance_fuel_remaining(
     out: *mut u64,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [out], pointer: [instance] => {
+    ffi!(quick, err: err, out: [out], pointer: [instance] => {
         let ask = |parts: &mut running::Parts| {
             Ok(parts.instance.linked().engine().fuel_remaining(&parts.instance))
         };
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn torvyn_instance_fuel_remaining(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_instance_memory_usage(
+pub unsafe extern "C-unwind" fn torvyn_instance_memory_usage(
     instance: *mut InstanceHandle,
     out: *mut MemoryUsage,
     err: *mut *mut ErrorHandle,
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn torvyn_instance_stats(
     out: *mut Stats,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], fill: [out], handle: [instance] => {
+    ffi!(quick, err: err, out: [], fill: [out], handle: [instance] => {
         out.set(Stats::from(instance.control.counters.read()));
         Ok(Status::TORVYN_OK)
     })

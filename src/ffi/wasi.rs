@@ -86,13 +86,13 @@ fn stream_of(grants: &mut grants::Grants, stream: MaybeUninit<Stream>) -> Result
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_args(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_args(
     imports: *mut ImportsHandle,
     args: *const Str,
     count: usize,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports] => {
+    ffi!(making, err: err, out: [], handle: [imports] => {
         // SAFETY: the header requires NULL or `count` strings.
         let given = unsafe { args::list(args, count, "args")? };
         let text = |arg: &Str| {
@@ -127,13 +127,13 @@ pub unsafe extern "C" fn torvyn_imports_wasi_args(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_env(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_env(
     imports: *mut ImportsHandle,
     name: Str,
     value: Str,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports] => {
+    ffi!(making, err: err, out: [], handle: [imports] => {
         // SAFETY: the header requires what the strings say.
         let (name, value) = unsafe { (name.text("name")?, value.text("value")?) };
         imports.grants().set_env(name, value)?;
@@ -157,12 +157,12 @@ pub unsafe extern "C" fn torvyn_imports_wasi_env(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_stdin(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_stdin(
     imports: *mut ImportsHandle,
     bytes: Bytes,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports] => {
+    ffi!(making, err: err, out: [], handle: [imports] => {
         // SAFETY: the header requires what `bytes` says.
         let bytes = unsafe { args::list(bytes.data, bytes.len, "bytes")? };
         imports.grants().stdin = Some(Arc::from(bytes));
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn torvyn_imports_wasi_stdin(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_output(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_output(
     imports: *mut ImportsHandle,
     stream: MaybeUninit<Stream>,
     write: Write,
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn torvyn_imports_wasi_output(
     finalizer: Finalizer,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [] => {
+    ffi!(making, err: err, out: [] => {
         let user = User::new(user, finalizer);
         // SAFETY: the header requires imports that were not freed, or NULL.
         let imports = unsafe { args::handle(imports, "imports")? };
@@ -244,12 +244,12 @@ pub unsafe extern "C" fn torvyn_imports_wasi_output(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_inherit_output(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_inherit_output(
     imports: *mut ImportsHandle,
     stream: MaybeUninit<Stream>,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports] => {
+    ffi!(making, err: err, out: [], handle: [imports] => {
         let mut grants = imports.grants();
         let before = std::mem::replace(stream_of(&mut grants, stream)?, Output::Inherit);
         drop(grants);
@@ -292,14 +292,14 @@ pub unsafe extern "C" fn torvyn_imports_wasi_inherit_output(
 /// Blocks: for opening the directory.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_preopen(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_preopen(
     imports: *mut ImportsHandle,
     host_path: *const c_char,
     guest_path: Str,
     access: MaybeUninit<Access>,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports], path: [host_path] => {
+    ffi!(making, err: err, out: [], handle: [imports], path: [host_path] => {
         // SAFETY: the header requires what the string says.
         let guest = unsafe { guest_path.text("guest_path")? };
         let write = match number(access) {
@@ -338,7 +338,7 @@ pub unsafe extern "C" fn torvyn_imports_wasi_preopen(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_socket(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_socket(
     imports: *mut ImportsHandle,
     allows: MaybeUninit<SocketUse>,
     address: Str,
@@ -346,7 +346,7 @@ pub unsafe extern "C" fn torvyn_imports_wasi_socket(
     last_port: u16,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports] => {
+    ffi!(making, err: err, out: [], handle: [imports] => {
         let wrong = |reason: String| crate::error::Error::new(crate::error::ErrorKind::Wasi, reason);
         // SAFETY: the header requires what the string says.
         let address = unsafe { address.text("address")? };
@@ -386,11 +386,11 @@ pub unsafe extern "C" fn torvyn_imports_wasi_socket(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_name_lookup(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_name_lookup(
     imports: *mut ImportsHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports] => {
+    ffi!(making, err: err, out: [], handle: [imports] => {
         imports.grants().name_lookup = true;
         Ok(Status::TORVYN_OK)
     })
@@ -417,13 +417,13 @@ pub unsafe extern "C" fn torvyn_imports_wasi_name_lookup(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_fixed_clock(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_fixed_clock(
     imports: *mut ImportsHandle,
     start_ns: u64,
     step_ns: u64,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports] => {
+    ffi!(making, err: err, out: [], handle: [imports] => {
         imports.grants().clock = Some(FixedClock { start_ns, step_ns });
         Ok(Status::TORVYN_OK)
     })
@@ -445,12 +445,12 @@ pub unsafe extern "C" fn torvyn_imports_wasi_fixed_clock(
 /// Blocks: never.
 /// Since:  0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn torvyn_imports_wasi_random_seed(
+pub unsafe extern "C-unwind" fn torvyn_imports_wasi_random_seed(
     imports: *mut ImportsHandle,
     seed: u64,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(err: err, out: [], handle: [imports] => {
+    ffi!(making, err: err, out: [], handle: [imports] => {
         imports.grants().seed = Some(seed);
         Ok(Status::TORVYN_OK)
     })

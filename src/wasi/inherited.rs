@@ -62,7 +62,7 @@ impl Stream {
 
     /// The turn to write, where it comes so soon.
     pub fn turn(&'static self, within: Duration) -> Option<Turn> {
-        self.turn.try_lock_for(within).map(|guard| Turn(self, guard))
+        fork::wait_within(within, || self.turn.try_lock()).map(|guard| Turn(self, guard))
     }
 
     /// Whether it takes anything now. Fails where nobody can read it any more.

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use url::Host;
 use wasmtime_wasi::p2::Pollable;
@@ -27,7 +26,7 @@ const MOST_NAME: usize = 4 * 253;
 
 /// What an engine has for look-ups; those of a parent process end there.
 #[derive(Default)]
-pub struct Threads(Mutex<Option<(u64, Arc<Semaphore>)>>);
+pub struct Threads(fork::Lock<Option<(u64, Arc<Semaphore>)>>);
 
 impl Threads {
     fn get(&self) -> Arc<Semaphore> {

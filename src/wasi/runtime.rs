@@ -3,12 +3,11 @@
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::engine::descriptors::Watched;
@@ -17,6 +16,7 @@ use crate::engine::fork;
 use crate::engine::signals;
 use crate::engine::stack;
 use crate::engine::system::{self, Refusal};
+use crate::engine::uncancelled::uncancelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::general::watch::Limit;
 
@@ -69,7 +69,7 @@ impl Made {
 /// The runtimes of an engine, each made when it is first needed: one that waits for time and work alone,
 /// which takes no descriptor, and one for sockets.
 #[derive(Default)]
-pub struct Lazy([Mutex<Option<Made>>; 2]);
+pub struct Lazy([fork::Lock<Option<Made>>; 2]);
 
 impl Lazy {
     /// The runtime, for sockets or not, made with `threads` threads where it is not there yet.
@@ -180,6 +180,7 @@ impl Waiter {
         if self.is_of_a_parent() {
             return Err(Stop::Forked.into());
         }
+        let _uncancelled = uncancelled();
         let _entered = self.runtime.enter();
         let _on = stack::waiting(self.guest_stack);
         let tick = Duration::from_nanos(limit.clock.tick_ns());
@@ -195,6 +196,10 @@ impl Waiter {
                     Err(_) => return Err(Stop::NoThread.into()),
                     Ok(()) => resume_unwind(panic),
                 },
+            }
+            // In a callback; what it waits for is the parent's.
+            if self.is_of_a_parent() {
+                return Err(Stop::Forked.into());
             }
             if let Some(stop) = limit.reached() {
                 return Err(stop.into());

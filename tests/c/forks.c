@@ -7,18 +7,40 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 
 /* Threads that may still be started; negative for as many as one likes. */
 static volatile int threads_left = -1;
 
+static int refuse_in_turns(void);
+
+/* Signals that a thread has, from its first instruction on, of whoever starts it. */
+static int not_blocked;
+static int lacks(const sigset_t *blocked);
+
 /* The library finds this one first. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
   int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
   *(void **)&next = dlsym(RTLD_NEXT, "pthread_create");
-  if (threads_left == 0) return EAGAIN;
+  sigset_t inherited;
+  CHECK(pthread_sigmask(SIG_SETMASK, NULL, &inherited) == 0);
+  not_blocked += lacks(&inherited);
+  if (threads_left == 0 || refuse_in_turns()) return EAGAIN;
   if (threads_left > 0) threads_left = threads_left - 1;
   return next(thread, attributes, run, argument);
+}
+
+/* Where set, each second thread is refused, and that takes a while. */
+static int in_turns;
+
+static int refuse_in_turns(void) {
+  static int turn;
+  if (!__atomic_load_n(&in_turns, __ATOMIC_SEQ_CST)) return 0;
+  usleep(50);
+  return __atomic_add_fetch(&turn, 1, __ATOMIC_SEQ_CST) % 2 == 1;
 }
 
 static long switches(void) {
@@ -109,6 +131,59 @@ static void no_clock(void) {
   emits(instance, "a", "A");
   torvyn_instance_free(instance);
   torvyn_linked_free(linked);
+  torvyn_engine_free(engine);
+}
+
+enum { CALLERS = 4 };
+
+static torvyn_instance_t *racers[CALLERS];
+static pthread_barrier_t all_there;
+static int refused;
+
+static void *race(void *at) {
+  torvyn_instance_t *instance = racers[(intptr_t)at];
+  torvyn_flow_t flow = {.deadline_ns = 2 * MS};
+  torvyn_element_t e = element("loop");
+  torvyn_output_t out;
+  int status;
+  e.flow = &flow;
+  pthread_barrier_wait(&all_there);
+  usleep((useconds_t)(intptr_t)at * 20); /* while another waits for its thread */
+  while ((status = torvyn_process(instance, &e, &out, NULL)) == TORVYN_ERROR_INTERNAL) {
+    CHECK(torvyn_instance_state(instance) == TORVYN_STATE_READY && stats_of(instance).stopped == 0);
+    __atomic_add_fetch(&refused, 1, __ATOMIC_SEQ_CST);
+  }
+  CHECK(status == TORVYN_ERROR_DEADLINE && stats_of(instance).calls == 2); /* the first was its init */
+  return NULL;
+}
+
+/* A thread for the clock is to be had at one moment and not at the next: each call is refused, and
+ * nothing ran, or it ends at its deadline. A child has no clock until it calls. */
+static void no_clock_in_turns(void) {
+  torvyn_engine_t *engine = engine_with(NULL);
+  int refusals = 0;
+  for (int i = 0; i < CALLERS; i++) racers[i] = ready(engine, "misbehave", "", NULL);
+  for (unsigned round = 0; round < 100 / check_slow(); round++) {
+    int status;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+      pthread_t threads[CALLERS];
+      alarm(10 * check_slow());
+      CHECK(pthread_barrier_init(&all_there, NULL, CALLERS) == 0);
+      for (int i = 1; i < CALLERS; i++)
+        CHECK(pthread_create(&threads[i], NULL, race, (void *)(intptr_t)i) == 0);
+      __atomic_store_n(&in_turns, 1, __ATOMIC_SEQ_CST);
+      race(NULL);
+      for (int i = 1; i < CALLERS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+      _Exit(refused > 0 ? 4 : 3);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 3 || WEXITSTATUS(status) == 4);
+    refusals += WEXITSTATUS(status) == 4;
+  }
+  CHECK(refusals > 0);
+  for (int i = 0; i < CALLERS; i++) torvyn_instance_free(racers[i]);
   torvyn_engine_free(engine);
 }
 
@@ -296,10 +371,134 @@ static void fork_in_any_call(void) {
   torvyn_engine_free(engine);
 }
 
+/* ---- the threads' manners ------------------------------------------------------------ */
+
+static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+
+static int is_fault(int number) {
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+    if (faults[i] == number) return 1;
+  return 0;
+}
+
+/* How many signals are blocked that should not be, or the other way round. */
+static int lacks(const sigset_t *blocked) {
+  int n = 0;
+  for (int number = 1; number <= SIGRTMAX; number++) {
+    if (number == SIGKILL || number == SIGSTOP || (number > SIGSYS && number < SIGRTMIN)) continue;
+    n += sigismember(blocked, number) == is_fault(number);
+  }
+  return n;
+}
+
+static unsigned names_seen;
+
+/* A thread of the library's, as the system sees it. */
+static void look_at(pid_t thread) {
+  static const char *const names[] = {"torvyn-clock", "torvyn-compiler", "torvyn-wasi"};
+  char path[64], line[256], name[32] = "";
+  unsigned long long mask = 0;
+  sigset_t blocked;
+  cpu_set_t its, ours;
+  FILE *file;
+  snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)thread);
+  file = fopen(path, "r");
+  CHECK(file != NULL);
+  while (fgets(line, sizeof line, file))
+    if (sscanf(line, "Name: %31s", name) != 1) sscanf(line, "SigBlk: %llx", &mask);
+  fclose(file);
+  sigemptyset(&blocked);
+  for (int number = 1; number <= SIGRTMAX; number++)
+    if (mask >> (number - 1) & 1) sigaddset(&blocked, number);
+  if (lacks(&blocked)) fprintf(stderr, "%s blocks %llx\n", name, mask);
+  CHECK(lacks(&blocked) == 0);
+  for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(name, names[i])) names_seen |= 1u << i;
+  CHECK(!strncmp(name, "torvyn-", 7));
+  CHECK(sched_getscheduler(thread) == sched_getscheduler(0));
+  CHECK(getpriority(PRIO_PROCESS, (id_t)thread) == getpriority(PRIO_PROCESS, 0));
+  CHECK(sched_getaffinity(thread, sizeof its, &its) == 0 && sched_getaffinity(0, sizeof ours, &ours) == 0);
+  CHECK(CPU_EQUAL(&its, &ours));
+}
+
+static volatile sig_atomic_t handled, elsewhere;
+static pthread_t main_thread;
+
+static void on_signal(int number) {
+  (void)number;
+  handled = handled + 1;
+  if (!pthread_equal(pthread_self(), main_thread)) elsewhere = elsewhere + 1;
+}
+
+static void mannered_threads(void) {
+  static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGHUP, SIGINT, SIGCHLD, SIGALRM, SIGPIPE, SIGXFSZ, SIGWINCH};
+  torvyn_element_t e = element("read:/guests/empty.wat");
+  torvyn_imports_t *imports = NULL;
+  torvyn_instance_t *upper, *waits;
+  torvyn_engine_t *engine;
+  torvyn_linked_t *linked;
+  torvyn_output_t out;
+  struct dirent *entry;
+  struct signalfd_siginfo read_of;
+  struct sigaction action = {.sa_handler = on_signal};
+  struct timespec now = {5, 0};
+  sigset_t all, ours;
+  DIR *tasks;
+  int fd;
+  main_thread = pthread_self();
+  engine = engine_with(NULL);
+  not_blocked = 0;
+  upper = ready(engine, "upper-case", "", NULL);
+  OK(torvyn_imports_new(engine, &imports, &err));
+  OK(torvyn_imports_wasi_preopen(imports, check_guests, str("/guests"), TORVYN_ACCESS_READ, &err));
+  linked = linked_once(component_of(engine, "wasi-stdio"), imports);
+  waits = instance_of(linked, 1, NULL);
+  emits(waits, "sleep:1", "slept");
+  CHECK(not_blocked == 0);
+  /* Threads that wait for files are started by whoever needs one: here, within a call. */
+  OK(torvyn_process(waits, &e, &out, &err));
+  torvyn_output_release(&out);
+  for (int round = 0; round < 3; round++) {
+    emits(upper, "awake", "AWAKE");
+    CHECK((tasks = opendir("/proc/self/task")) != NULL);
+    while ((entry = readdir(tasks)) != NULL)
+      if (entry->d_name[0] != '.' && atol(entry->d_name) != (long)getpid()) look_at((pid_t)atol(entry->d_name));
+    closedir(tasks);
+  }
+  CHECK(names_seen == 7);
+
+  /* What the program handles, and what it waits for in either way, comes to it alone. */
+  CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+  for (int i = 0; i < 200; i++) CHECK(kill(getpid(), SIGUSR1) == 0);
+  CHECK(handled > 0 && elsewhere == 0);
+  sigfillset(&all);
+  CHECK(pthread_sigmask(SIG_SETMASK, &all, &ours) == 0);
+  fd = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
+  for (size_t i = 0; i < 2 * sizeof signals / sizeof *signals; i++) {
+    int number = signals[i / 2];
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    CHECK(kill(getpid(), number) == 0);
+    if (i % 2) CHECK(read(fd, &read_of, sizeof read_of) == sizeof read_of && (int)read_of.ssi_signo == number);
+    else CHECK(sigtimedwait(&one, NULL, &now) == number);
+    emits(upper, "and on", "AND ON");
+  }
+  close(fd);
+  CHECK(pthread_sigmask(SIG_SETMASK, &ours, NULL) == 0);
+  torvyn_instance_free(upper);
+  torvyn_instance_free(waits);
+  torvyn_linked_free(linked);
+  torvyn_imports_free(imports);
+  torvyn_engine_free(engine);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   in_child("threads: few, and asleep", few_threads);
+  in_child("threads: their signals, names and priorities", mannered_threads);
   in_child("threads: none to be had", no_clock);
+  in_child("threads: none to be had now and then", no_clock_in_turns);
   in_child("threads: none to wait with, of one", one_waiter);
   in_child("threads: none to wait with, of three", three_waiters);
   in_child("fork: the child works", forks);
