@@ -271,11 +271,15 @@ static void linger(void) {
   if (longest_us) usleep(seed / 65536 % longest_us);
 }
 
+static unsigned wanted(void) {
+  const char *said = getenv("TORVYN_FORKS");
+  return said ? (unsigned)strtoul(said, NULL, 10) : 64;
+}
+
 static void storm(const way_t *threads, int count, int makers) {
   pthread_t started[2 * WAYS];
-  const char *said = getenv("TORVYN_FORKS");
-  unsigned forks = said ? (unsigned)strtoul(said, NULL, 10) : 64;
-  alarm(100 * check_slow() + forks / 10);
+  unsigned forks = wanted();
+  alarm(100 * check_slow() + forks);
   CHECK(pthread_atfork(linger, linger, linger) == 0); /* before the library's */
   main_thread = pthread_self();
   make_all();
@@ -284,6 +288,7 @@ static void storm(const way_t *threads, int count, int makers) {
   for (int i = 0; i < makers; i++) CHECK(pthread_create(&started[count + i], NULL, makes, NULL) == 0);
   longest_us = 500;
   for (turn = 0; turn < forks; turn++) {
+    if (turn % 1000 == 999) printf("    %u: %u worked\n", turn + 1, came_to[WORKED]), fflush(stdout);
     way_t way = (way_t)(turn % WAYS);
     CHECK(call(way, mine[way]) == TORVYN_OK);
     if (turn % 9 == 8) {
@@ -323,6 +328,7 @@ static void amid_makers(void) {
 
 int main(int argc, char **argv) {
   check_begin(argc, argv);
+  alarm(200 * check_slow() + 2 * wanted());
   unsetenv("RUST_BACKTRACE"); /* with it errors are made under a lock of the process's */
   in_child("forks amid threads that call", amid_calls);
   in_child("forks amid threads that make and free", amid_makers);
