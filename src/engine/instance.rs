@@ -251,8 +251,8 @@ impl ComponentInstance {
         // One that waits is for what comes after this: it does not stop a start function.
         let cancel_waits = self.control.spend_cancel();
         let was = self.control.state();
-        self.linked.engine().log(Level::Info, Some(self.id), None, format_args!("reset in state {}", was.name()));
         self.control.set_state(State::Poisoned);
+        self.linked.engine().log(Level::Info, Some(self.id), None, format_args!("reset in state {}", was.name()));
         self.let_go(); // first, so that a pooling engine has a slot
         self.control.counters.resets.add(1);
         self.fuel = self.options.fuel;

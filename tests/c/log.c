@@ -11,6 +11,8 @@ typedef struct {
   pthread_mutex_t lock;
   int lines[5], ended, busy;
   torvyn_instance_t *instance; /* called and looked at from within */
+  torvyn_instance_t *reset;    /* the state of which is looked at */
+  torvyn_state_t state;
   int free_it;
   uint64_t id;
   char function[32], message[512];
@@ -28,6 +30,7 @@ static void hear(void *user, const torvyn_log_line_t *line) {
   snprintf(h->function, sizeof h->function, "%.*s", (int)line->function.len, line->function.data);
   snprintf(h->message, sizeof h->message, "%.*s", (int)line->message.len, line->message.data);
   CHECK(pthread_mutex_unlock(&h->lock) == 0);
+  if (h->reset) h->state = torvyn_instance_state(h->reset);
   if (h->instance && h->free_it) {
     torvyn_instance_free(h->instance); /* further up on the stack, a call runs on it */
     h->instance = NULL;
@@ -75,8 +78,11 @@ static void lines(torvyn_path_t path) {
   CHECK(h.lines[TORVYN_LOG_ERROR] == 0 && h.lines[TORVYN_LOG_DEBUG] == 0); /* what goes well is no news */
   OK(torvyn_teardown(instance, &err));
   CHECK(h.lines[TORVYN_LOG_ERROR] == 1 && h.id == 4711 && !strcmp(h.function, "teardown"));
+  h.reset = instance;
   OK(torvyn_instance_reset(instance, &err));
   CHECK(h.lines[TORVYN_LOG_INFO] >= 1 && h.id == 4711);
+  CHECK(h.state == TORVYN_STATE_POISONED); /* until that has returned */
+  h.reset = NULL;
   OK(torvyn_init(instance, str(""), &err));
   gives(instance, "trap", TORVYN_ERROR_TRAP);
   CHECK(h.lines[TORVYN_LOG_DEBUG] == 1 && h.id == 4711 && !strcmp(h.function, "process"));
