@@ -320,7 +320,8 @@ typedef enum torvyn_status {
    * `fuel`, `simd`, `relaxed_simd`, `multi_memory`, `optimize`,
    * `explicit_traps`, `unwind_info`, `memory_reservation` or, for a pool,
    * `memory_limit`: compile the component again. Nothing else in the
-   * configuration matters.
+   * configuration matters, but that an artifact holds code for the path alone
+   * that was compiled (torvyn_component_serialize()).
    */
   TORVYN_INCOMPATIBLE = 3,
   /**
@@ -3378,7 +3379,7 @@ typedef struct torvyn_stats {
    * Instantiation and torvyn_instance_reset() are no calls.
    */
   uint64_t calls;
-  /** Calls that a budget, a trap or a defect ended. */
+  /** Calls that a trap, a budget, a cancel or a defect ended. */
   uint64_t stopped;
   /** Calls that the component answered with an error of its own. */
   uint64_t guest_errors;
@@ -3440,7 +3441,7 @@ typedef struct torvyn_stats {
    * on.
    */
   uint64_t time_ns;
-  /** Resets. */
+  /** Resets, those that failed among them. */
   uint64_t resets;
 } torvyn_stats_t;
 

@@ -31,7 +31,8 @@ pub enum Status {
     /// `fuel`, `simd`, `relaxed_simd`, `multi_memory`, `optimize`,
     /// `explicit_traps`, `unwind_info`, `memory_reservation` or, for a pool,
     /// `memory_limit`: compile the component again. Nothing else in the
-    /// configuration matters.
+    /// configuration matters, but that an artifact holds code for the path alone
+    /// that was compiled (torvyn_component_serialize()).
     TORVYN_INCOMPATIBLE = 3,
     /// No fuel is counted: neither by an engine without `fuel`
     /// (torvyn_engine_config_t) nor for a native component.

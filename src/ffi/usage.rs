@@ -51,7 +51,7 @@ pub struct Stats {
     /// Calls that began, of any function, refused ones not among them.
     /// Instantiation and torvyn_instance_reset() are no calls.
     pub calls: u64,
-    /// Calls that a budget, a trap or a defect ended.
+    /// Calls that a trap, a budget, a cancel or a defect ended.
     pub stopped: u64,
     /// Calls that the component answered with an error of its own.
     pub guest_errors: u64,
@@ -97,7 +97,7 @@ pub struct Stats {
     /// Nanoseconds inside calls, where `timing` of torvyn_instance_options_t is
     /// on.
     pub time_ns: u64,
-    /// Resets.
+    /// Resets, those that failed among them.
     pub resets: u64,
 }
 
