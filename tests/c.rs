@@ -314,6 +314,7 @@ programs! {
     writes: Asan Arm64;
     stops: Asan Arm64;
     sandbox: Asan Arm64;
+    simulation: Asan;
     unload: Asan Arm64;
     // valgrind has descriptors of its own, which are not closed with the rest.
     descriptors: Asan Arm64;
