@@ -35,6 +35,7 @@ typedef struct plan {
   /* What goes in. */
   char config[256];
   char *payload; /* freed with the plan */
+  kept_t lent;   /* an output that is fed to it instead: where the payload lies */
   char type[32];
   torvyn_flow_t flow;
   torvyn_element_t element;
@@ -60,6 +61,8 @@ typedef struct plan {
   int64_t began_ns;      /* what the clock was ahead then */
   int refused;      /* a kind of refusal may have come in */
   uint32_t thing;   /* that was made for it */
+  const char *prints; /* what it writes to its standard output, and how much it has */
+  size_t printed;
   unsigned fails;   /* a teardown, which goes to the log alone */
 } plan_t;
 
@@ -76,8 +79,21 @@ static int is_late(const plan_t *p) {
                                   : monotonic_ahead - p->began_ns >= (int64_t)(LONG / 2);
 }
 
+/* Checks and releases an output that is kept. */
+static void release(kept_t *kept) {
+  torvyn_output_t *o = &kept->output;
+  if (o->payload) {
+    torvyn_bytes_t bytes = torvyn_buffer_bytes(o->payload);
+    CHECK(bytes.data == o->bytes.data && bytes.len == o->bytes.len);
+    CHECK(torvyn_buffer_size(o->payload) == bytes.len && sum_of(bytes.data, bytes.len) == kept->sum);
+  }
+  torvyn_output_release(o);
+  CHECK(is_clear(o));
+}
+
 static void plan_free(plan_t *p) {
-  free(p->payload);
+  if (p->lent.output.payload) release(&p->lent);
+  else free(p->payload);
   free(p->bytes);
 }
 
@@ -120,6 +136,14 @@ static size_t some_length(const instance_t *i) {
 static void some_letters(plan_t *p) {
   size_t len = some_length(p->i);
   uint64_t mix = random_next();
+  kept_t *kept = &world.kept[pick(OUTPUTS)];
+  if (kept->output.payload && kept->output.bytes.len <= 5000 && p->i->kind != FILTER && once_in(2)) {
+    p->lent = *kept;
+    memset(kept, 0, sizeof *kept);
+    p->payload = (char *)(uintptr_t)p->lent.output.bytes.data;
+    p->element.payload = p->lent.output.bytes;
+    return;
+  }
   p->payload = malloc(len + 1);
   CHECK(p->payload != NULL);
   for (size_t n = 0; n < len; n++) p->payload[n] = "abcdefghijklmnopqrstuvwxyzABCD 01"[(mix >> n % 48) % 33];
@@ -287,6 +311,21 @@ static void plan_importer(plan_t *p) {
   if (n >= 30) emits_text(p, text);
 }
 
+/* What it is granted: see grant() in callbacks.h. */
+static void plan_stdio(plan_t *p) {
+  static const struct {
+    const char *command, *emits;
+  } commands[] = {{"env:KEY", "a value"}, {"env:NONE", "(none)"}, {"args", "one,two"}, {"nothing", ""}, {"sleep:1", "slept"},
+                  {"print:a line", ""}, {"print:", ""}, {"read:/guests/empty.wat", NULL}, {"read:/guests/none", NULL},
+                  {"what", NULL}};
+  unsigned n = pick(sizeof commands / sizeof *commands);
+  payload_text(p, commands[n].command);
+  p->status = TORVYN_OK;
+  if (commands[n].emits) emits_text(p, commands[n].emits);
+  if (!strncmp(p->payload, "print:", 6)) p->prints = p->payload + 6;
+  if (!strcmp(p->payload, "what")) verdict(p, TORVYN_ERROR_INVALID_INPUT, "no such command");
+}
+
 /* ---- the native component --------------------------------------------------------------------------- */
 
 /* It answers what is planned: most often what the function is for. */
@@ -321,7 +360,7 @@ static void plan_init(plan_t *p) {
       {SINK, "pause-every=2", 0}, {SINK, "pause-every=3", 0}, {SINK, "nonsense", TORVYN_ERROR_INVALID_INPUT},
       {FILTER, "", 0}, {FILTER, "a", 0}, {FILTER, "xyz", 0}, {ROUTER, "", 0}, {JOINER, "", 0}, {JOINER, "1", 0},
       {JOINER, "5", 0}, {JOINER, "4 split", 0}, {JOINER, "none", TORVYN_ERROR_INVALID_INPUT}, {STATUSES, "", 0},
-      {UPPER, "", 0}, {IMPORTER, "", 0}, {SHOP, "", 0}, {NATIVE, "native", 0}};
+      {UPPER, "", 0}, {IMPORTER, "", 0}, {SHOP, "", 0}, {STDIO, "", 0}, {NATIVE, "native", 0}};
   enum { ALL = sizeof configs / sizeof *configs };
   kind_t kind = p->i->kind;
   unsigned n = pick(ALL);
@@ -373,6 +412,7 @@ static void plan_call(plan_t *p, instance_t *i, function_t function, unsigned sp
     case ROUTER: plan_router(p); break;
     case JOINER: plan_joiner(p); break;
     case STATUSES: plan_statuses(p); break;
+    case STDIO: plan_stdio(p); break;
     default: plan_importer(p); break;
     }
   if (functions[function].element && once_in(30) && !i->busy) {

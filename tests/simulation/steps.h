@@ -7,7 +7,7 @@
 
 /* Whether an instance may not be made for want of what was refused. */
 static int is_refusal(int refused, int status) {
-  return refused == NO_THREADS ? status == TORVYN_ERROR_INTERNAL : refused && status == TORVYN_ERROR_INSTANTIATION;
+  return (refused == NO_THREADS && status == TORVYN_ERROR_INTERNAL) || (refused && status == TORVYN_ERROR_INSTANTIATION);
 }
 
 /* ---- engines -------------------------------------------------------------------------------- */
@@ -33,7 +33,7 @@ static void make_engine(unsigned slot) {
                                    .timeout_ns = engine->host_ticks ? engine->timeout_ticks * TICK : LONG,
                                    .path = engine->path,
                                    .optimize = TORVYN_OPTIMIZE_NONE,
-                                   .parallel_compilation = TORVYN_OFF,
+                                   .parallel_compilation = once_in(6) ? TORVYN_ON : TORVYN_OFF,
                                    .guest_stack = 64 << 10,
                                    .log_level = TORVYN_LOG_DEBUG};
   if (engine->logs) finalizers.owed++, config.log = log_line, config.log_user = engine, config.log_finalizer = engine_finalizer;
@@ -125,7 +125,7 @@ static void make_component(component_t *c) {
     left();
   } else {
     const char *artifact = once_in(60) ? NULL : artifact_of(engine, c->kind);
-    if (artifact) refuse_some(FILES | MAPPINGS | ROOM, &refused);
+    refuse_some(artifact ? FILES | MAPPINGS | ROOM : NO_THREADS, &refused);
     enter();
     status = artifact ? (int)torvyn_component_deserialize_file_unchecked(engine->handle, artifact, &c->handle, &err)
                       : compile_kind(engine, c->kind, &c->handle, &err);
@@ -134,8 +134,9 @@ static void make_component(component_t *c) {
   }
   note("component came to %s", torvyn_status_name(status));
   CHECK((status == TORVYN_OK) == (c->handle != NULL));
-  CHECK(status == TORVYN_OK || (refused && (status == TORVYN_ERROR_IO || status == TORVYN_ERROR_INTERNAL)));
   check_error(status, err, NULL, NULL, 0);
+  CHECK(status == TORVYN_OK || (refused == NO_THREADS && status == TORVYN_ERROR_COMPILATION) ||
+        ((refused & (FILES | MAPPINGS | ROOM)) && (status == TORVYN_ERROR_IO || status == TORVYN_ERROR_INTERNAL)));
   c->borrowed = 0;
   if (status == TORVYN_OK) {
     COUNT(components);
@@ -167,13 +168,13 @@ static void make_linked(linked_t *l) {
   torvyn_imports_t *imports = NULL;
   torvyn_error_t *err = STALE;
   int status;
-  if (!c->handle || c->borrowed) return;
+  if (!c->handle || c->borrowed || (c->kind == STDIO && !engine->handle)) return;
   memset(l, 0, sizeof *l);
   l->kind = c->kind, l->engine = engine, l->user = c->user;
   l->borrowed = 1, c->borrowed++;
   engine->holders++;
   note("links %s", kinds[l->kind].guest);
-  if (l->kind == IMPORTER || l->kind == SHOP) {
+  if (l->kind == IMPORTER || l->kind == SHOP || l->kind == STDIO) {
     l->user = forever(sizeof *l->user);
     l->user->engine = engine, l->user->holders = 1;
     if (!engine->handle) { /* what provides the import is made of the engine */
@@ -181,6 +182,7 @@ static void make_linked(linked_t *l) {
     } else {
       OK(torvyn_imports_new(engine->handle, &imports, &err));
       if (l->kind == SHOP) define_things(imports, l->user);
+      else if (l->kind == STDIO) grant(imports, l->user);
       else finalizers.owed++;
       if (l->kind == IMPORTER) OK(torvyn_imports_define(imports, str("acme:db/lookup@1.0.0"), str("get"), str("func(key: string) -> option<string>"),
                                lookup, l->user, user_finalizer, &err));
@@ -200,7 +202,7 @@ static void make_linked(linked_t *l) {
   if (status == TORVYN_OK) {
     COUNT(linked);
     CHECK(torvyn_linked_path(l->handle) == (l->kind == NATIVE ? TORVYN_PATH_NATIVE
-                                            : l->kind == IMPORTER || l->kind == SHOP || engine->path ? TORVYN_PATH_GENERAL : TORVYN_PATH_DIRECT));
+                                            : l->kind >= IMPORTER || engine->path ? TORVYN_PATH_GENERAL : TORVYN_PATH_DIRECT));
     return;
   }
   engine->holders--;
@@ -221,13 +223,21 @@ static void free_linked(linked_t *l) {
   check_log(old.engine);
 }
 
+/* An instance that waits with a parent's threads is left as it is. */
+static void leave_to_parent(instance_t *i) {
+  if (!i->of_parent) return;
+  finalizers.owed -= (unsigned)(!i->user->kept + (i->engine->logs && !i->engine->kept));
+  i->user->kept = i->engine->kept = 1;
+  i->of_parent = 0;
+}
+
 /* ---- instances ----------------------------------------------------------------------------------------- */
 
 /* As it is made, or made anew. */
 static void as_new(instance_t *i) {
   i->state = i->roles & TORVYN_ROLE_LIFECYCLE ? TORVYN_STATE_NEW : TORVYN_STATE_READY;
   memset(&i->memory, 0, sizeof i->memory);
-  i->unsure = i->no_store = i->managed = 0;
+  i->unsure = i->no_store = i->managed = i->of_parent = 0;
   i->fuel = i->budget;
 }
 
@@ -244,12 +254,13 @@ static void make_instance(unsigned slot) {
   i->id = ++world.ids, i->engine = engine, i->user = l->user, i->kind = l->kind, i->roles = kinds[l->kind].roles;
   i->timeout_ticks = engine->timeout_ticks;
   if (engine->host_ticks && once_in(2)) i->timeout_ticks = 1 + pick(30), options.timeout_ns = i->timeout_ticks * TICK;
-  options.fuel = i->budget = once_in(8) ? 3000 : 20000000;
+  options.fuel = i->budget = once_in(8) && i->kind != STDIO ? 3000 : 20000000;
   i->memory_limit = once_in(2) ? 4 * MIB : MIB;
   options.memory_limit = i->memory_limit;
   i->grows = (int)pick(2);
   options.refuse_growth = i->grows ? TORVYN_ON : TORVYN_OFF;
-  options.timing = once_in(4) ? TORVYN_ON : TORVYN_OFF;
+  i->timed = once_in(4);
+  options.timing = i->timed ? TORVYN_ON : TORVYN_OFF;
   as_new(i);
   full = variants[engine->variant].pool && i->kind != NATIVE && engine->in_pool >= (int)variants[engine->variant].pool;
   engine->holders++, l->borrowed++;
@@ -306,6 +317,7 @@ static void free_instance(unsigned slot) {
   if (i->busy) COUNT(freed_in_call);
   else COUNT(freed);
   if (!i->busy && i->slot) i->engine->in_pool--, i->slot = 0;
+  leave_to_parent(i);
   enter();
   torvyn_instance_free(handle);
   left();
@@ -328,6 +340,7 @@ static void reset_instance(instance_t *i) {
     i->state = TORVYN_STATE_POISONED;
     making = i;
     making_refuses = i->kind == NATIVE && once_in(20) ? TORVYN_ERROR_UNAVAILABLE : 0;
+    leave_to_parent(i);
     refuse_some(ROOM | FILES | MAPPINGS | NO_THREADS, &refused);
   }
   enter();
@@ -454,6 +467,8 @@ static void fork_here(void) {
   CHECK(child >= 0);
   if (child == 0) {
     in_a_fork = turns.alone = 1;
+    for (unsigned n = 0; n < INSTANCES; n++)
+      if (world.instances[n] && world.instances[n]->kind == STDIO) world.instances[n]->of_parent = 1;
     alarm(60 * check_slow());
     for (unsigned n = pick(20); n; n--) step();
     all_freed();
