@@ -143,7 +143,7 @@
  *            when the system allows it again. An engine that is made where
  *            memfd_create() is refused copies the first contents of memories
  *            instead of mapping them; one that was made before needs it when a
- *            component's first instance is made. A linear memory or table for
+ *            component is linked for the first time. A linear memory or table for
  *            whose growth the system has nothing does not grow, which the
  *            component is told.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
@@ -2562,7 +2562,9 @@ typedef struct torvyn_linked torvyn_linked_t;
  *                                         that an artifact does not hold.
  * @retval TORVYN_ERROR_COMPILATION        Code was needed and could not be
  *                                         made.
- * @retval TORVYN_ERROR_INSTANTIATION      The component cannot be prepared.
+ * @retval TORVYN_ERROR_INSTANTIATION      The component cannot be prepared: the
+ *                                         system refuses what its memories
+ *                                         start with, for example.
  * @retval TORVYN_ERROR_WRONG_ENGINE       `imports` is of another engine.
  * @retval TORVYN_ERROR_NULL               `component` or `out` is NULL.
  * @retval TORVYN_ERROR_INTERNAL           The library or the system failed.

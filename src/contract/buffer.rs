@@ -249,8 +249,10 @@ pub fn take(Size(class): Size) -> Result<Box<Buffer>, Breach> {
 /// One buffer to use, and half a cache full where the reserve has that many.
 #[cold]
 fn refill(class: usize) -> Result<Box<Buffer>, Breach> {
-    let Some(reserve) = reserve(class) else { return Buffer::new(class) };
-    let Some(first) = reserve.pop() else { return Buffer::new(class) };
+    let reserve = reserves().and_then(|all| all[class].get());
+    let Some((reserve, first)) = reserve.and_then(|reserve| Some((reserve, reserve.pop()?))) else {
+        return Buffer::new(class);
+    };
     // The thread may be at its end and its cache gone.
     let _ = CACHE.try_with(|cache| {
         let idle = &mut cache.borrow_mut()[class];

@@ -51,7 +51,9 @@ impl Handle for LinkedHandle {
 ///                                         that an artifact does not hold.
 /// @retval TORVYN_ERROR_COMPILATION        Code was needed and could not be
 ///                                         made.
-/// @retval TORVYN_ERROR_INSTANTIATION      The component cannot be prepared.
+/// @retval TORVYN_ERROR_INSTANTIATION      The component cannot be prepared: the
+///                                         system refuses what its memories
+///                                         start with, for example.
 /// @retval TORVYN_ERROR_WRONG_ENGINE       `imports` is of another engine.
 /// @retval TORVYN_ERROR_NULL               `component` or `out` is NULL.
 /// @retval TORVYN_ERROR_INTERNAL           The library or the system failed.
