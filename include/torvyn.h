@@ -1270,8 +1270,8 @@ typedef struct torvyn_engine_config {
    * to the system; buffers of 4 KiB to the program's allocator, which may keep
    * them. An engine that sets it does so for the process, from then on; 1 for
    * nothing. Beside it each thread that released some keeps up to 640 KiB, of
-   * buffers of 4 KiB and 64 KiB. No more than 1024 of 4 KiB, 1024 of 64 KiB,
-   * 256 of 1 MiB and 32 of 16 MiB are kept. Default: 64 MiB, or what another
+   * buffers of 4 KiB and 64 KiB. No more than 500 of 4 KiB, 500 of 64 KiB, 256
+   * of 1 MiB and 32 of 16 MiB are kept. Default: 64 MiB, or what another
    * engine set.
    */
   uint64_t idle_buffers;

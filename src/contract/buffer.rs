@@ -17,7 +17,8 @@ use super::host::Breach;
 use super::{MAX_BUFFER, MAX_CONTENT_TYPE};
 
 /// A size class: the capacity of its buffers in bytes, how many idle ones a thread keeps, and how
-/// many lie in the reserve at most.
+/// many lie in the reserve at most, which has places for them from the start: in less than 8 KiB, since
+/// that cannot be refused.
 struct Class {
     capacity: usize,
     cached: usize,
@@ -25,8 +26,8 @@ struct Class {
 }
 
 const CLASSES: [Class; 4] = [
-    Class { capacity: 4 << 10, cached: 32, reserve: 1024 },
-    Class { capacity: 64 << 10, cached: 8, reserve: 1024 },
+    Class { capacity: 4 << 10, cached: 32, reserve: 500 },
+    Class { capacity: 64 << 10, cached: 8, reserve: 500 },
     Class { capacity: 1 << 20, cached: 0, reserve: 256 },
     Class { capacity: MAX_BUFFER, cached: 0, reserve: 32 },
 ];

@@ -195,8 +195,8 @@ impl Engine {
     }
 
     /// Runs `work` where Wasmtime finds the library's own threads to compile on, and nothing is read from
-    /// the environment. On the caller's thread where
-    /// `parallel_compilation` is off. Fails with `Compilation` where no thread can be had.
+    /// the environment. On the caller's thread where `parallel_compilation` is off. Fails with
+    /// `Compilation` where no thread can be had.
     #[cfg(feature = "compiler")]
     pub fn compiling<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R> {
         if !self.0.config.parallel_compilation {
