@@ -148,21 +148,22 @@
  *            component is told.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and, on x86-64, SIGFPE, by which
- *            components trap; they stay for good. What comes from elsewhere they pass on to the
- *            handlers that were there before. So a program installs its own
- *            before its first engine. One that comes later stands in front and
- *            must pass on what is not the program's: call the `sa_sigaction`
- *            that sigaction() gave it as the old one, with all three arguments,
- *            in the handler itself. It has SA_SIGINFO, and SA_ONSTACK, since a
- *            component's fault may be that its stack is used up; it does not
- *            longjmp() for a fault that is none of its own. Setting SIG_DFL or
- *            SIG_IGN again, or blocking these signals on a thread that calls,
- *            ends the process at the next such trap. A thread that calls
- *            components is given an alternate signal stack (sigaltstack())
- *            where it has none of at least 256 KiB, and refused the call where
- *            the system does not allow that; a smaller one of the program's is
- *            replaced, and is not to be set again. A program that wants its own
- *            sets it on each thread before the thread's first call.
+ *            components trap; they stay for good. What comes from elsewhere
+ *            they pass on to the handlers that were there before. So a program
+ *            installs its own before its first engine. One that comes later
+ *            stands in front and must pass on what is not the program's: call
+ *            the `sa_sigaction` that sigaction() gave it as the old one, with
+ *            all three arguments, in the handler itself. It has SA_SIGINFO, and
+ *            SA_ONSTACK, since a component's fault may be that its stack is
+ *            used up; it does not longjmp() for a fault that is none of its
+ *            own. Setting SIG_DFL or SIG_IGN again, or blocking these signals
+ *            on a thread that calls, ends the process at the next such trap. A
+ *            thread that calls components is given an alternate signal stack
+ *            (sigaltstack()) where it has none of at least 256 KiB, and refused
+ *            the call where the system does not allow that; a smaller one of
+ *            the program's is replaced, and is not to be set again. A program
+ *            that wants its own sets it on each thread before the thread's
+ *            first call.
  * Fork       A child of fork() may use and free all that its parent made, and
  *            the library's threads are started anew in it. Other threads may
  *            be within calls at that moment, with this:
@@ -1320,10 +1321,10 @@ typedef struct torvyn_engine_config {
    */
   torvyn_switch_t parallel_compilation;
   /**
-   * How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL
-   * and, on x86-64, SIGFPE), for which the library installs handlers that pass on what is not
-   * its own. On: every access is checked in the code, no handler is installed,
-   * and components run the slower for it. Default: off.
+   * How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL and,
+   * on x86-64, SIGFPE), for which the library installs handlers that pass on
+   * what is not its own. On: every access is checked in the code, no handler
+   * is installed, and components run the slower for it. Default: off.
    */
   torvyn_switch_t explicit_traps;
   /**

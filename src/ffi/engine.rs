@@ -143,10 +143,10 @@ pub struct EngineConfig {
     /// used them. Off: all of it is done by the thread that calls, whose stack
     /// must be of 1 MiB at least for what a component may nest. Default: on.
     pub parallel_compilation: MaybeUninit<Switch>,
-    /// How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL
-    /// and, on x86-64, SIGFPE), for which the library installs handlers that pass on what is not
-    /// its own. On: every access is checked in the code, no handler is installed,
-    /// and components run the slower for it. Default: off.
+    /// How traps are caught. Off: memory faults are signals (SIGSEGV, SIGILL and,
+    /// on x86-64, SIGFPE), for which the library installs handlers that pass on
+    /// what is not its own. On: every access is checked in the code, no handler
+    /// is installed, and components run the slower for it. Default: off.
     pub explicit_traps: MaybeUninit<Switch>,
     /// Whether the system's unwinder, debuggers and profilers can see through the
     /// components' frames. Default: off.
