@@ -129,7 +129,7 @@ fn shared_compilers() -> Result<Arc<rayon::ThreadPool>> {
         let own = std::error::Error::source(&e).and_then(|e| e.downcast_ref()).and_then(io::Error::raw_os_error);
         let refusal =
             Refusal::new(system::THREAD, own.map_or_else(|| io::Error::other(e), io::Error::from_raw_os_error));
-        system::failed(ErrorKind::Compilation, what, &refusal)
+        system::failed(ErrorKind::Internal, what, &refusal)
     };
     let pool = signals::starting(|| builder.build()).map_err(none)?;
     let pool = Arc::new(pool);
@@ -196,7 +196,7 @@ impl Engine {
 
     /// Runs `work` where Wasmtime finds the library's own threads to compile on, and nothing is read from
     /// the environment. On the caller's thread where `parallel_compilation` is off. Fails with
-    /// `Compilation` where no thread can be had.
+    /// `Internal` where no thread can be had.
     #[cfg(feature = "compiler")]
     pub fn compiling<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R> {
         if !self.0.config.parallel_compilation {
