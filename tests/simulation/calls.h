@@ -299,7 +299,7 @@ static void call_instance(instance_t *i, function_t function) {
   uint64_t fuel = i->fuel, used = i->stats.fuel_used;
   /* What goes on for ever is ended by fuel, or by the ticker while all others wait. */
   int can_end = counts_fuel(engine) || (!engine->inside && engine->handle && !turns.alone && !batched && !busy &&
-                                        (engine->host_ticks || !i->cancelled));
+                                        i->state == TORVYN_STATE_READY && !i->cancelled);
   memset(&plans[count], 0, sizeof *plans);
   for (unsigned n = 0; n < BATCH; n++) got.outputs[n] = stale_output();
   for (unsigned n = 0; n < count; n++) {

@@ -5,9 +5,11 @@
 
 #include "calls.h"
 
-/* Whether an instance may not be made for want of what was refused. */
+/* Whether an instance may not be made for want of what was refused: a thread for the clock, a stack for
+ * signals, or what the instance itself needs. */
 static int is_refusal(int refused, int status) {
-  return (refused == NO_THREADS && status == TORVYN_ERROR_INTERNAL) || (refused && status == TORVYN_ERROR_INSTANTIATION);
+  return (refused & (NO_THREADS | MAPPINGS | ROOM) && status == TORVYN_ERROR_INTERNAL) ||
+         (refused && status == TORVYN_ERROR_INSTANTIATION);
 }
 
 /* ---- engines -------------------------------------------------------------------------------- */
@@ -45,7 +47,7 @@ static void make_engine(unsigned slot) {
   left();
   note("engine came to %s", torvyn_status_name(status));
   CHECK((status == TORVYN_OK) == (engine->handle != NULL));
-  CHECK(status == TORVYN_OK || (refused && (status == TORVYN_ERROR_CONFIG || status == TORVYN_ERROR_INTERNAL)));
+  CHECK(status == TORVYN_OK || (refused && status == TORVYN_ERROR_CONFIG));
   check_error(status, err, NULL, NULL, 0);
   check_log(engine);
   if (status != TORVYN_OK) return;
@@ -135,8 +137,8 @@ static void make_component(component_t *c) {
   note("component came to %s", torvyn_status_name(status));
   CHECK((status == TORVYN_OK) == (c->handle != NULL));
   check_error(status, err, NULL, NULL, 0);
-  CHECK(status == TORVYN_OK || (refused == NO_THREADS && status == TORVYN_ERROR_COMPILATION) ||
-        ((refused & (FILES | MAPPINGS | ROOM)) && (status == TORVYN_ERROR_IO || status == TORVYN_ERROR_INTERNAL)));
+  CHECK(status == TORVYN_OK || (refused && status == TORVYN_ERROR_INTERNAL) ||
+        (refused & (FILES | MAPPINGS | ROOM) && status == TORVYN_ERROR_IO));
   c->borrowed = 0;
   if (status == TORVYN_OK) {
     COUNT(components);
@@ -274,12 +276,12 @@ static void make_instance(unsigned slot) {
   status = (int)torvyn_instance_new(l->handle, i->id, &options, &i->handle, &err);
   left();
   note("instance came to %s", torvyn_status_name(status));
+  check_error(status, err, i, NULL, 0);
   CHECK((status == TORVYN_OK) == (i->handle != NULL));
   if (full || making_refuses) CHECK(status == TORVYN_ERROR_INSTANTIATION || is_refusal(refused, status));
   else CHECK(status == TORVYN_OK || is_refusal(refused, status));
   making = outer, making_refuses = refuses_before;
   l->borrowed--;
-  check_error(status, err, i, NULL, 0);
   if (status == TORVYN_OK) {
     COUNT(instances);
     CHECK(torvyn_instance_id(i->handle) == i->id && torvyn_instance_roles(i->handle) == i->roles);
@@ -333,23 +335,24 @@ static void reset_instance(instance_t *i) {
   instance_t *outer = making;
   engine_t *engine = i->engine;
   user_t *user = i->user;
-  int busy = i->busy, status, refused = 0, refuses_before = making_refuses;
+  torvyn_state_t before = i->state;
+  int busy = i->busy, status, refused = 0, unchanged, refuses_before = making_refuses;
   note("resets %" PRIu64 "%s", i->id, busy ? ", busy" : "");
   if (!busy) {
     i->busy = 1;
     i->state = TORVYN_STATE_POISONED;
     making = i;
     making_refuses = i->kind == NATIVE && once_in(20) ? TORVYN_ERROR_UNAVAILABLE : 0;
-    leave_to_parent(i);
     refuse_some(ROOM | FILES | MAPPINGS | NO_THREADS, &refused);
   }
   enter();
   status = (int)torvyn_instance_reset(handle, &err);
   left();
   note("reset %" PRIu64 " came to %s", i->id, torvyn_status_name(status));
+  unchanged = busy || (status == TORVYN_ERROR_INTERNAL && refused != NO_THREADS); /* for want of a stack for signals */
+  check_error(status, err, i, NULL, status < 0 && !unchanged);
   if (busy) {
     CHECK(status == TORVYN_ERROR_BUSY);
-    check_error(status, err, i, NULL, 0);
     COUNT(busy);
     return;
   }
@@ -360,10 +363,11 @@ static void reset_instance(instance_t *i) {
   if (i->reset_cancelled && status != TORVYN_ERROR_CANCELLED) i->cancelled = 1;
   i->reset_cancelled = 0;
   making = outer, making_refuses = refuses_before;
-  check_error(status, err, i, NULL, status < 0);
   i->busy = 0;
-  i->stats.resets++; /* one that failed is one */
-  if (status == TORVYN_OK) {
+  if (!unchanged) i->stats.resets++, leave_to_parent(i); /* one that failed is one */
+  if (unchanged) {
+    i->state = before;
+  } else if (status == TORVYN_OK) {
     COUNT(resets);
     as_new(i);
   } else {
@@ -374,7 +378,8 @@ static void reset_instance(instance_t *i) {
     CHECK(torvyn_instance_stats(i->handle, &now, NULL) == TORVYN_OK);
     i->stats.fuel_used = now.fuel_used;
     check_counters(i);
-    CHECK(i->made == (i->kind == NATIVE && status == TORVYN_OK) && i->things == 0);
+    CHECK(unchanged || i->made == (i->kind == NATIVE && status == TORVYN_OK));
+    CHECK(unchanged || i->things == 0);
   } else {
     if (i->slot) i->slot = 0, engine->in_pool--;
     CHECK(i->made == 0 && i->things == 0);
