@@ -1,5 +1,6 @@
 //! Waiting: the engine's runtime, and a call that ends at its deadline also while it waits.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
@@ -149,6 +150,10 @@ fn waker() -> Waker {
     WAKER.try_with(|waker| waker.get_or_init(make).clone()).unwrap_or_else(|_| make())
 }
 
+fn says_no_thread(panic: &(dyn Any + Send)) -> bool {
+    panic.downcast_ref::<String>().is_some_and(|said| said.starts_with("OS can't spawn worker thread"))
+}
+
 /// Runs calls that may wait.
 #[derive(Clone, Debug)]
 pub struct Waiter {
@@ -191,11 +196,13 @@ impl Waiter {
             match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context))) {
                 Ok(Poll::Ready(result)) => return result,
                 Ok(Poll::Pending) => {}
-                // What a file is waited for with is a thread, and Tokio panics where there is none.
-                Err(panic) => match can_start(1) {
-                    Err(_) => return Err(Stop::NoThread.into()),
-                    Ok(()) => resume_unwind(panic),
-                },
+                // What a file is waited for with is a thread, and Tokio panics where there is none: by
+                // its words, since there may be one again by now, and by whether there is, since the
+                // words are Tokio's.
+                Err(panic) if says_no_thread(&*panic) || can_start(1).is_err() => {
+                    return Err(Stop::NoThread.into());
+                }
+                Err(panic) => resume_unwind(panic),
             }
             // In a callback; what it waits for is the parent's.
             if self.is_of_a_parent() {

@@ -14,6 +14,7 @@
 
 /* Threads that may still be started; negative for as many as one likes. */
 static volatile int threads_left = -1;
+static volatile int refused_once; /* only the next one is refused */
 
 static int refuse_in_turns(void);
 
@@ -29,6 +30,10 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
   CHECK(pthread_sigmask(SIG_SETMASK, NULL, &inherited) == 0);
   not_blocked += lacks(&inherited);
   if (threads_left == 0 || refuse_in_turns()) return EAGAIN;
+  if (refused_once) {
+    refused_once = 0;
+    return EAGAIN;
+  }
   if (threads_left > 0) threads_left = threads_left - 1;
   return next(thread, attributes, run, argument);
 }
@@ -213,6 +218,10 @@ static void no_waiters(uint32_t threads) {
   EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "thread", torvyn_process(instance, &e, &out, &err));
   threads_left = -1;
   CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED && stats_of(instance).traps == 0);
+  OK(torvyn_instance_reset(instance, &err));
+  refused_once = 1; /* there is one again when the reason is looked for */
+  EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "thread", torvyn_process(instance, &e, &out, &err));
+  CHECK(torvyn_instance_state(instance) == TORVYN_STATE_POISONED && !refused_once);
   OK(torvyn_instance_reset(instance, &err));
   OK(torvyn_process(instance, &e, &out, &err));
   CHECK(out.bytes.len > 0 && out.bytes.data[0] == ';');

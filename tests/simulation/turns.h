@@ -38,7 +38,7 @@ typedef struct {
   tallies_t tallies;
   int failed;
   unsigned noted;
-  char said[400]; /* the latest error's message; not of the digest, since it may have addresses */
+  char said[1000]; /* the latest error's message; not of the digest, since it may have addresses */
   char notes[NOTES][200];
 } record_t;
 
