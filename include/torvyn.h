@@ -186,22 +186,14 @@
  *              threads: the first call of it in the child ends with
  *              TORVYN_ERROR_INTERNAL and leaves it POISONED, and once it is
  *              reset it is as good as any. Its torvyn_teardown() succeeds,
- *              without calling the component.
+ *              without calling the component. What it holds is the parent's
+ *              to end: reset or freed in the child, it is left as it is there,
+ *              and no finalizer that waits for it runs.
  *            A process that comes of vfork(), posix_spawn(), _Fork() or
  *            clone(2) itself, by which no handlers of pthread_atfork() run,
  *            calls nothing of the library; and nothing is called between fork()
  *            and those handlers, in handlers of the program's own that run
  *            there.
- *            the library's threads are started anew in it; provided that no
- *            thread was within a call of the library at that moment, the one
- *            that forked included. (An instance on which a call ran stays busy
- *            in the child.) An instance that may wait in WASI waits with its
- *            parent's threads: the first call of it in the child ends with
- *            TORVYN_ERROR_INTERNAL and leaves it POISONED, and once it is reset
- *            it is as good as any. Its torvyn_teardown() succeeds, without
- *            calling the component. What it holds is the parent's to end:
- *            reset or freed in the child, it is left as it is there, and no
- *            finalizer that waits for it runs.
  *
  * EXAMPLE: each line of the input through a processor
  *
