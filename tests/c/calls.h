@@ -495,6 +495,7 @@ static inline void calls_begin(void) {
                                      .pool_instances = i == 2 ? 3 : 0,
                                      .timeout_ns = 20 * MS,
                                      .memory_limit = 2 << 20,
+                                     .memory_reservation = check_reservation(),
                                      .optimize = TORVYN_OPTIMIZE_NONE,
                                      .guest_stack = 64 << 10};
     OK(torvyn_engine_new(&config, &calls.engines[i], &err));

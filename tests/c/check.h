@@ -205,6 +205,10 @@ static inline torvyn_output_t stale_output(void) {
 
 /* ---- from an engine to an instance --------------------------------------- */
 
+/* For `memory_reservation`: less than the default on an emulator, which may take a fifth of a second for each
+ * memory of 4 GiB, and 64 MiB of its own that it does not give back. */
+static inline uint64_t check_reservation(void) { return check_emulated() ? 64 << 20 : 0; }
+
 static inline torvyn_engine_t *engine_with(const torvyn_engine_config_t *config) {
   torvyn_engine_config_t quick = {.struct_size = sizeof quick};
   torvyn_engine_t *engine = STALE;
@@ -216,8 +220,7 @@ static inline torvyn_engine_t *engine_with(const torvyn_engine_config_t *config)
   /* valgrind has addresses for some 30 memories of 4 GiB. */
   if (check_slow() >= 20 && quick.pool_instances && !quick.memory_reservation) quick.memory_reservation = 64 << 20;
 #ifndef CHECK_RESERVES
-  /* An emulator may take a fifth of a second and 64 MiB for each memory of 4 GiB. */
-  if (check_emulated() && !quick.memory_reservation) quick.memory_reservation = 64 << 20;
+  if (!quick.memory_reservation) quick.memory_reservation = check_reservation();
 #endif
   OK(torvyn_engine_new(check_slow() >= 10 ? &quick : config, &engine, &err));
   CHECK(engine != NULL && engine != STALE);

@@ -109,6 +109,7 @@ static inline void fuzz_component(const uint8_t *bytes, size_t len) {
                                        .multi_memory = i & 2 ? TORVYN_OFF : TORVYN_ON,
                                        .optimize = TORVYN_OPTIMIZE_NONE,
                                        .parallel_compilation = TORVYN_OFF,
+                                       .memory_reservation = check_reservation(),
                                        .guest_stack = 64 << 10};
       OK(torvyn_engine_new(&config, &engines[i], &err));
     }

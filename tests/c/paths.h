@@ -38,6 +38,7 @@ static inline void pair_engines(pair_t *pair) {
                                      .optimize = TORVYN_OPTIMIZE_NONE,
                                      .guest_stack = 64 << 10,
                                      .memory_limit = 2 << 20,
+                                     .memory_reservation = check_reservation(),
                                      /* Valgrind has no room for so many memories. */
                                      .pool_instances = check_slow() < 10 ? 24 : 0};
     OK(torvyn_engine_new(&config, &pair->engines[i], &err));
