@@ -82,16 +82,17 @@ static torvyn_status_t native_emits(plan_t *p, torvyn_native_call_t *call) {
   return TORVYN_OK;
 }
 
-/* A jump past every deadline that the library's clock keeps: the callback is told soon. A first one
- * may seem to have come before the call. */
+/* A jump past every deadline that the library's clock keeps: the callback, the only one to be told, is so
+ * soon. A first one may seem to have come before the call. */
 static void jump_past(const torvyn_native_call_t *call) {
-  if (monotonic_ahead > (int64_t)LONG * 1000) return;
+  static unsigned times;
+  if (clocked != 1 || times++ > 50) return;
   note("time jumps past the deadline");
   COUNT(jumps);
   for (unsigned n = 0; !torvyn_native_should_stop(call); n++) {
     CHECK(n < 2000);
-    __atomic_add_fetch(&monotonic_ahead, (int64_t)(2 * LONG), __ATOMIC_SEQ_CST);
-    sleep_ms(10);
+    if (n % 20 == 0) __atomic_add_fetch(&monotonic_ahead, (int64_t)(2 * LONG), __ATOMIC_SEQ_CST);
+    sleep_ms(5);
   }
 }
 

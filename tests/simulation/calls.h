@@ -150,6 +150,7 @@ static int settle(plan_t *p, int status, torvyn_state_t before, int last) {
               : p->function == TEARDOWN ? before == TORVYN_STATE_POISONED || before == TORVYN_STATE_TORN_DOWN
                                         : before != TORVYN_STATE_READY;
   int waits = i->cancelled;
+  int starved = status == TORVYN_ERROR_FUEL && counts_fuel(i->engine) && i->fuel < 3000000 && i->kind != NATIVE;
   if (p->function == INIT && !lives && before == TORVYN_STATE_READY) {
     CHECK(status == TORVYN_OK);
     return 0;
@@ -195,7 +196,7 @@ static int settle(plan_t *p, int status, torvyn_state_t before, int last) {
     COUNT(cancelled);
     return 0;
   }
-  if (i->of_parent) {
+  if (p->of_parent) {
     CHECK(status == TORVYN_ERROR_INTERNAL && !p->ran);
     book(p, status);
     return 1;
@@ -206,12 +207,12 @@ static int settle(plan_t *p, int status, torvyn_state_t before, int last) {
     int either = p->was_cancelled && is_late(p);
     if (p->function == TEARDOWN) inner = stopped; /* where it may be either it is counted below */
     else if (i->kind == NATIVE) CHECK(status == stopped || (either && status == TORVYN_ERROR_DEADLINE));
-    else CHECK(status == p->status || status == stopped || (either && status == TORVYN_ERROR_DEADLINE));
+    else CHECK(status == p->status || starved || status == stopped || (either && status == TORVYN_ERROR_DEADLINE));
   } else if (p->endless) {
     CHECK(counts_fuel(i->engine) ? status == TORVYN_ERROR_FUEL
                                  : status == TORVYN_ERROR_CANCELLED || (!p->cancelled && status == TORVYN_ERROR_DEADLINE));
   } else if (p->function != TEARDOWN) {
-    CHECK(status == p->status || (status == TORVYN_ERROR_FUEL && counts_fuel(i->engine) && i->fuel < 3000000 && i->kind != NATIVE));
+    CHECK(status == p->status || starved);
   }
   if (i->kind == NATIVE) CHECK(p->ran);
   if (p->refused) return settle_refused(p, status, before, last);
@@ -312,7 +313,7 @@ static void call_instance(instance_t *i, function_t function) {
   note("%" PRIu64 " (%s%s) %s%s x%u, %.*s of %zu bytes", i->id, kinds[i->kind].guest, busy ? ", busy" : "",
        functions[function].name, batched ? " batch" : "", count, shown > 24 ? 24 : (int)shown, p->payload ? p->payload : p->config, p->element.payload.len);
   COUNT(calls);
-  if (!busy) i->busy = 1, i->plan = plans;
+  if (!busy) busy_begins(i), i->plan = plans;
   current = plans;
   if (p->endless && !counts_fuel(engine)) {
     turns.pinned++;
@@ -369,7 +370,7 @@ static void call_instance(instance_t *i, function_t function) {
   if (engine->logs && !p->refused) CHECK(teardowns == p->fails);
   for (unsigned n = 0; n < count; n++) plan_free(&plans[n]);
   if (reached > 1) i->cancelled = 0;
-  i->busy = 0, i->plan = NULL;
+  busy_ends(i);
   if (i->handle && plans[0].refused) {
     i->stats.struct_size = sizeof i->stats;
     CHECK(torvyn_instance_stats(i->handle, &i->stats, NULL) == TORVYN_OK);

@@ -38,8 +38,8 @@ typedef struct {
   torvyn_path_t path;
   uint64_t timeout_ticks, ticks;
   int holders, cancels; /* what was made of it and is not freed; handles that cancel calls of it */
-  int inside;           /* callbacks that run */
-  int in_pool;          /* slots that are taken */
+  int calls, inside;    /* of its instances, that run, and callbacks within them */
+  int in_pool, lost;    /* slots that are taken, and those that are left to a parent */
   int logs, ended;      /* the finalizer of its log */
   int kept;             /* which never runs in this process */
 } engine_t;
@@ -50,7 +50,7 @@ static int counts_fuel(const engine_t *engine) { return variants[engine->variant
 static void check_log(const engine_t *engine) {
   if (!engine->logs) return;
   if (engine->handle || engine->holders || engine->kept) CHECK(!engine->ended);
-  else if (!engine->cancels && !engine->inside) CHECK(engine->ended == 1);
+  else if (!engine->cancels && !engine->calls) CHECK(engine->ended == 1);
 }
 
 static void engine_finalizer(void *at) {
@@ -67,14 +67,14 @@ static void engine_finalizer(void *at) {
 typedef struct {
   engine_t *engine;
   int holders; /* handles that may call back */
-  int inside;  /* callbacks that run */
+  int calls, inside; /* of the instances, that run, and callbacks within them */
   int ended, kept;
 } user_t;
 
 static void check_user(const user_t *user) {
   if (!user) return;
   if (user->holders || user->kept) CHECK(!user->ended);
-  else if (!user->inside) CHECK(user->ended == 1);
+  else if (!user->calls) CHECK(user->ended == 1);
 }
 
 static void user_finalizer(void *at) {
@@ -175,6 +175,28 @@ typedef struct instance {
   memory_t memory;
   struct plan *plan; /* of the call that runs */
 } instance_t;
+
+/* Whether the library's own clock says when a guest that has callbacks is stopped: before it ends by
+ * itself, or not. What makes the difference does not happen then, so that a seed's run is one. */
+static int is_racy(const instance_t *i) { return !i->engine->host_ticks && i->kind >= IMPORTER && i->kind != NATIVE; }
+
+static int clocked; /* calls whose deadlines are the library's to tell */
+
+/* A call or a reset of it begins, and has ended: until then an instance that is freed holds what it did. */
+static void busy_begins(instance_t *i) {
+  i->busy = 1;
+  i->engine->calls++;
+  clocked += !i->engine->host_ticks;
+  if (i->user) i->user->calls++;
+}
+
+static void busy_ends(instance_t *i) {
+  i->busy = 0;
+  i->plan = NULL;
+  i->engine->calls--;
+  clocked -= !i->engine->host_ticks;
+  if (i->user) i->user->calls--;
+}
 
 /* ---- the tables ------------------------------------------------------------------------------------------ */
 

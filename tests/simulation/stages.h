@@ -60,6 +60,7 @@ typedef struct plan {
   uint64_t began, limit; /* ticks */
   int64_t began_ns;      /* what the clock was ahead then */
   int refused;      /* a kind of refusal may have come in */
+  int of_parent;    /* as the instance was when the call began */
   uint32_t thing;   /* that was made for it */
   const char *prints; /* what it writes to its standard output, and how much it has */
   size_t printed;
@@ -383,6 +384,7 @@ static void plan_call(plan_t *p, instance_t *i, function_t function, unsigned sp
   memset(p, 0, sizeof *p);
   p->i = i, p->function = function, p->after = i->memory, p->status = TORVYN_OK;
   p->limit = i->timeout_ticks;
+  p->of_parent = i->of_parent;
   p->element.sequence = p->sequence = random_next() >> pick(64);
   p->element.timestamp_ns = p->timestamp_ns = random_next() >> pick(64);
   p->told = once_in(3) ? TORVYN_SIGNAL_PAUSE : TORVYN_SIGNAL_READY;

@@ -230,6 +230,7 @@ static void leave_to_parent(instance_t *i) {
   if (!i->of_parent) return;
   finalizers.owed -= (unsigned)(!i->user->kept + (i->engine->logs && !i->engine->kept));
   i->user->kept = i->engine->kept = 1;
+  i->engine->lost += i->slot;
   i->of_parent = 0;
 }
 
@@ -279,7 +280,7 @@ static void make_instance(unsigned slot) {
   check_error(status, err, i, NULL, 0);
   CHECK((status == TORVYN_OK) == (i->handle != NULL));
   if (full || making_refuses) CHECK(status == TORVYN_ERROR_INSTANTIATION || is_refusal(refused, status));
-  else CHECK(status == TORVYN_OK || is_refusal(refused, status));
+  else CHECK(status == TORVYN_OK || is_refusal(refused | (engine->lost || i->of_parent ? FILES : 0), status));
   making = outer, making_refuses = refuses_before;
   l->borrowed--;
   if (status == TORVYN_OK) {
@@ -339,7 +340,7 @@ static void reset_instance(instance_t *i) {
   int busy = i->busy, status, refused = 0, unchanged, refuses_before = making_refuses;
   note("resets %" PRIu64 "%s", i->id, busy ? ", busy" : "");
   if (!busy) {
-    i->busy = 1;
+    busy_begins(i);
     i->state = TORVYN_STATE_POISONED;
     making = i;
     making_refuses = i->kind == NATIVE && once_in(20) ? TORVYN_ERROR_UNAVAILABLE : 0;
@@ -359,11 +360,11 @@ static void reset_instance(instance_t *i) {
   /* A cancel that comes meanwhile stops a start function, or waits as any. */
   if (i->reset_cancelled && status == TORVYN_ERROR_CANCELLED) CHECK(i->kind != NATIVE);
   else if (making_refuses) CHECK(status == TORVYN_ERROR_INSTANTIATION || is_refusal(refused, status));
-  else CHECK(status == TORVYN_OK || is_refusal(refused, status));
+  else CHECK(status == TORVYN_OK || is_refusal(refused | (engine->lost || i->of_parent ? FILES : 0), status));
   if (i->reset_cancelled && status != TORVYN_ERROR_CANCELLED) i->cancelled = 1;
   i->reset_cancelled = 0;
   making = outer, making_refuses = refuses_before;
-  i->busy = 0;
+  busy_ends(i);
   if (!unchanged) i->stats.resets++, leave_to_parent(i); /* one that failed is one */
   if (unchanged) {
     i->state = before;
@@ -398,7 +399,7 @@ static void cancel_step(cancel_t *c) {
     old.of->engine->cancels--;
     torvyn_cancel_free(old.handle);
     check_log(old.of->engine);
-  } else if (c->handle) {
+  } else if (c->handle && !(c->of->busy && is_racy(c->of))) {
     torvyn_cancel_t *again = torvyn_cancel_clone(c->handle);
     note("cancels %" PRIu64 "%s", c->of->id, c->of->busy ? ", running" : "");
     COUNT(cancels);
@@ -407,7 +408,7 @@ static void cancel_step(cancel_t *c) {
     if (c->of->plan) c->of->plan->cancelled = 1;
     else if (c->of->busy) c->of->reset_cancelled = 1;
     else c->of->cancelled = 1;
-  } else if (i) {
+  } else if (!c->handle && i) {
     c->handle = torvyn_instance_cancel_handle(i->handle);
     CHECK(c->handle != NULL);
     c->of = i;
@@ -455,7 +456,8 @@ static void jump(void) {
   note("time jumps by %" PRId64 " ns", ns);
   COUNT(jumps);
   if (once_in(2)) __atomic_store_n(&realtime_ahead, once_in(2) ? ns : -ns % (int64_t)(LONG * 100), __ATOMIC_SEQ_CST);
-  else if (monotonic_ahead < (int64_t)LONG * 100) __atomic_add_fetch(&monotonic_ahead, ns % (int64_t)LONG, __ATOMIC_SEQ_CST);
+  else
+    __atomic_add_fetch(&monotonic_ahead, ns % (int64_t)(clocked ? 1000 * MS : LONG), __ATOMIC_SEQ_CST);
 }
 
 static void all_freed(void);

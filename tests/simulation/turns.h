@@ -14,7 +14,8 @@ __attribute__((noreturn)) static void simulation_failed(void);
 #include <sys/mman.h>
 
 #define THREADS 4
-#define NOTES 48 /* the latest that are shown where something is wrong */
+#define NOTES 8192 /* the latest that are kept */
+#define SHOWN 48   /* of them, where something is wrong */
 
 /* What an episode did, by kind; the names are printed. */
 #define TALLIES(X)                                                                                                  \
@@ -39,7 +40,7 @@ typedef struct {
   int failed;
   unsigned noted;
   char said[1000]; /* the latest error's message; not of the digest, since it may have addresses */
-  char notes[NOTES][200];
+  char notes[NOTES][160];
 } record_t;
 
 static record_t *record;
