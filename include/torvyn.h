@@ -188,7 +188,8 @@
  *              reset it is as good as any. Its torvyn_teardown() succeeds,
  *              without calling the component. What it holds is the parent's
  *              to end: reset or freed in the child, it is left as it is there,
- *              and no finalizer that waits for it runs.
+ *              also its slot of a pool, and no finalizer that waits for it
+ *              runs.
  *            A process that comes of vfork(), posix_spawn(), _Fork() or
  *            clone(2) itself, by which no handlers of pthread_atfork() run,
  *            calls nothing of the library; and nothing is called between fork()
