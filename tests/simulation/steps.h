@@ -319,8 +319,8 @@ static void free_instance(unsigned slot) {
   if (i->user) i->user->holders--;
   if (i->busy) COUNT(freed_in_call);
   else COUNT(freed);
-  if (!i->busy && i->slot) i->engine->in_pool--, i->slot = 0;
   leave_to_parent(i);
+  if (!i->busy && i->slot) i->engine->in_pool--, i->slot = 0;
   enter();
   torvyn_instance_free(handle);
   left();
@@ -373,6 +373,7 @@ static void reset_instance(instance_t *i) {
     as_new(i);
   } else {
     i->unsure = i->no_store = 1;
+    i->managed = 0;
   }
   if (i->handle) {
     torvyn_stats_t now = {.struct_size = sizeof now};
