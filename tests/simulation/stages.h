@@ -94,7 +94,7 @@ static void release(kept_t *kept) {
 
 static void plan_free(plan_t *p) {
   if (p->lent.output.payload) release(&p->lent);
-  else free(p->payload);
+  free(p->payload);
   free(p->bytes);
 }
 
@@ -141,7 +141,7 @@ static void some_letters(plan_t *p) {
   if (kept->output.payload && kept->output.bytes.len <= 5000 && p->i->kind != FILTER && once_in(2)) {
     p->lent = *kept;
     memset(kept, 0, sizeof *kept);
-    p->payload = (char *)(uintptr_t)p->lent.output.bytes.data;
+    payload_of(p, (const char *)p->lent.output.bytes.data, p->lent.output.bytes.len); /* a text, for the model */
     p->element.payload = p->lent.output.bytes;
     return;
   }
