@@ -289,6 +289,7 @@ programs! {
     denied: ;
     encodings: Asan Valgrind Arm64;
     holding: Asan Arm64;
+    // Measures the memory of the process.
     idle: ;
     straight: Asan Arm64;
     native: Asan Valgrind Arm64;
@@ -312,12 +313,13 @@ programs! {
     process: Asan Arm64;
     // Sanitizers' allocators know nothing of fork(): a child may find their locks taken.
     forks: Arm64;
-    storm: ;
-    leaving: ;
+    storm: Arm64;
+    leaving: Arm64;
     output: Asan Arm64;
     writes: Asan Arm64;
     stops: Asan Arm64;
     sandbox: Asan Arm64;
+    // qemu refuses nobody address space.
     simulation: Asan;
     unload: Asan Arm64;
     // valgrind has descriptors of its own, which are not closed with the rest.
