@@ -143,8 +143,8 @@
  *            when the system allows it again. An engine that is made where
  *            memfd_create() is refused copies the first contents of memories
  *            instead of mapping them; one that was made before needs it when a
- *            component is linked for the first time. A linear memory or table for
- *            whose growth the system has nothing does not grow, which the
+ *            component is linked for the first time. A linear memory or table
+ *            for whose growth the system has nothing does not grow, which the
  *            component is told.
  * Signals    Unless `explicit_traps` is on, the process's first engine installs
  *            handlers of SIGSEGV, SIGILL and, on x86-64, SIGFPE, by which

@@ -164,7 +164,7 @@ static int call(torvyn_instance_t *instance, const char *interface, const char *
   return status;
 }
 
-enum { SOON = 20, BRIEF = 500, BOUNDED = 5000 }; /* milliseconds */
+enum { SOON = 100, BRIEF = 500, BOUNDED = 5000 }; /* milliseconds */
 
 static void refused_unseen(torvyn_instance_t *instance) {
   const char *wrong[] = {"text", "bytes", "numbers", "number"};
