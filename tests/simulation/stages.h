@@ -423,6 +423,7 @@ static void plan_call(plan_t *p, instance_t *i, function_t function, unsigned sp
     case 1: p->bad = TORVYN_ERROR_ARGUMENT, p->element.payload.len = (size_t)TORVYN_MAX_PAYLOAD + 1; break;
     default: p->bad = TORVYN_ERROR_NULL, p->element.payload.data = NULL, p->element.payload.len = 3; break;
     }
+    p->endless = 0; /* refused, so there is nothing to end */
   }
 }
 
