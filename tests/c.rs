@@ -11,6 +11,8 @@
 //! | `TORVYN_C_LIBRARY` | path | the shared library, where it is another one than cargo's |
 //! | `TORVYN_C_TSAN_RT` | path | a runtime of ThreadSanitizer to link instead of the compiler's, see `Wrap::Tsan` |
 //! | `TORVYN_SOAK` | number | instances in the soak's longest loop; 2000 where it is not set |
+//! | `TORVYN_SIMULATION` | number | seconds of `simulation`; 4 where it is not set |
+//! | `TORVYN_SEED` | number | its first seed; 1 where it is not set |
 //! | `TORVYN_FORKS` | number | forks in each part of `storm`; 64 where it is not set |
 //! | `CC`, `CXX` | command | the compilers; `cc` and `c++` where they are not set |
 
