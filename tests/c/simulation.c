@@ -26,10 +26,13 @@ static void hangs(int signal) {
 }
 
 static void run_steps(void) {
-  while (record->tallies.steps < steps_wanted) {
+  while (record->tallies.steps < (in_a_fork ? last_step : steps_wanted)) {
     step();
     hand_on();
   }
+  if (!in_a_fork) return;
+  all_freed();
+  _Exit(0);
 }
 
 static void *run_thread(void *number) {

@@ -136,8 +136,9 @@ long syscall(long number, ...) {
 
 static struct rlimit room_before, files_before;
 
-/* What a thread's stack and small things need; a reservation of a linear memory is larger. */
-#define LEFT (UINT64_C(24) << 20)
+/* More than threads, their stacks and their allocator's arenas need, which come and go in their own time;
+ * less than a linear memory reserves by default. */
+#define LEFT (UINT64_C(1) << 30)
 
 /* Refuses one kind of `kinds`, or most often none. `*told` is which, until it is known that nothing was. */
 static void refuse_some(int kinds, int *told) {

@@ -182,20 +182,49 @@ static int is_racy(const instance_t *i) { return !i->engine->host_ticks && i->ki
 
 static int clocked; /* calls whose deadlines are the library's to tell */
 
+/* Calls and resets that run, in the order in which they began. */
+static struct {
+  instance_t *i;
+  int thread;
+} running[8 * THREADS];
+static int running_count;
+
 /* A call or a reset of it begins, and has ended: until then an instance that is freed holds what it did. */
 static void busy_begins(instance_t *i) {
   i->busy = 1;
   i->engine->calls++;
+  CHECK(running_count < 8 * THREADS);
+  running[running_count].i = i, running[running_count++].thread = me;
   clocked += !i->engine->host_ticks;
   if (i->user) i->user->calls++;
 }
 
 static void busy_ends(instance_t *i) {
+  int n = running_count - 1;
+  while (running[n].i != i) n--;
+  CHECK(running[n].thread == me);
+  memmove(&running[n], &running[n + 1], (size_t)(--running_count - n) * sizeof *running);
   i->busy = 0;
   i->plan = NULL;
   i->engine->calls--;
   clocked -= !i->engine->host_ticks;
   if (i->user) i->user->calls--;
+}
+
+/* Something that holds these is not ended in this process. */
+static void keep(engine_t *engine, user_t *user) {
+  if (engine->logs && !engine->kept) finalizers.owed--;
+  engine->kept = 1;
+  if (user && !user->kept) finalizers.owed--;
+  if (user) user->kept = 1;
+}
+
+/* An instance that waits in WASI with a parent's threads is left as it is. */
+static void leave_to_parent(instance_t *i) {
+  if (!i->of_parent) return;
+  keep(i->engine, i->user);
+  i->engine->lost += i->slot;
+  i->of_parent = 0;
 }
 
 /* ---- the tables ------------------------------------------------------------------------------------------ */

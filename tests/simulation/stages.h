@@ -61,10 +61,12 @@ typedef struct plan {
   int64_t began_ns;      /* what the clock was ahead then */
   int refused;      /* a kind of refusal may have come in */
   int of_parent;    /* as the instance was when the call began */
+  int forked;       /* the process is a child of the one that began it */
   uint32_t thing;   /* that was made for it */
   const char *prints; /* what it writes to its standard output, and how much it has */
   size_t printed;
   unsigned fails;   /* a teardown, which goes to the log alone */
+  int unsure;       /* or not: the fuel may not have done, and it was freed meanwhile */
 } plan_t;
 
 /* A component's callback begins. */

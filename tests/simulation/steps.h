@@ -47,7 +47,7 @@ static void make_engine(unsigned slot) {
   left();
   note("engine came to %s", torvyn_status_name(status));
   CHECK((status == TORVYN_OK) == (engine->handle != NULL));
-  CHECK(status == TORVYN_OK || (refused && status == TORVYN_ERROR_CONFIG));
+  CHECK(status == TORVYN_OK || (refused && (status == TORVYN_ERROR_CONFIG || (in_a_fork && status == TORVYN_ERROR_INTERNAL))));
   check_error(status, err, NULL, NULL, 0);
   check_log(engine);
   if (status != TORVYN_OK) return;
@@ -225,15 +225,6 @@ static void free_linked(linked_t *l) {
   check_log(old.engine);
 }
 
-/* An instance that waits with a parent's threads is left as it is. */
-static void leave_to_parent(instance_t *i) {
-  if (!i->of_parent) return;
-  finalizers.owed -= (unsigned)(!i->user->kept + (i->engine->logs && !i->engine->kept));
-  i->user->kept = i->engine->kept = 1;
-  i->engine->lost += i->slot;
-  i->of_parent = 0;
-}
-
 /* ---- instances ----------------------------------------------------------------------------------------- */
 
 /* As it is made, or made anew. */
@@ -350,7 +341,8 @@ static void reset_instance(instance_t *i) {
   status = (int)torvyn_instance_reset(handle, &err);
   left();
   note("reset %" PRIu64 " came to %s", i->id, torvyn_status_name(status));
-  unchanged = busy || (status == TORVYN_ERROR_INTERNAL && refused != NO_THREADS); /* for want of a stack for signals */
+  /* For want of a stack for signals, or of a thread to find out what a child can use. */
+  unchanged = busy || (status == TORVYN_ERROR_INTERNAL && !torvyn_error_is_fatal(err));
   check_error(status, err, i, NULL, status < 0 && !unchanged);
   if (busy) {
     CHECK(status == TORVYN_ERROR_BUSY);
@@ -461,26 +453,45 @@ static void jump(void) {
     __atomic_add_fetch(&monotonic_ahead, ns % (int64_t)(clocked ? 1000 * MS : LONG), __ATOMIC_SEQ_CST);
 }
 
-static void all_freed(void);
+static uint64_t last_step;
 
-/* No call runs on any thread. The child goes on for a while, alone. */
+/* What the child of a fork has: this thread, and the calls that it is within. */
+static void become_child(void) {
+  int own = 0;
+  in_a_fork = turns.alone = 1;
+  turns.inside = depth;
+  last_step = record->tallies.steps + pick(20);
+  alarm(60 * check_slow());
+  for (unsigned n = 0; n < INSTANCES; n++)
+    if (world.instances[n] && world.instances[n]->kind == STDIO) world.instances[n]->of_parent = 1;
+  for (int n = 0; n < running_count; n++) {
+    instance_t *i = running[n].i;
+    if (running[n].thread != me) { /* it stays busy */
+      keep(i->engine, i->user);
+      continue;
+    }
+    if (i->kind == STDIO) {
+      i->plan->forked = i->of_parent = 1;
+      if (!i->handle) leave_to_parent(i);
+    }
+    running[own++] = running[n];
+  }
+  running_count = turns.calling = own;
+}
+
+/* No thread makes, changes or frees anything. The child goes on for a while, alone. */
 static void fork_here(void) {
   int status;
   pid_t child;
-  if (SANITIZED || turns.inside || in_a_fork) return;
+  if (SANITIZED || turns.inside > turns.calling || turns.pinned || in_a_fork) return;
   note("forks");
   COUNT(forks);
   fflush(stdout);
   child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    in_a_fork = turns.alone = 1;
-    for (unsigned n = 0; n < INSTANCES; n++)
-      if (world.instances[n] && world.instances[n]->kind == STDIO) world.instances[n]->of_parent = 1;
-    alarm(60 * check_slow());
-    for (unsigned n = pick(20); n; n--) step();
-    all_freed();
-    _Exit(0);
+    become_child();
+    return;
   }
   CHECK(waitpid(child, &status, 0) == child);
   if (WIFSIGNALED(status)) note("the child ended by signal %d", WTERMSIG(status));

@@ -64,7 +64,10 @@ static void thing_ends(void *at, uint32_t thing) {
   i->things--;
   if (!i->busy) return;
   if (current && current->i == i && !current->ran) begins(current);
+  int freed = !i->handle; /* its call has ended, and it is freed now */
+  turns.calling -= freed;
   interlude(user->engine, user);
+  turns.calling += freed;
   if (current && current->i == i) current->stop = is_late(current), current->was_cancelled = current->cancelled;
 }
 

@@ -96,7 +96,8 @@ static struct {
   pthread_cond_t come[THREADS];
   int whose;
   int over[THREADS];
-  int inside;  /* calls of the library's that are under way, on all threads */
+  int inside;  /* functions of the library's that run, on all threads, and those of them that call an instance */
+  int calling;
   int alone;   /* there are no others, as in the child of a fork */
   int pinned;  /* nobody else may run now */
 } turns = {.lock = PTHREAD_MUTEX_INITIALIZER};
