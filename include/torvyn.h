@@ -175,9 +175,11 @@
  *              or its start function runs), nothing of the library can be used
  *              in the child: calls and functions that make something are
  *              refused with TORVYN_ERROR_INTERNAL, what is freed stays, and
- *              no finalizer runs. So it is, rarely, where another thread's
- *              component trapped just then; the first function of the child's
- *              that makes or frees something tells, after 2 s at most.
+ *              no finalizer of it runs. So it is, rarely, where another
+ *              thread's component trapped just then; the first function of the
+ *              child's that makes or frees something tells, after 2 s at most,
+ *              by a thread: until one can be started, what is made is refused
+ *              and what is freed stays, in the same way.
  *            - Where the thread that forks is in a callback, its call goes on
  *              in the child as in the parent; one of a component that may wait
  *              in WASI ends with TORVYN_ERROR_INTERNAL where it has to wait.

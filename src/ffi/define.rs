@@ -14,6 +14,7 @@ use super::status::Status;
 use super::value::{Value, Views};
 use crate::contract::ComponentId;
 use crate::engine::define::NoResult;
+use crate::engine::fork;
 use crate::engine::stack;
 use crate::general::wanted::Wanted;
 
@@ -129,8 +130,9 @@ pub unsafe extern "C-unwind" fn torvyn_imports_define(
     finalizer: Finalizer,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(making, err: err, out: [] => {
+    ffi!(err: err, out: [] => {
         let user = User::new(user, finalizer);
+        let _making = fork::making()?;
         // SAFETY: the header requires imports that were not freed, or NULL.
         let imports = unsafe { args::handle(imports, "imports")? };
         let function = args::callback(function, "function")?;
@@ -205,8 +207,9 @@ pub unsafe extern "C-unwind" fn torvyn_imports_define_resource(
     finalizer: Finalizer,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(making, err: err, out: [] => {
+    ffi!(err: err, out: [] => {
         let user = User::new(user, finalizer);
+        let _making = fork::making()?;
         // SAFETY: the header requires imports that were not freed, or NULL.
         let imports = unsafe { args::handle(imports, "imports")? };
         // SAFETY: the header requires what the strings say.

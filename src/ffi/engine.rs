@@ -342,9 +342,10 @@ pub unsafe extern "C-unwind" fn torvyn_engine_new(
     out: *mut *mut EngineHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(making, err: err, out: [], spare: [out], offered: [config] => {
+    ffi!(err: err, out: [], spare: [out], offered: [config] => {
         let (config, rest) = config;
         let log = config.log();
+        let _making = fork::making()?;
         rest?;
         let out = out.ok_or_else(|| null("out"))?;
         guard::silence_panics();

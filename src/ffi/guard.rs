@@ -24,7 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// `quick,` before that is for what the header states the cost of: it comes to no cancellation point, or
 /// holds the thread's cancellation off there and no longer (`engine::uncancelled`).
 ///
-/// `making,` is for what makes or changes something that a fork must know of (`engine::fork`).
+/// `making,` is for what makes or changes something that a fork must know of (`engine::fork`). What is given
+/// a finalizer begins to ([`fork::making`]) once it has that, which runs also where nothing can be made.
 ///
 /// `neutral:` is for the others, which answer with that value where a pointer is refused or the
 /// body panics. They come to no cancellation point, but in [`end`].

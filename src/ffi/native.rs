@@ -14,6 +14,7 @@ use super::plain::{Bytes, Element, Flow, Signal, Str, number};
 use super::sized::StructSize;
 use super::status::Status;
 use crate::contract::{BackpressureSignal, ComponentId, ProcessErrorKind, Role, Roles, StreamElement};
+use crate::engine::fork;
 use crate::engine::uncancelled::uncancelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::native::call::Call;
@@ -432,13 +433,14 @@ pub unsafe extern "C-unwind" fn torvyn_component_native(
     out: *mut *mut ComponentHandle,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(making, err: err, out: [], spare: [out], offered: [table], optional: [engine] => {
+    ffi!(err: err, out: [], spare: [out], offered: [table], optional: [engine] => {
         let (callbacks, rest) = table;
         // From here on the finalizer runs, whatever fails.
         let user = User::new(callbacks.user, callbacks.finalizer);
         if callbacks.struct_size == 0 {
             return Err(null("table"));
         }
+        let _making = fork::making()?;
         rest?;
         let engine = engine.ok_or_else(|| null("engine"))?;
         let out = out.ok_or_else(|| null("out"))?;

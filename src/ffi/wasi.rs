@@ -10,6 +10,7 @@ use super::error::ErrorHandle;
 use super::imports::ImportsHandle;
 use super::plain::{Bytes, Str, number};
 use super::status::Status;
+use crate::engine::fork;
 use crate::engine::grants::{self, FixedClock, Output, SocketRule};
 use crate::engine::stack;
 use crate::error::Result;
@@ -201,8 +202,9 @@ pub unsafe extern "C-unwind" fn torvyn_imports_wasi_output(
     finalizer: Finalizer,
     err: *mut *mut ErrorHandle,
 ) -> Status {
-    ffi!(making, err: err, out: [] => {
+    ffi!(err: err, out: [] => {
         let user = User::new(user, finalizer);
+        let _making = fork::making()?;
         // SAFETY: the header requires imports that were not freed, or NULL.
         let imports = unsafe { args::handle(imports, "imports")? };
         let write = args::callback(write, "write")?;
