@@ -388,6 +388,79 @@ static void fork_in_any_call(void) {
   torvyn_engine_free(engine);
 }
 
+/* ---- a child in which nothing can be made ------------------------------------------------- */
+
+static int held_up, goes_on, ended;
+static void ends(void *at) { ++*(int *)at; }
+
+static torvyn_status_t is_held_up(void *user, uint64_t id, void **out) {
+  (void)user, (void)id, (void)out;
+  for (__atomic_store_n(&held_up, 1, __ATOMIC_SEQ_CST); !__atomic_load_n(&goes_on, __ATOMIC_SEQ_CST);) usleep(100);
+  return TORVYN_OK;
+}
+
+static void *makes(void *linked) {
+  torvyn_instance_free(instance_of(linked, 1, NULL));
+  return NULL;
+}
+
+static torvyn_status_t pulls(void *user, void *state, torvyn_native_call_t *call) {
+  return (void)user, (void)state, (void)call, TORVYN_OK;
+}
+
+static void logs_nothing(void *user, const torvyn_log_line_t *line) { (void)user, (void)line; }
+
+static void prints_nothing(void *user, uint64_t id, torvyn_bytes_t bytes) { (void)user, (void)id, (void)bytes; }
+
+static void thing_ended(void *user, uint32_t thing) { (void)user, (void)thing; }
+
+static bool answers(void *user, torvyn_scope_t *scope, const torvyn_value_t *args, size_t count, torvyn_value_t *result) {
+  return (void)user, (void)scope, (void)args, (void)count, (void)result, true;
+}
+
+/* Whoever takes a finalizer runs it, whatever comes of the rest. */
+static void fork_amid_making(void) {
+  torvyn_engine_config_t config = {
+      .struct_size = sizeof config, .log = logs_nothing, .log_user = &ended, .log_finalizer = ends};
+  torvyn_native_t table = {
+      .struct_size = sizeof table, .user = &ended, .finalizer = ends, .instance_new = is_held_up, .pull = pulls};
+  torvyn_engine_t *engine = engine_with(NULL), *none = NULL;
+  torvyn_component_t *component = NULL, *nothing = NULL;
+  torvyn_imports_t *imports = NULL;
+  torvyn_linked_t *linked;
+  torvyn_str_t face = str("acme:a/b@1.0.0");
+  pthread_t thread;
+  pid_t child;
+  int status;
+  OK(torvyn_component_native(engine, &table, &component, &err));
+  OK(torvyn_imports_new(engine, &imports, &err));
+  linked = linked_once(component, NULL);
+  CHECK(pthread_create(&thread, NULL, makes, linked) == 0);
+  while (!__atomic_load_n(&held_up, __ATOMIC_SEQ_CST)) usleep(100);
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(20 * check_slow());
+#define REFUSED(call) EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "forked while", call)
+    REFUSED(torvyn_engine_new(&config, &none, &err));
+    CHECK(ended == 1);
+    REFUSED(torvyn_component_native(engine, &table, &nothing, &err));
+    CHECK(ended == 2);
+    REFUSED(torvyn_imports_define(imports, face, str("f"), str("func()"), answers, &ended, ends, &err));
+    CHECK(ended == 3);
+    REFUSED(torvyn_imports_define_resource(imports, face, str("thing"), thing_ended, &ended, ends, &err));
+    CHECK(ended == 4);
+    REFUSED(torvyn_imports_wasi_output(imports, TORVYN_STREAM_STDOUT, prints_nothing, &ended, ends, &err));
+    CHECK(ended == 5 && !none && !nothing);
+    _Exit(3);
+  }
+  __atomic_store_n(&goes_on, 1, __ATOMIC_SEQ_CST);
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+  CHECK(pthread_join(thread, NULL) == 0 && ended == 0);
+  torvyn_linked_free(linked), torvyn_imports_free(imports), torvyn_engine_free(engine);
+  CHECK(ended == 1);
+}
+
 /* ---- the threads' manners ------------------------------------------------------------ */
 
 static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
@@ -521,5 +594,6 @@ int main(int argc, char **argv) {
   in_child("fork: the child works", forks);
   in_child("fork: the child waits in WASI", fork_in_wasi);
   in_child("fork: the child makes any call", fork_in_any_call);
+  in_child("fork: amid what another thread makes", fork_amid_making);
   return check_end();
 }
