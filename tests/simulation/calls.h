@@ -154,7 +154,8 @@ static int settle(plan_t *p, int status, torvyn_state_t before, int last) {
               : p->function == TEARDOWN ? before == TORVYN_STATE_POISONED || before == TORVYN_STATE_TORN_DOWN
                                         : before != TORVYN_STATE_READY;
   int waits = i->cancelled;
-  int dry = counts_fuel(i->engine) && i->fuel < 3000000 && i->kind != NATIVE, starved = dry && status == TORVYN_ERROR_FUEL;
+  int dry = counts_fuel(i->engine) && i->fuel < 3000000 && i->kind != NATIVE;
+  int starved = dry && status == TORVYN_ERROR_FUEL;
   torvyn_stats_t now = {.struct_size = sizeof now};
   if (p->function == INIT && !lives && before == TORVYN_STATE_READY) {
     CHECK(status == TORVYN_OK);

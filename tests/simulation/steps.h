@@ -47,7 +47,8 @@ static void make_engine(unsigned slot) {
   left();
   note("engine came to %s", torvyn_status_name(status));
   CHECK((status == TORVYN_OK) == (engine->handle != NULL));
-  CHECK(status == TORVYN_OK || (refused && (status == TORVYN_ERROR_CONFIG || (in_a_fork && status == TORVYN_ERROR_INTERNAL))));
+  CHECK(status == TORVYN_OK || (refused && status == TORVYN_ERROR_CONFIG) ||
+        (refused && in_a_fork && status == TORVYN_ERROR_INTERNAL));
   check_error(status, err, NULL, NULL, 0);
   check_log(engine);
   if (status != TORVYN_OK) return;
