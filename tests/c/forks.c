@@ -586,7 +586,8 @@ static void mannered_threads(void) {
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   in_child("threads: few, and asleep", few_threads);
-  in_child("threads: their signals, names and priorities", mannered_threads);
+  if (check_emulated()) printf("skipped: the signals of threads\n");
+  else in_child("threads: their signals, names and priorities", mannered_threads);
   in_child("threads: none to be had", no_clock);
   in_child("threads: none to be had now and then", no_clock_in_turns);
   in_child("threads: none to wait with, of one", one_waiter);
