@@ -32,5 +32,5 @@ CARGO_TARGET_DIR=$out RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_AARCH6
     /usr/bin/cargo rustc --quiet --locked --lib --crate-type cdylib --target $target -Zbuild-std=std,panic_unwind
 echo "built for arm64 in $SECONDS s"
 SECONDS=0
-TORVYN_C_WRAP=arm64 TORVYN_C_LIBRARY=$out/$target/debug/libtorvyn.so cargo test --quiet --test c "$@"
+TORVYN_C_WRAP=arm64 TORVYN_C_LIBRARY=$out/$target/debug/libtorvyn.so cargo test --quiet --test c -- "$@"
 echo "tested on arm64 in $SECONDS s"
