@@ -100,18 +100,19 @@ impl wasmtime::CustomCodeMemory for Publisher {
         if let Some(mut code) = IN_PLACE.take() {
             code.push(at.addr()..at.addr() + len);
             IN_PLACE.set(Some(code));
-            return Ok(());
+        } else {
+            let at = at.cast_mut().cast();
+            // SAFETY: the range is Wasmtime's code memory, mapped and page-aligned; it is changed no more, and
+            // no code in it runs before it is executable.
+            let protected = unsafe {
+                icache::clear_cache(at, len)?;
+                libc::mprotect(at, len, libc::PROT_READ | libc::PROT_EXEC)
+            };
+            if protected != 0 {
+                return Err(Refusal::last(PUBLISH).into());
+            }
         }
-        let at = at.cast_mut().cast();
-        // SAFETY: the range is Wasmtime's code memory, mapped and page-aligned; it is changed no more, and no
-        // code in it runs before it is executable.
-        let protected = unsafe {
-            icache::clear_cache(at, len)?;
-            libc::mprotect(at, len, libc::PROT_READ | libc::PROT_EXEC)
-        };
-        if protected != 0 {
-            return Err(Refusal::last(PUBLISH).into());
-        }
+        // A processor may have fetched ahead what lay here before, in either case.
         icache::pipeline_flush_mt().map_err(|error| Refusal::new("membarrier", error))?;
         Ok(())
     }
