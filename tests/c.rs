@@ -50,8 +50,9 @@ enum Wrap {
     /// (and comments, if it may). Reservations of 4 GiB it only warns of. A component that reads
     /// outside of its memory is an error to memcheck, so the programs that have one are left out.
     Valgrind,
-    /// By qemu, which translates instructions and hands system calls on to this machine's kernel. Left
-    /// out are the programs whose time or whose children it makes useless.
+    /// By qemu, which translates instructions and hands system calls on to this machine's kernel, but for
+    /// filters of system calls and limits of address space, which it has none of. Left out are the programs
+    /// that need these, whose time it makes useless, or that look at the memory of the process.
     Arm64,
 }
 
@@ -285,7 +286,7 @@ programs! {
     // Measure how soon the host's own work ends.
     overruns: ;
     overlong: ;
-    // Has a malloc of its own, and children by the thousand.
+    // Has a malloc of its own, and children by the thousand, which take minutes where all is slow.
     refusals: ;
     // Has system calls of its own, and filters for those of the library.
     denied: ;
@@ -321,8 +322,7 @@ programs! {
     writes: Asan Arm64;
     stops: Asan Arm64;
     sandbox: Asan Arm64;
-    // qemu refuses nobody address space.
-    simulation: Asan;
+    simulation: Asan Arm64;
     unload: Asan Arm64;
     // valgrind has descriptors of its own, which are not closed with the rest.
     descriptors: Asan Arm64;
