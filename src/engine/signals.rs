@@ -12,9 +12,9 @@ use libc::{c_int, sigset_t};
 use super::system::Refusal;
 use super::uncancelled::uncancelled;
 
-/// What the instructions of a thread raise in it, for its handlers or to end the process.
-const FAULTS: [c_int; 7] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+/// What the instructions of a thread raise in it, for its handlers or to end the process. (`abort` lets its own
+/// come.)
+const FAULTS: [c_int; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
 
 /// What writing raises in the thread that writes.
 const WRITING: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
@@ -83,12 +83,6 @@ impl Drop for Mask {
         // SAFETY: the set is the one that the thread had.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
     }
-}
-
-/// Lets the calling thread, which is one of the library's, have no signals but those of its own
-/// faults.
-pub fn block() {
-    std::mem::forget(Mask::new(libc::SIG_SETMASK, &all_but(&FAULTS)));
 }
 
 /// Starts threads of the library's: they have no signals from their first instruction on.
@@ -163,12 +157,7 @@ mod tests {
 
     #[test]
     fn a_thread_of_the_librarys_has_no_signals() {
-        let within = starting(|| std::thread::spawn(|| [libc::SIGTERM, libc::SIGXFSZ, libc::SIGSEGV].map(blocked)));
-        assert_eq!(within.join().unwrap(), [true, true, false]);
-        let within = std::thread::spawn(|| {
-            block();
-            [libc::SIGUSR1, libc::SIGPIPE, libc::SIGILL].map(blocked)
-        });
+        let within = starting(|| std::thread::spawn(|| [libc::SIGTERM, libc::SIGABRT, libc::SIGSEGV].map(blocked)));
         assert_eq!(within.join().unwrap(), [true, true, false]);
         assert!(!blocked(libc::SIGTERM));
     }

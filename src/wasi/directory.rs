@@ -11,7 +11,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 use wasmtime_wasi::p2::{FsError, FsResult};
-use wasmtime_wasi::runtime::spawn_blocking;
+
+use super::blocking::on_a_thread;
 
 /// So many entries are read at once.
 const SOME: usize = 64;
@@ -73,7 +74,7 @@ impl Reading {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             Dir::new(rustix::fs::openat(&*dir, c".", flags, Mode::empty())?)
         };
-        let dir = spawn_blocking(open).await.map_err(failed)?;
+        let dir = on_a_thread(open).await.map_err(failed)?;
         Ok(Self { dir: Arc::new(Mutex::new(dir)), ready: VecDeque::new(), ended: false })
     }
 
@@ -86,7 +87,7 @@ impl Reading {
     pub async fn next(&mut self) -> FsResult<Option<DirectoryEntry>> {
         if self.ready.is_empty() && !self.ended {
             let dir = self.dir.clone();
-            let some = spawn_blocking(move || {
+            let some = on_a_thread(move || {
                 let mut dir = dir.lock();
                 std::iter::from_fn(|| next(&mut dir)).take(SOME).collect::<VecDeque<_>>()
             });

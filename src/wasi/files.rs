@@ -12,8 +12,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     PathFlags,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
-use wasmtime_wasi::runtime::spawn_blocking;
 
+use super::blocking::{self, blocking, on_a_thread};
 use super::directory::Reading;
 use super::open::Open;
 use super::{Parts, Watch};
@@ -79,7 +79,7 @@ macro_rules! watched {
     ($($wit:literal: fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty $(, at $path:ident)?;)*) => {$(
         async fn $name(&mut self, $($arg: $type),*) -> FsResult<$result> {
             let path: Option<String> = None $(.or(Some($path.clone())))?;
-            let result = self.inner.$name($($arg),*).await;
+            let result = blocking(self.inner.$name($($arg),*)).await;
             self.pass(result, $wit, path.as_deref())
         }
     )*};
@@ -127,7 +127,7 @@ impl HostDescriptor for Files<'_> {
         let file = file.file.clone();
         let len = usize::try_from(len).map_or(MOST_READ, |len| len.min(MOST_READ));
         let mut bytes = held::room(len).map_err(|_| ErrorCode::InsufficientMemory)?;
-        let read = spawn_blocking(move || {
+        let read = on_a_thread(move || {
             bytes.resize(len, 0);
             let read = file.read_at(&mut bytes, offset)?;
             bytes.truncate(read);
@@ -151,14 +151,14 @@ impl HostDescriptor for Files<'_> {
         open: OpenFlags,
         descriptor: DescriptorFlags,
     ) -> FsResult<Fd> {
-        let there = self.inner.stat_at(Resource::new_borrow(fd.rep()), flags, path.clone()).await;
+        let there = blocking(self.inner.stat_at(Resource::new_borrow(fd.rep()), flags, path.clone())).await;
         // What WASI has no name for is a pipe or a socket.
         if there.is_ok_and(|found| found.type_ == DescriptorType::Unknown) {
             self.refused("open-at", Some(&path), "a pipe or socket");
             return Err(ErrorCode::NotPermitted.into());
         }
         let _standard = self.room("open-at", Some(&path))?;
-        let result = self.inner.open_at(fd, flags, path.clone(), open, descriptor).await;
+        let result = blocking(self.inner.open_at(fd, flags, path.clone(), open, descriptor)).await;
         let fd = self.pass(result, "open-at", Some(&path))?;
         match self.inner.table.get(&fd)? {
             Descriptor::File(file) => self.open.file(&file.file, file.file.as_raw_fd()),
@@ -181,21 +181,27 @@ impl HostDescriptor for Files<'_> {
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let result = self.inner.read_via_stream(fd, offset);
-        self.pass(result, "read-via-stream", None)
+        let stream = self.pass(result, "read-via-stream", None)?;
+        blocking::input(self.inner.table, &stream)?;
+        Ok(stream)
     }
 
     fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
         let result = self.inner.write_via_stream(fd, offset);
-        self.pass(result, "write-via-stream", None)
+        let stream = self.pass(result, "write-via-stream", None)?;
+        blocking::output(self.inner.table, &stream)?;
+        Ok(stream)
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
         let result = self.inner.append_via_stream(fd);
-        self.pass(result, "append-via-stream", None)
+        let stream = self.pass(result, "append-via-stream", None)?;
+        blocking::output(self.inner.table, &stream)?;
+        Ok(stream)
     }
 
     async fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {
-        self.inner.is_same_object(a, b).await
+        blocking(self.inner.is_same_object(a, b)).await
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {

@@ -193,7 +193,7 @@ static void masks(void) {
     char path[300], line[128], name[64] = "";
     unsigned long long blocked = 0, wanted = ~0ull;
     FILE *status;
-    int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGKILL, SIGSTOP};
+    int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGKILL, SIGSTOP};
     for (unsigned i = 0; i < sizeof faults / sizeof *faults; i++) wanted &= ~(1ull << (faults[i] - 1));
     wanted &= ~(3ull << 31); /* the C library's own two, 32 and 33 */
     snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
