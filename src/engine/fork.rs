@@ -12,8 +12,9 @@
 //! ([`try_locks`]).
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::{Arc, Weak};
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
 
 use super::clock::{Clock, Held};
+use super::gate::Gate;
+use super::system::{self, Refusal};
 use super::uncancelled::{is_uncancelled, uncancelled};
 use super::{signals, stack};
 use crate::contract::buffer;
@@ -30,15 +33,16 @@ use crate::error::{Error, ErrorKind, Result};
 /// How many forks lie between this process and the one that loaded the library.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// How long a fork waits for what is made and freed, and what begins to be waits for a fork. What takes
-/// longer (a compilation, a start function, the program's callback in it) is not worth waiting for.
+/// How long a fork waits for what is made and freed. What takes longer (a compilation, a start function, the
+/// program's callback in it) is not worth waiting for.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Threads that make or free.
-static MAKING: AtomicUsize = AtomicUsize::new(0);
+/// How long what begins to make or free waits for a fork, which copies the tables of all that the process has
+/// in memory. It ends, but where a handler of the program's, before it, waits for the thread that waits here.
+const FORK: Duration = Duration::from_secs(2);
 
-/// Threads that fork.
-static FORKING: AtomicUsize = AtomicUsize::new(0);
+/// Who makes or frees, and who forks.
+static GATE: Gate = Gate { making: AtomicU64::new(0), forking: AtomicU64::new(0) };
 
 /// What was made or freed when this process was forked is in the midst of it for ever.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -50,11 +54,11 @@ static DOUBTFUL: AtomicBool = AtomicBool::new(false);
 const TRIED: Duration = Duration::from_secs(2);
 
 thread_local! {
-    /// How often this thread is in [`MAKING`].
-    static OWN: Cell<usize> = const { Cell::new(0) };
+    /// How often this thread is within what makes or frees.
+    static OWN: Cell<u64> = const { Cell::new(0) };
 
-    /// What is held while this thread forks.
-    static HELD: RefCell<Option<Forking>> = const { RefCell::new(None) };
+    /// What is held while this thread forks. Not dropped with the thread: it may fork as it ends.
+    static HELD: RefCell<ManuallyDrop<Option<Forking>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// Something is made or freed on this thread.
@@ -67,11 +71,12 @@ pub fn making() -> Result<Making> {
     whole()?;
     let own = OWN.get();
     // Not for itself, where the program's own handlers of the fork come here.
-    if own == 0 && !HELD.try_with(|held| held.borrow().is_some()).unwrap_or(false) {
-        wait_a_little(|| FORKING.load(SeqCst) == 0);
+    if own > 0 || HELD.with_borrow(|held| held.is_some()) {
+        GATE.enter_at_once();
+    } else {
+        GATE.enter(|until| waited(FORK, until));
     }
     OWN.set(own + 1);
-    MAKING.fetch_add(1, SeqCst);
     let making = Making(());
     if DOUBTFUL.load(Relaxed) {
         try_locks()?;
@@ -99,8 +104,8 @@ fn try_locks() -> Result<()> {
     };
     let thread = std::thread::Builder::new().name("torvyn-fork".into());
     signals::starting(|| thread.spawn(makes)).map_err(|error| {
-        let message = format!("no thread could be started to find out what a forked process can use: {error}");
-        Error::new(ErrorKind::Internal, message)
+        const NONE: &str = "no thread could be started to find out what a forked process can use";
+        system::failed(ErrorKind::Internal, NONE, &Refusal::new(system::THREAD, error))
     })?;
     if wait_within(TRIED, || made.load(SeqCst).then_some(())).is_none() {
         LOST.store(true, Relaxed);
@@ -127,7 +132,7 @@ fn make_code() {}
 
 impl Drop for Making {
     fn drop(&mut self) {
-        MAKING.fetch_sub(1, SeqCst);
+        GATE.leave();
         OWN.set(OWN.get().saturating_sub(1));
     }
 }
@@ -144,8 +149,9 @@ fn lost() -> Box<Error> {
     Error::new(ErrorKind::Internal, message)
 }
 
-fn wait_a_little(until: impl Fn() -> bool) {
-    wait_within(PATIENCE, || until().then_some(()));
+/// Whether it came to that within the time.
+fn waited(within: Duration, until: &dyn Fn() -> bool) -> bool {
+    wait_within(within, || until().then_some(())).is_some()
 }
 
 /// As [`Lock`] waits, but not for longer than `within`.
@@ -221,34 +227,33 @@ pub(super) fn forget(clock: &Clock) {
 
 /// Before a fork, on the thread that forks: no clock's thread is where a child could not go on.
 pub extern "C" fn prepare() {
-    FORKING.fetch_add(1, SeqCst);
-    wait_a_little(|| MAKING.load(SeqCst) == OWN.get());
+    GATE.fork(OWN.get(), |until| waited(PATIENCE, until));
     let clocks = wait(|| CLOCKS.try_lock());
     let held = clocks.iter().filter_map(Weak::upgrade).map(Clock::hold).collect();
-    let _ = HELD.try_with(|kept| kept.replace(Some(Forking(clocks, held))));
+    HELD.set(ManuallyDrop::new(Some(Forking(clocks, held))));
 }
 
 /// What [`prepare`] took.
 fn held() -> Option<Forking> {
-    HELD.try_with(RefCell::take).ok().flatten()
+    HELD.with_borrow_mut(|held| held.take())
 }
 
 /// After a fork, in the parent.
 pub extern "C" fn parent() {
     drop(held());
-    FORKING.fetch_sub(1, SeqCst);
+    GATE.forked();
 }
 
 /// After a fork, in the child.
 pub extern "C" fn child() {
     GENERATION.fetch_add(1, Relaxed);
-    FORKING.store(0, SeqCst);
     stack::forget();
     buffer::leave_reserves();
-    let (own, held) = (OWN.get(), held());
-    if MAKING.swap(own, SeqCst) != own {
+    let held = held();
+    if !GATE.child(OWN.get()) {
         LOST.store(true, Relaxed);
-        std::mem::forget(held);
+        // It may fork once more.
+        drop(held);
     } else if let Some(Forking(_clocks, held)) = held {
         let within = is_uncancelled();
         let doubtful = held.into_iter().filter_map(|clock| clock.start_anew(within).then_some(())).count() > 0;

@@ -18,6 +18,7 @@ pub mod features;
 pub mod file;
 pub mod fork;
 pub mod fuel;
+mod gate;
 pub mod given;
 pub mod grants;
 mod images;

@@ -162,6 +162,8 @@ static int all_is_refused(int busy) {
   torvyn_element_t e = element("a");
   torvyn_output_t out;
   torvyn_instance_t *none = STALE;
+  pid_t child;
+  int status;
   for (way_t way = DIRECT; way < WAYS; way++) {
     if ((int)way == busy) continue;
     if (torvyn_instance_state(mine[way]) == TORVYN_STATE_READY)
@@ -172,6 +174,10 @@ static int all_is_refused(int busy) {
   }
   torvyn_engine_free(engine);
   EXPECT_TEXT(TORVYN_ERROR_INTERNAL, "forked", torvyn_engine_new(NULL, &engine, &err));
+  /* The process is whole otherwise. */
+  child = fork();
+  if (child == 0) _Exit(0);
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
   return REFUSED;
 }
 
@@ -263,12 +269,12 @@ static void forks_within(void) {
 }
 
 /* Moments that are made longer; where a handler comes from says on which side of the library's it is. */
-static unsigned longest_us;
+static unsigned longest_us, shortest_us;
 
 static void linger(void) {
   static unsigned seed = 1;
   seed = seed * 1103515245 + 12345;
-  if (longest_us) usleep(seed / 65536 % longest_us);
+  if (longest_us) usleep(shortest_us + seed / 65536 % longest_us);
 }
 
 static unsigned wanted(void) {
@@ -326,11 +332,52 @@ static void amid_makers(void) {
   storm(threads, sizeof threads / sizeof *threads, 2);
 }
 
+static void *makes_shortly(void *at) {
+  while (!get(&ended)) torvyn_instance_free(instance_by(DIRECT)), torvyn_engine_free(engine_with(NULL)), usleep(50);
+  return at;
+}
+
+/* A large process takes long to copy: nothing begins to be made meanwhile, so what is made is in no child's way. */
+static void that_take_long(void) {
+  pthread_t makers[2];
+  CHECK(pthread_atfork(linger, NULL, NULL) == 0);
+  make_all();
+  for (int i = 0; i < 2; i++) CHECK(pthread_create(&makers[i], NULL, makes_shortly, NULL) == 0);
+  shortest_us = 50000, longest_us = 1;
+  for (turn = 0; turn < 20; turn++) fork_one(-1);
+  __atomic_store_n(&ended, 1, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < 2; i++) CHECK(pthread_join(makers[i], NULL) == 0);
+  printf("    %u of 20 children were refused\n", came_to[REFUSED]);
+  CHECK(came_to[REFUSED] <= 2);
+}
+
+static void forks_at_its_end(void *unused) {
+  (void)unused;
+  for (turn = 0; turn < 4; turn++) fork_one(-1);
+}
+
+static void *ends(void *key) {
+  torvyn_instance_free(instance_by(DIRECT));
+  CHECK(call(TIMED, mine[TIMED]) == TORVYN_OK && pthread_setspecific(*(pthread_key_t *)key, key) == 0);
+  return NULL;
+}
+
+/* Also one that has used the library before. */
+static void on_a_thread_that_ends(void) {
+  pthread_key_t key;
+  pthread_t thread;
+  make_all();
+  CHECK(pthread_key_create(&key, forks_at_its_end) == 0);
+  CHECK(pthread_create(&thread, NULL, ends, &key) == 0 && pthread_join(thread, NULL) == 0);
+  CHECK(came_to[WORKED] == 4);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   alarm(200 * check_slow() + 2 * wanted());
-  unsetenv("RUST_BACKTRACE"); /* with it errors are made under a lock of the process's */
   in_child("forks amid threads that call", amid_calls);
   in_child("forks amid threads that make and free", amid_makers);
+  in_child("forks that take long", that_take_long);
+  in_child("forks on a thread that ends", on_a_thread_that_ends);
   return check_end();
 }

@@ -1,10 +1,12 @@
 //! Each test runs in every order of its threads' steps that memory allows.
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use loom::sync::{Arc, Mutex};
+use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
+use torvyn_models::atomic::AtomicU64;
 use torvyn_models::awake::Awake;
 use torvyn_models::control::{Control, State};
+use torvyn_models::gate::Gate;
 
 /// All that come of four changes from one thread to another where none has to wait; more took minutes
 /// and found no more.
@@ -136,5 +138,39 @@ fn a_call_that_is_withdrawn_leaves_its_cancel_to_the_next() {
         cancels.join().unwrap();
         assert!(control.begin() && control.is_cancelled());
         assert!(!control.end());
+    });
+}
+
+/// Two threads make something, and one forks. As long as it forks, and did not give up waiting, nobody is
+/// within; who gave up knows it.
+#[test]
+fn nothing_is_made_while_a_thread_forks() {
+    in_every_order(|| {
+        let words = Gate { making: AtomicU64::new(0), forking: AtomicU64::new(0) };
+        let over = [Notify::new(), Notify::new()];
+        let shared = Arc::new((words, AtomicUsize::new(0), over));
+        let maker = |shared: Arc<(Gate, AtomicUsize, [Notify; 2])>, me: usize| {
+            thread::spawn(move || {
+                let (gate, within, over) = &*shared;
+                gate.enter(|nobody_forks| {
+                    while !nobody_forks() {
+                        over[me].wait();
+                    }
+                    true
+                });
+                within.fetch_add(1, Relaxed);
+                within.fetch_sub(1, Relaxed);
+                gate.leave();
+            })
+        };
+        let makers = [maker(shared.clone(), 0), maker(shared.clone(), 1)];
+        let (gate, within, over) = &*shared;
+        if gate.fork(0, |until| until()) {
+            assert_eq!(within.load(Relaxed), 0);
+            assert_eq!(within.load(Relaxed), 0);
+        }
+        gate.forked();
+        over.iter().for_each(Notify::notify);
+        makers.into_iter().for_each(|maker| maker.join().unwrap());
     });
 }
