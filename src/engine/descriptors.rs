@@ -7,6 +7,8 @@
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
+#[cfg(feature = "wasi")]
+use std::os::fd::AsRawFd;
 use std::os::fd::RawFd;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -39,9 +41,10 @@ impl Known {
         identity(fd).map(|is| Self { fd, is })
     }
 
-    /// Whether it still does.
+    /// Whether it still does, as far as the system says it.
     pub fn is_there(self) -> bool {
-        identity(self.fd) == Some(self.is)
+        let refused = || std::io::Error::last_os_error().raw_os_error() != Some(libc::EBADF);
+        identity(self.fd).map_or_else(refused, |is| is == self.is)
     }
 
     /// Fails where it does not, with what it is for and what to do.
@@ -208,16 +211,21 @@ fn numbers() -> Vec<RawFd> {
     (0..RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX).min(1 << 16)).collect()
 }
 
-/// What is open and sealed as Wasmtime seals its images, which no file of a program's is.
+/// What is open, named and sealed as Wasmtime names and seals its images.
 #[cfg(target_os = "linux")]
 fn images() -> Vec<Known> {
     const SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    let is_sealed = |fd: &RawFd| {
+    // Where the system does not say the name, the seals are to do.
+    let named = |fd: RawFd| {
+        let name = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+        name.map_or(true, |name| name.to_string_lossy().contains("wasm-memory-image"))
+    };
+    let is_image = |fd: &RawFd| {
         // SAFETY: any number may be asked for.
         let seals = unsafe { libc::fcntl(*fd, libc::F_GET_SEALS) };
-        seals >= 0 && seals & SEALS == SEALS
+        seals >= 0 && seals & SEALS == SEALS && named(*fd)
     };
-    numbers().into_iter().filter(is_sealed).filter_map(Known::find).collect()
+    numbers().into_iter().filter(is_image).filter_map(Known::find).collect()
 }
 
 /// Elsewhere a memory is filled by hand.
@@ -228,7 +236,7 @@ fn images() -> Vec<Known> {
 
 /// What is open and of the kind that epoll and its like are.
 #[cfg(feature = "wasi")]
-fn waited_with() -> Vec<Known> {
+fn kin_of_epoll() -> Vec<Known> {
     // SAFETY: a new descriptor, closed here.
     let kind = unsafe {
         let fd = libc::epoll_create1(libc::EPOLL_CLOEXEC);
@@ -237,6 +245,14 @@ fn waited_with() -> Vec<Known> {
         kind
     };
     numbers().into_iter().filter_map(Known::find).filter(|known| Some(known.is) == kind).collect()
+}
+
+/// The numbers that an epoll waits for; none of what is none, or where the system does not say.
+#[cfg(feature = "wasi")]
+fn waited_for(fd: RawFd) -> Vec<RawFd> {
+    let number = |line: &str| line.strip_prefix("tfd:")?.split_whitespace().next()?.parse().ok();
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+    text.lines().filter_map(number).collect()
 }
 
 /// Descriptors that something of somebody else's keeps.
@@ -258,13 +274,30 @@ impl Watched {
         self.find(images, make)
     }
 
-    /// Runs `make`, and adds what it makes to wait with, until [`Watched::end`].
+    /// Runs `make`, and adds what it makes to wait with, until [`Watched::end`]: that which waits for the
+    /// `probe` that is given to it, and for what else. Other threads of the program's make such, too.
     #[cfg(feature = "wasi")]
-    pub fn waited_with<T>(&mut self, make: impl FnOnce() -> T) -> T {
+    pub fn waited_with<T, P: AsRawFd>(
+        &mut self,
+        make: impl FnOnce() -> std::io::Result<T>,
+        probe: impl FnOnce(&T) -> std::io::Result<P>,
+    ) -> std::io::Result<T> {
         FILLERS.with(&Turn::take(), Fillers::plug);
-        let made = self.find(waited_with, make);
+        let mut new = Self::default();
+        let (made, probe) = new.find(kin_of_epoll, || {
+            let made = make()?;
+            let probe = probe(&made)?;
+            Ok::<_, std::io::Error>((made, probe))
+        })?;
+        let fd = probe.as_raw_fd();
+        let all: Vec<_> = kin_of_epoll().into_iter().map(|known| (known, waited_for(known.fd))).collect();
+        let polls = || all.iter().filter(|(_, waits)| waits.contains(&fd));
+        let is_ours = |known: &Known| polls().any(|(poll, waits)| poll == known || waits.contains(&known.fd));
+        // Where the system does not say what waits for what, that which is new.
+        let ours: Vec<_> = all.iter().map(|(known, _)| *known).filter(is_ours).collect();
+        self.0.extend(if ours.is_empty() { new.0 } else { ours });
         FILLERS.with(&Turn::take(), |fillers| fillers.waited_with.extend(&self.0));
-        made
+        Ok(made)
     }
 
     /// Nobody will wait with them any more.

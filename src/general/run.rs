@@ -189,7 +189,12 @@ where
     P: ComponentNamedList + Lower,
     R: ComponentNamedList + Lift + 'static,
 {
-    store.data_mut().stopped = None;
+    let host = store.data_mut();
+    host.stopped = None;
+    #[cfg(feature = "wasi")]
+    if let Some(wasi) = &mut host.wasi {
+        wasi.call_begins();
+    }
     match waiter {
         None => func.call(store, params),
         Some(waiter) => waiter.run(Limit::of(store.data()), func.call_async(store, params)),

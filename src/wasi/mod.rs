@@ -1,10 +1,11 @@
 //! WASI 0.2 by grant, through `wasmtime-wasi`: what a component's imports are linked with, and the
 //! context that each instance gets.
 //!
-//! [`runtime`] waits, [`stdio`] is the standard streams and [`inherited`] the
-//! process's own, [`files`] and [`sockets`] say in the log
-//! what was refused, [`timed`] and [`random`] heed the deadline, [`http`] refuses all.
+//! [`runtime`] waits, [`stdio`] is the standard streams and [`inherited`] the process's own, [`files`]
+//! and [`sockets`] say in the log what was refused, [`blocking`] does the work on files on threads,
+//! [`timed`] and [`random`] heed the deadline, [`http`] refuses all.
 
+mod blocking;
 pub mod bytes;
 mod directory;
 pub mod files;
@@ -193,17 +194,17 @@ struct Parts<'a> {
 /// What a function of WASI works on. Where the call is to stop, no handle is one any more and there
 /// is room for none, and the function traps; `Host::stopped` says why.
 fn parts(host: &mut Host) -> Parts<'_> {
-    parts_unless(host, open::Open::lost_files)
+    parts_unless_lost(host, open::Of::Files)
 }
 
 /// The same for files, which lie in the granted directories.
 fn parts_with_files(host: &mut Host) -> Parts<'_> {
-    parts_unless(host, open::Open::lost_any)
+    parts_unless_lost(host, open::Of::All)
 }
 
-fn parts_unless(host: &mut Host, lost: fn(&open::Open) -> bool) -> Parts<'_> {
+fn parts_unless_lost(host: &mut Host, of: open::Of) -> Parts<'_> {
     let mut stopped = host.check_time().err();
-    if lost(&state(host).open) {
+    if state(host).open.lost(of) {
         stopped = stopped.or(Some(Stop::Descriptors));
         host.stopped = stopped;
     }
@@ -228,7 +229,12 @@ impl State {
 
     /// Whether descriptors that it has are the program's by now.
     pub fn lost_descriptors(&self) -> bool {
-        self.open.lost_any()
+        self.open.lost_now(open::Of::All)
+    }
+
+    /// A call of the instance begins.
+    pub fn call_begins(&mut self) {
+        self.open.call_begins();
     }
 
     /// What `grants` give to instance `id`.

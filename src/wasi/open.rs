@@ -18,10 +18,21 @@ use crate::engine::descriptors::{Known, Standard};
 /// becomes of its handle; a socket cannot lose its handle before them.
 pub struct Open {
     most: u32,
+    /// What was looked at in this call, and whether all of it was there.
+    looked: Option<(Of, bool)>,
     granted: Vec<Known>,
     files: Vec<(Weak<dyn Any + Send + Sync>, Option<Known>)>,
     tcp: Vec<u32>,
     udp: Vec<u32>,
+}
+
+/// Descriptors of an instance's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Of {
+    /// What it opened.
+    Files,
+    /// That, and the granted directories.
+    All,
 }
 
 /// There are as many open already as there may be.
@@ -48,22 +59,36 @@ fn note(reps: &mut Vec<u32>, rep: u32) {
 impl Open {
     /// Nothing yet but what was granted, and never more than `most`.
     pub fn new(most: u32, granted: Vec<Known>) -> Self {
-        Self { most, granted, files: Vec::new(), tcp: Vec::new(), udp: Vec::new() }
+        Self { most, looked: None, granted, files: Vec::new(), tcp: Vec::new(), udp: Vec::new() }
     }
 
-    /// Whether what it opened is the program's by now. (Of sockets that cannot be known.)
-    pub fn lost_files(&self) -> bool {
+    /// A call begins: the program may have closed any, or put its own in their places.
+    pub fn call_begins(&mut self) {
+        self.looked = None;
+    }
+
+    /// Whether descriptors are the program's by now, as a call finds it when it first uses some: a look is a
+    /// system call for each.
+    pub fn lost(&mut self, of: Of) -> bool {
+        match self.looked {
+            Some((looked, there)) if looked >= of || !there => !there,
+            _ => {
+                let lost = self.lost_now(of);
+                self.looked = Some((of, !lost));
+                lost
+            }
+        }
+    }
+
+    /// Whether they are. (Of sockets that cannot be known.)
+    pub fn lost_now(&self, of: Of) -> bool {
         let lost = |(file, known): &(Weak<_>, Option<Known>)| {
             // Work in the background may end, and close one, at any time.
             let is_open = || file.strong_count() > 0;
-            is_open() && !known.is_some_and(Known::is_there) && is_open()
+            is_open() && known.is_some_and(|known| !known.is_there()) && is_open()
         };
-        self.files.iter().any(lost)
-    }
-
-    /// Whether that, or a granted directory, is.
-    pub fn lost_any(&self) -> bool {
-        self.lost_files() || !self.granted.iter().all(|granted| granted.is_there())
+        let granted = of == Of::All && !self.granted.iter().all(|granted| granted.is_there());
+        granted || self.files.iter().any(lost)
     }
 
     /// Whether one more may be opened. A socket that listens counts twice: a connection to it may

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use tokio::net::unix::pipe;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::engine::descriptors::Watched;
@@ -18,7 +19,7 @@ use crate::engine::signals;
 use crate::engine::stack;
 use crate::engine::system::{self, Refusal};
 use crate::engine::uncancelled::uncancelled;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::general::watch::Limit;
 
 /// Threads for system calls that cannot be waited for otherwise (files).
@@ -50,6 +51,12 @@ fn can_start(threads: usize) -> std::io::Result<()> {
         let _ = thread.join();
     }
     all
+}
+
+/// Something that a runtime waits for.
+fn probe(runtime: &Runtime) -> std::io::Result<pipe::Receiver> {
+    let _entered = runtime.enter();
+    pipe::pipe().map(|(_, receiver)| receiver)
 }
 
 /// A runtime, with the generation of its threads and what it waits with.
@@ -85,23 +92,24 @@ impl Lazy {
         let build = || {
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(threads).max_blocking_threads(BLOCKING);
-            // What writes a file that grows too large is one of them; and those that come later are
-            // started by whoever needs one.
-            builder.thread_name(NAME).thread_stack_size(STACK).on_thread_start(signals::block).enable_time();
-            if sockets {
-                builder.enable_io();
-            }
+            builder.thread_name(NAME).thread_stack_size(STACK).enable_time();
             let mut descriptors = Watched::default();
-            let built = descriptors.waited_with(|| signals::starting(|| builder.build()));
+            let built = if sockets {
+                descriptors.waited_with(|| signals::starting(|| builder.enable_io().build()), probe)
+            } else {
+                signals::starting(|| builder.build())
+            };
             built.map(|runtime| (runtime, Arc::new(descriptors)))
         };
         const NONE: &str = "no thread for WASI could be started";
         let lacking = |what, call, e| system::failed(ErrorKind::Instantiation, what, &Refusal::new(call, e));
         can_start(threads).map_err(|e| lacking(NONE, system::THREAD, e))?;
-        let gone = || Error::new(ErrorKind::Instantiation, format!("{NONE}: there was one a moment ago"));
-        let built = catch_unwind(build).map_err(|_| gone())?;
+        // Tokio panics where a thread that was there a moment ago is not any more.
+        let gone = || lacking(NONE, system::THREAD, std::io::Error::from_raw_os_error(libc::EAGAIN));
+        let built = catch_unwind(build)
+            .or_else(|panic| if says_no_thread(&*panic) { Err(gone()) } else { resume_unwind(panic) })?;
         let (runtime, descriptors) = built.map_err(|e| {
-            lacking("what WASI waits with was not made", "epoll_create1, epoll_ctl, eventfd2 or fcntl", e)
+            lacking("what WASI waits with was not made", "epoll_create1, epoll_ctl, eventfd2, fcntl or pipe2", e)
         })?;
         Ok(give(made.insert(Made { runtime, generation: fork::generation(), descriptors })))
     }

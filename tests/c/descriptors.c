@@ -6,6 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 enum { MOST = 256 }; /* no number is as high */
@@ -204,6 +207,43 @@ static void closed(int own) {
   }
 }
 
+static int ended;
+
+/* The program's own threads make and close what is like the library's. */
+static void *makes_alike(void *at) {
+  while (!__atomic_load_n(&ended, __ATOMIC_SEQ_CST)) {
+    int made[16];
+    for (int i = 0; i < 16; i++) made[i] = i % 2 ? eventfd(0, EFD_CLOEXEC) : epoll_create1(EPOLL_CLOEXEC);
+    usleep(100);
+    for (int i = 0; i < 16; i++) close(made[i]);
+  }
+  return at;
+}
+
+static void alike(void) {
+  pthread_t threads[2];
+  torvyn_imports_t *imports = NULL;
+  torvyn_linked_t *sockets;
+  for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, makes_alike, NULL) == 0);
+  for (int engine = 0; engine < 8; engine++) {
+    torvyn_engine_t *made = engine_with(NULL);
+    torvyn_instance_t *instance;
+    OK(torvyn_imports_new(made, &imports, &err));
+    OK(torvyn_imports_wasi_socket(imports, TORVYN_SOCKET_TCP_CONNECT, str("127.0.0.1"), 1, 1, &err));
+    sockets = linked_once(component_of(made, "wasi-stdio"), imports);
+    torvyn_imports_free(imports);
+    instance = instance_of(sockets, 1, NULL);
+    usleep(1000);
+    OK(torvyn_init(instance, str(""), &err));
+    emits(instance, "sleep:1", "slept");
+    torvyn_instance_free(instance);
+    torvyn_linked_free(sockets);
+    torvyn_engine_free(made);
+  }
+  __atomic_store_n(&ended, 1, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < 2; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
 static void all_closed(void) { closed(0); }
 static void all_replaced(void) { closed(1); }
 
@@ -211,6 +251,7 @@ int main(int argc, char **argv) {
   check_begin(argc, argv);
   CHECK(mkdtemp(folder) != NULL);
   in_child("descriptors lie above the standard streams", above_the_standard_streams);
+  in_child("descriptors of the program's that are like the library's", alike);
   in_child("descriptors that were closed", all_closed);
   in_child("descriptors that are the program's now", all_replaced);
   char command[128];
