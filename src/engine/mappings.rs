@@ -100,7 +100,9 @@ impl Mappings {
 
 impl Drop for Mappings {
     fn drop(&mut self) {
-        TAKEN.fetch_sub(self.0, Relaxed);
+        let taken = TAKEN.fetch_sub(self.0, Relaxed) - self.0;
+        // The program may take what is given back.
+        NEXT_LOOK.fetch_min(taken + STEPS.1, Relaxed);
     }
 }
 

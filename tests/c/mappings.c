@@ -170,6 +170,19 @@ static void near_the_limit(int looked) {
 static void limit(void) { near_the_limit(0); }
 static void limit_after_a_look(void) { near_the_limit(1); }
 
+/* What was given back is the program's to take. */
+static void given_back(void) {
+  enum { INSTANCES = 3000 };
+  torvyn_engine_t *engine = engine_with(NULL);
+  torvyn_linked_t *linked = linked_of(engine, "upper-case");
+  for (int i = 0; i < INSTANCES; i++) many[i] = instance_of(linked, 1, NULL);
+  for (int i = 0; i < INSTANCES; i++) torvyn_instance_free(many[i]);
+  leave_mappings(most_mappings() / 8 + 500);
+  CHECK(fill(linked) < INSTANCES);
+  CHECK(most_mappings() - mappings() > most_mappings() / 20);
+  goes_on();
+}
+
 /* A pool is refused that would take more, with what has room; what has is had and given back. */
 static void pools(void) {
   torvyn_engine_config_t config = {.struct_size = sizeof config, .memory_limit = MIB, .memory_reservation = MIB};
@@ -209,6 +222,7 @@ int main(int argc, char **argv) {
   /* First, since a child knows what its parent counted. */
   if (most_mappings() <= 1 << 18) {
     in_child("mappings: the program has almost all", limit);
+    in_child("mappings: the program takes what was given back", given_back);
     in_child("mappings: the program takes almost all", limit_after_a_look);
     in_child("mappings: pools", pools);
   } else {
