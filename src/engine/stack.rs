@@ -63,18 +63,42 @@ impl Bounds {
 
 impl Drop for Bounds {
     fn drop(&mut self) {
-        forget();
+        // Another thread's stack may come to lie in its place.
+        self.0.inspect(|(low, _)| Doubts::of(*low).raise());
     }
 }
 
-/// How often something happened after which no instance is to believe what it knows of stacks: a thread
-/// ended, in whose stack's place there may be another; a callback began that may leave its stack to the
-/// thread's own; the process was forked.
-static ENDED: AtomicUsize = AtomicUsize::new(0);
+/// How often something happened after which an instance is not to believe what it knows of a stack: its
+/// thread ended; a callback began that may leave its stack to the thread's own; the process was forked.
+#[derive(Debug)]
+#[repr(align(64))] // threads share none, or seldom
+struct Doubts(AtomicUsize);
+
+impl Doubts {
+    /// Of the stack that begins at `low`, and of some others.
+    fn of(low: usize) -> &'static Self {
+        // They lie some power of two apart, or a page more.
+        &DOUBTS[((low >> 12) ^ (low >> 20)) % DOUBTS.len()]
+    }
+
+    fn raise(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+static DOUBTS: [Doubts; 64] = [const { Doubts(AtomicUsize::new(0)) }; 64];
+
+/// Of any stack, for what minds none.
+static DOUBTS_OF_ANY: Doubts = Doubts(AtomicUsize::new(0));
 
 /// Makes every instance look anew at the stack that its next call begins on.
 pub fn forget() {
-    ENDED.fetch_add(1, Relaxed);
+    DOUBTS.iter().chain([&DOUBTS_OF_ANY]).for_each(Doubts::raise);
 }
 
 /// A stack that a component which may wait has to itself, as one of the program's callbacks finds it.
@@ -156,9 +180,11 @@ impl Callback {
             0 => None,
             guest_stack => Some(During::set(0, Some(Lent::new(at, guest_stack)))),
         };
-        // Elsewhere a call looks at its stack in any case.
-        if !Bounds::contain(at) {
-            forget();
+        // Calls on other stacks than the thread's own look at them in any case.
+        let own = Bounds::with(|bounds| bounds).0;
+        if !own.is_some_and(|(low, high)| (low..high).contains(&at)) {
+            own.inspect(|(low, _)| Doubts::of(*low).raise());
+            DOUBTS_OF_ANY.raise();
         }
         Self { at, outer: CALLBACK.replace(at), _during: during, _uncancelled: uncancelled() }
     }
@@ -210,22 +236,27 @@ pub struct Room {
     need: usize,
     from: usize,
     len: usize,
-    /// [`ENDED`] when that was so.
-    ended: usize,
+    /// Of that stack; and how often there was any when that was so.
+    doubts: &'static Doubts,
+    known: usize,
 }
 
 impl Room {
     /// For what is no component: any thread will do.
-    pub const ANY: Room = Room { need: 0, from: 0, len: usize::MAX, ended: 0 };
+    pub const ANY: Room = Room { len: usize::MAX, ..Room::none(0) };
 
     /// For components that run on stacks of their own: enough on any thread.
     pub fn of_others() -> Self {
-        Self { need: 0, from: 0, len: 0, ended: 0 }
+        Self::none(0)
     }
 
     /// For components of `guest_stack` bytes of stack.
     pub fn new(guest_stack: usize) -> Self {
-        Self { need: guest_stack + HOST, from: 0, len: 0, ended: 0 }
+        Self::none(guest_stack + HOST)
+    }
+
+    const fn none(need: usize) -> Self {
+        Self { need, from: 0, len: 0, doubts: &DOUBTS_OF_ANY, known: 0 }
     }
 
     /// Whether a call that begins here has room.
@@ -233,27 +264,30 @@ impl Room {
     pub fn check(&mut self) -> Result<()> {
         let mark = 0u8;
         let here = (&raw const mark).addr();
-        let known = here.wrapping_sub(self.from) < self.len && self.ended == ENDED.load(Relaxed);
+        let known = here.wrapping_sub(self.from) < self.len && self.known == self.doubts.count();
         if known { Ok(()) } else { self.look(here) }
     }
 
     #[cold]
     fn look(&mut self, here: usize) -> Result<()> {
-        let ended = ENDED.load(Relaxed);
+        let of_any = DOUBTS_OF_ANY.count();
+        let (bounds, keep) = Bounds::with(|bounds| bounds);
+        let doubts = bounds.map_or(&DOUBTS_OF_ANY, |(low, _)| Doubts::of(low));
+        let known = doubts.count();
         may_call(here)?;
         if self.len == usize::MAX {
-            self.ended = ended;
+            self.known = of_any;
             return Ok(());
         }
         altstack::prepare().map_err(|refusal| {
             system::failed(ErrorKind::Internal, "the calling thread has no stack to handle signals on", &refusal)
         })?;
-        let (bounds, keep) = Bounds::with(|bounds| bounds);
         match bounds {
             Some((low, high)) if (low..high).contains(&here) => {
                 self.suffices(here - low, "the calling thread")?;
                 if keep {
-                    (self.from, self.len, self.ended) = (low + self.need, high - low - self.need, ended);
+                    (self.from, self.len) = (low + self.need, high - low - self.need);
+                    (self.doubts, self.known) = (doubts, known);
                 }
                 Ok(())
             }
