@@ -8,6 +8,7 @@
 #![allow(unsafe_code)] // a call of the C library's
 
 use std::cell::Cell;
+use std::ptr;
 
 use libc::c_int;
 
@@ -42,7 +43,10 @@ thread_local! {
 /// Nobody cancels the thread until this is dropped. Elsewhere than on Linux, cancelling a thread within the
 /// library is forbidden, and nothing is held off.
 #[derive(Debug)]
-pub struct Uncancelled(());
+pub struct Uncancelled {
+    /// Where the thread counts it.
+    thread: *const Cell<u32>,
+}
 
 /// Whether it is held off: the calling thread is within something of the library's, or in a callback of it.
 pub fn is_uncancelled() -> bool {
@@ -55,18 +59,22 @@ pub fn uncancelled() -> Uncancelled {
     if TIMES.replace(TIMES.get() + 1) == 0 {
         BEFORE.set(set(PTHREAD_CANCEL_DISABLE));
     }
-    Uncancelled(())
+    Uncancelled { thread: TIMES.with(ptr::from_ref) }
 }
 
 impl Drop for Uncancelled {
     #[inline]
     fn drop(&mut self) {
-        // On another thread, where a coroutine went, there may be none.
-        let times = TIMES.get();
-        TIMES.set(times.saturating_sub(1));
-        if times == 1 {
-            set(BEFORE.get());
-        }
+        TIMES.with(|times| {
+            // A coroutine went to another thread. That one has its own; where it began, it stays held off.
+            if !ptr::eq(times, self.thread) {
+                return;
+            }
+            times.set(times.get() - 1);
+            if times.get() == 0 {
+                set(BEFORE.get());
+            }
+        });
     }
 }
 

@@ -331,6 +331,38 @@ static void native_in_any_order(void) {
   all_is_well();
 }
 
+static int held_off;
+
+/* In a callback of this thread's another's comes back. */
+static void ends_another(void) {
+  if (running >= 0) {
+    leave_stack();
+    return;
+  }
+  CHECK(cancel_state() == PTHREAD_CANCEL_DISABLE);
+  resume(0);
+  held_off = cancel_state() == PTHREAD_CANCEL_DISABLE;
+}
+
+static void *calls_and_ends_another(void *at) {
+  torvyn_instance_t *other = ready_for(NATIVE);
+  CHECK(call(NATIVE, other) == TORVYN_OK && came_to[0] == TORVYN_OK);
+  CHECK(held_off && cancel_state() == PTHREAD_CANCEL_ENABLE);
+  torvyn_instance_free(other);
+  return at;
+}
+
+/* And on any thread, each of which has its own cancellation. */
+static void native_on_any_thread(void) {
+  pthread_t thread;
+  make_coroutines(NATIVE);
+  within = ends_another;
+  resume(0);
+  CHECK(came_to[0] == NOTHING_YET);
+  CHECK(pthread_create(&thread, NULL, calls_and_ends_another, NULL) == 0 && pthread_join(thread, NULL) == 0);
+  emits(mine, "well", "WELL");
+}
+
 static void calls_mine(int me) {
   torvyn_element_t e = element("x");
   torvyn_output_t out;
@@ -386,6 +418,7 @@ int main(int argc, char **argv) {
   in_child("a thread that is cancelled at any moment", at_any_moment);
   in_child("callbacks that leave their stack, in order", in_order);
   in_child("callbacks of native components, in any order", native_in_any_order);
+  in_child("callbacks of native components, on any thread", native_on_any_thread);
   in_child("a call on another stack than the callback's", on_another_stack);
   in_child("a callback that comes back on another thread", on_another_thread);
   return check_end();
