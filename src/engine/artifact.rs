@@ -297,7 +297,10 @@ pub(super) unsafe fn deserialize_file(engine: &Engine, path: &Path) -> Result<Op
     }
     let mapping = match Mapping::new(&file, len) {
         Ok(mapping) if images::are_mapped(engine) => mapping,
-        Err(refusal) if !refusal.is_denial() => return Err(system::failed(ErrorKind::Io, path.display(), &refusal)),
+        // Not every file system has mappings.
+        Err(refusal) if !refusal.is_denial() && refusal.error.raw_os_error() != Some(libc::ENODEV) => {
+            return Err(system::failed(ErrorKind::Io, path.display(), &refusal));
+        }
         _ => {
             let bytes = file::read_opened(path, file, len)?;
             // SAFETY: the same contract.

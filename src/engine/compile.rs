@@ -10,7 +10,7 @@ use super::fork::Lock;
 use super::link::Path;
 use super::mappings::Mappings;
 use super::published::Mapping;
-use super::system;
+use super::{signals, system};
 use crate::contract::Role;
 use crate::direct::plan::Analysis;
 use crate::direct::run::Code;
@@ -65,7 +65,7 @@ impl<C: Clone> Kept<C> {
         };
         let code = self.code.insert(code);
         if !self.has_images {
-            self.images.images(|| make_images(code)).map_err(|e| {
+            self.images.images(|| signals::quiet(|| make_images(code))).map_err(|e| {
                 let what = "what the component's memories start with cannot be kept ready";
                 let told = system::refused(ErrorKind::Instantiation, what, &e);
                 told.unwrap_or_else(|| {
@@ -280,6 +280,7 @@ mod with_compiler {
     use crate::engine::config::PathChoice;
     use crate::engine::extent::Extent;
     use crate::engine::features;
+    use crate::engine::file;
     use crate::engine::mappings;
     use crate::engine::sizes::Sizes;
     use crate::engine::surface::Surface;
@@ -355,7 +356,7 @@ mod with_compiler {
         }
         let found = if bytes.starts_with(b"\0asm") {
             std::borrow::Cow::Borrowed(bytes)
-        } else if bytes.trim_ascii_start().starts_with(b"(") || bytes.trim_ascii_start().starts_with(b";") {
+        } else if file::may_be_component(bytes) {
             match wat::parse_bytes(bytes) {
                 Ok(wasm) => std::borrow::Cow::Owned(wasm.into_owned()),
                 Err(e) => {

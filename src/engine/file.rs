@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::system::{self, Refusal};
@@ -30,9 +30,30 @@ pub fn open(path: &Path) -> Result<(File, usize)> {
     Ok((file, usize::try_from(metadata.len()).unwrap_or(usize::MAX)))
 }
 
-/// The bytes of a file.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
+/// What is looked at before the rest of a file is read.
+const BEGINNING: usize = 4 << 10;
+
+/// No component is larger: validation takes no larger module.
+const MOST: usize = 1 << 30;
+
+/// Whether what begins so may be a component, in binary or text.
+pub fn may_be_component(beginning: &[u8]) -> bool {
+    let text = beginning.trim_ascii_start();
+    beginning.starts_with(b"\0asm") || text.is_empty() || text.starts_with(b"(") || text.starts_with(b";")
+}
+
+/// The bytes of a component's file; where it does not begin as one, its beginning alone.
+pub fn read_component(path: &Path) -> Result<Vec<u8>> {
     let (file, len) = open(path)?;
+    let mut beginning = vec![0; len.min(BEGINNING)];
+    let got = file.read_at(&mut beginning, 0).map_err(|error| refused(path, "read", error))?;
+    beginning.truncate(got);
+    if got == len || !may_be_component(&beginning) {
+        return Ok(beginning);
+    }
+    if len > MOST {
+        return Err(failed(path, format!("it has {len} bytes, and no component has more than {MOST}")));
+    }
     read_opened(path, file, len)
 }
 

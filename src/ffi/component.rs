@@ -186,7 +186,7 @@ pub unsafe extern "C-unwind" fn torvyn_component_compile_file(
     err: *mut *mut ErrorHandle,
 ) -> Status {
     ffi!(making, err: err, out: [out], handle: [engine], path: [path] => {
-        let bytes = file::read(path)?;
+        let bytes = file::read_component(path)?;
         let compiled = engine.compile_component(&bytes).map_err(|mut error| {
             error.message = format!("{}: {}", path.display(), error.message);
             error

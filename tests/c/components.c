@@ -4,6 +4,7 @@
 #include "check.h"
 #include "wat.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* ---- SHA-256 (FIPS 180-4) ------------------------------------------------- */
@@ -335,6 +336,21 @@ static void artifacts(const torvyn_engine_t *engine) {
   torvyn_component_free(component);
 }
 
+/* What is no component, or as large as none is, is not read to its end, which would take some GiB. */
+static void large_files(const torvyn_engine_t *engine) {
+  static const uint8_t magic[] = {0, 'a', 's', 'm', 13, 0, 1, 0};
+  torvyn_component_t *component = STALE;
+  struct rusage before, now;
+  const char *path = file_of("large", NULL, 0);
+  CHECK(truncate(path, (off_t)3 << 30) == 0 && getrusage(RUSAGE_SELF, &before) == 0);
+  EXPECT(TORVYN_ERROR_NOT_COMPONENT, torvyn_component_compile_file(engine, path, &component, &err));
+  path = file_of("large", magic, sizeof magic);
+  CHECK(truncate(path, (off_t)3 << 30) == 0);
+  EXPECT_TEXT(TORVYN_ERROR_IO, "3221225472", torvyn_component_compile_file(engine, path, &component, &err));
+  CHECK(getrusage(RUSAGE_SELF, &now) == 0 && now.ru_maxrss - before.ru_maxrss < 64 << 10);
+  CHECK(unlink(path) == 0);
+}
+
 static void other_engines(const torvyn_engine_t *engine) {
   static const char line[] = "h - - [d z] \"GET / HTTP/1.1\" 200 7";
   torvyn_component_t *component = component_of(engine, "status-count");
@@ -504,6 +520,7 @@ int main(int argc, char **argv) {
   refuses(engine);
   artifacts(engine);
   artifacts(general);
+  large_files(engine);
   other_engines(engine);
   describes(direct, TORVYN_PATH_DIRECT);
   describes(general, TORVYN_PATH_GENERAL);
