@@ -41,7 +41,10 @@ pub enum Stop {
     )]
     Descriptors,
     /// WASI needed a thread, and the system had none.
-    #[error("no thread could be started for what the component waits for; reset the instance when there are fewer")]
+    #[error(
+        "pthread_create was refused, and the component waits for what a thread does; {}; then reset the instance",
+        super::system::no_thread()
+    )]
     NoThread,
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::define::Definitions;
 use super::descriptors::Known;
+use super::system::{self, Refusal};
 use crate::contract::ComponentId;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -200,7 +201,7 @@ impl Grants {
         let (dir, known) = match opened {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return refuse("it is no directory".into()),
-            Err(error) => return refuse(error.to_string()),
+            Err(error) => return refuse(system::told(&Refusal::new("open", error))),
         };
         self.preopens.push(Preopen {
             #[cfg(feature = "wasi")]

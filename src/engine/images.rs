@@ -10,7 +10,7 @@ use wasmtime_environ::object::read::elf::ElfFile64;
 use wasmtime_environ::object::{Endianness, Object as _, ObjectSection as _};
 use wasmtime_environ::{FlagValue, Tunables, obj};
 
-use super::Engine;
+use super::{Engine, signals};
 
 /// Whether the system lets the process have such files, as far as it can be known before they are
 /// needed: that there is no descriptor or no memory just now is no refusal for good.
@@ -21,7 +21,9 @@ pub(super) fn can_be_mapped() -> bool {
         // SAFETY: the descriptor is new, and nobody else's.
         let file = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: the same descriptor, and flags.
-        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SEAL) == 0 }
+        let sealed = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SEAL) == 0 };
+        // RLIMIT_FSIZE is for these files, too.
+        sealed && signals::quiet(|| rustix::io::write(&file, &[0])).is_ok()
     };
     let error = std::io::Error::last_os_error().raw_os_error();
     made || matches!(error, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))

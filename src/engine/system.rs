@@ -75,6 +75,9 @@ impl Refusal {
             (libc::ENFILE, _) => "close descriptors on this machine, or raise fs.file-max".into(),
             (libc::ENOMEM, _) => no_memory(self.bytes),
             (libc::EAGAIN, THREAD) => no_thread(),
+            (libc::EFBIG, _) => {
+                "raise RLIMIT_FSIZE, or make the engine while that is 0, which then does without".into()
+            }
             (libc::EAGAIN, _) => "let the process lock more memory (RLIMIT_MEMLOCK, mlockall())".into(),
             // Whose files these are is the caller's affair.
             (_, "open" | "fstat" | "read") => return None,
@@ -98,8 +101,13 @@ impl Refusal {
 /// The error value for a call that was refused; `what` did not succeed by it.
 #[cold]
 pub fn failed(kind: ErrorKind, what: impl fmt::Display, refusal: &Refusal) -> Box<Error> {
+    Error::new(kind, format!("{what}: {}", told(refusal)))
+}
+
+/// A refusal with what would help.
+pub fn told(refusal: &Refusal) -> String {
     let advice = refusal.advice().map_or(String::new(), |advice| format!("; {advice}"));
-    Error::new(kind, format!("{what}: {refusal}{advice}"))
+    format!("{refusal}{advice}")
 }
 
 /// Whether Wasmtime failed by a refusal.
@@ -177,9 +185,15 @@ fn no_memory(bytes: u64) -> String {
     })
 }
 
-fn no_thread() -> String {
-    map_limit().unwrap_or_else(|| {
-        "end threads, or allow more of them (RLIMIT_NPROC, the control group's pids.max, kernel.threads-max)".into()
+/// What helps where a thread could not be had.
+pub fn no_thread() -> String {
+    const STACK: u64 = 8 << 20;
+    map_limit().unwrap_or_else(|| match () {
+        () if is_past("Max address space", 0, STACK) => "raise RLIMIT_AS".into(),
+        () if is_past("Max data size", 5, STACK) => "raise RLIMIT_DATA".into(),
+        () => "end threads, or allow more of them (RLIMIT_NPROC, the control group's pids.max, kernel.threads-max, or \
+               what a thread needs in a seccomp filter)"
+            .into(),
     })
 }
 
@@ -187,24 +201,24 @@ fn no_thread() -> String {
 mod tests {
     use super::*;
 
-    fn told(error: wasmtime::Error) -> Option<String> {
+    fn told_of(error: wasmtime::Error) -> Option<String> {
         refused(ErrorKind::Internal, "it failed", &error).map(|error| error.message)
     }
 
     #[test]
     fn a_refusal_is_found_and_names_its_call() {
         let denied = || io::Error::from_raw_os_error(libc::EPERM);
-        let message = told(Refusal::new(PUBLISH, denied()).into()).unwrap();
+        let message = told_of(Refusal::new(PUBLISH, denied()).into()).unwrap();
         assert!(message.starts_with("it failed: mprotect(PROT_EXEC): Operation not permitted (os error 1); "));
         assert!(message.contains("MemoryDenyWriteExecute"), "{message}");
         let reserve = wasmtime::Error::from(rustix::io::Errno::NOMEM).context("mmap failed to reserve 0x1000 bytes");
         assert_eq!(Refusal::of(&reserve).unwrap().bytes, 4096);
-        let message = told(reserve.context("memory pool")).unwrap();
+        let message = told_of(reserve.context("memory pool")).unwrap();
         assert!(message.starts_with("it failed: mmap: Cannot allocate memory (os error 12); "), "{message}");
-        let message = told(denied().into()).unwrap();
+        let message = told_of(denied().into()).unwrap();
         assert!(message.contains("mmap or mprotect") && message.contains("seccomp"), "{message}");
-        assert!(told(wasmtime::Error::msg("Module was compiled without fuel")).is_none());
-        assert!(told(io::Error::other("not of the system's").into()).is_none());
+        assert!(told_of(wasmtime::Error::msg("Module was compiled without fuel")).is_none());
+        assert!(told_of(io::Error::other("not of the system's").into()).is_none());
     }
 
     #[test]

@@ -490,6 +490,22 @@ static void no_handlers(void) {
   run(component_of(engine, "misbehave"));
 }
 
+/* No file may grow, files in memory neither: an engine that is made so does without, another says it. What
+ * the test prints goes to a file, too. */
+static void no_file_grows(void) {
+  struct rlimit none = {0, 0}, before;
+  torvyn_linked_t *linked = STALE;
+  torvyn_component_t *made = component_of(engine, "status-count");
+  int file = dup(1), nowhere = open("/dev/null", O_WRONLY);
+  CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0 && dup2(nowhere, 1) == 1);
+  none.rlim_max = before.rlim_max;
+  CHECK(setrlimit(RLIMIT_FSIZE, &none) == 0);
+  EXPECT_TEXT(TORVYN_ERROR_INSTANTIATION, "RLIMIT_FSIZE", torvyn_linked_new(made, NULL, &linked, &err));
+  engine = engine_with(&plain);
+  run(component_of(engine, "misbehave"));
+  CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0 && dup2(file, 1) == 1);
+}
+
 static void make_artifact(void) {
   torvyn_blob_t *blob;
   torvyn_bytes_t bytes;
@@ -522,6 +538,7 @@ int main(int argc, char **argv) {
   in_child("no code that was written", no_written_code);
   in_child("no code of files", no_code_of_files);
   in_child("no signal stacks", no_signal_stacks);
+  in_child("no file grows", no_file_grows);
   stop_calls();
   each_refused();
   torvyn_instance_free(ready_one);
