@@ -87,7 +87,9 @@
  *            return a status, and whose comment states no cost, are one
  *            themselves as they begin, before they have done anything. This
  *            holds on Linux; elsewhere, and where PTHREAD_CANCEL_ASYNCHRONOUS
- *            is set, no thread is cancelled within the library.
+ *            is set, no thread is cancelled within the library. A thread on
+ *            which a callback of a native component began that returned on
+ *            another is not cancelled any more.
  * Process    The library writes nothing to stdout or stderr unless a component
  *            is granted that (there is `log` of torvyn_engine_config_t), never
  *            exits, and lets no panic out; its code stays loaded after
@@ -163,7 +165,10 @@
  *            the call where the system does not allow that; a smaller one of
  *            the program's is replaced, and is not to be set again. A program
  *            that wants its own sets it on each thread before the thread's
- *            first call.
+ *            first call. A component's stack is its thread's: a main thread
+ *            whose stack cannot grow any more, since RLIMIT_AS is used up, is
+ *            ended by it; to call on other threads, whose stacks are there,
+ *            is safe.
  * Fork       A child of fork() may use and free all that its parent made, and
  *            the library's threads are started anew in it. Other threads may
  *            be within calls at that moment, with this:
@@ -183,7 +188,9 @@
  *            - Where the thread that forks is in a callback, its call goes on
  *              in the child as in the parent; one of a component that may wait
  *              in WASI ends with TORVYN_ERROR_INTERNAL where it has to wait.
- *              In a child in which nothing can be used it does not return.
+ *              In a child in which nothing can be used, which the functions
+ *              that make something tell, it must not return: it ends the
+ *              process, or begins another program.
  *            - An instance that may wait in WASI waits with its parent's
  *              threads: the first call of it in the child ends with
  *              TORVYN_ERROR_INTERNAL and leaves it POISONED, and once it is
@@ -3308,7 +3315,8 @@ torvyn_cancel_t *torvyn_instance_cancel_handle(const torvyn_instance_t *instance
  * Where no call runs, the next one that would run the component is stopped: it
  * returns TORVYN_ERROR_CANCELLED before it does, and the instance stays as it
  * was. A call that is refused, or that asks the component nothing, leaves the
- * cancel to the next; torvyn_teardown() goes on and ends it. A call that ends
+ * cancel to the next; torvyn_teardown() goes on and ends it. A
+ * torvyn_instance_reset() that runs is stopped as a call is. A call that ends
  * by itself first is not stopped, nor is the one after it. In a batch, the
  * element at hand or the next one is stopped. A callback of a native component
  * is told (torvyn_native_should_stop()), and its call counts as stopped when it

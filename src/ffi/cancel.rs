@@ -39,7 +39,8 @@ pub unsafe extern "C" fn torvyn_instance_cancel_handle(instance: *const Instance
 /// Where no call runs, the next one that would run the component is stopped: it
 /// returns TORVYN_ERROR_CANCELLED before it does, and the instance stays as it
 /// was. A call that is refused, or that asks the component nothing, leaves the
-/// cancel to the next; torvyn_teardown() goes on and ends it. A call that ends
+/// cancel to the next; torvyn_teardown() goes on and ends it. A
+/// torvyn_instance_reset() that runs is stopped as a call is. A call that ends
 /// by itself first is not stopped, nor is the one after it. In a batch, the
 /// element at hand or the next one is stopped. A callback of a native component
 /// is told (torvyn_native_should_stop()), and its call counts as stopped when it
