@@ -162,9 +162,9 @@ static int settle(plan_t *p, int status, torvyn_state_t before, int last) {
     return 0;
   }
   if (p->function >= TAKE) lacks = i->kind != SHOP;
-  if (p->refused & (MAPPINGS | ROOM) && status == TORVYN_ERROR_INTERNAL && (wrong || lacks || p->bad)) {
+  if (p->refused & (MAPPINGS | ROOM | NO_THREADS) && status == TORVYN_ERROR_INTERNAL && (wrong || lacks || p->bad)) {
     take_back(p);
-    i->stats.refused++; /* for want of a stack for signals */
+    i->stats.refused++; /* for want of a stack for signals, or of a clock */
     return 0;
   }
   if (wrong || lacks || p->bad) {
