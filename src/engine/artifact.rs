@@ -246,7 +246,7 @@ fn judged<T>(loaded: wasmtime::Result<T>) -> Result<Option<T>> {
 fn load(engine: &Engine, index: Index, digest: [u8; 32], mut images: Images<'_>) -> Result<Option<Parts>> {
     let pieces = index.direct.as_ref().map_or(0, Vec::len) + usize::from(index.general.is_some());
     let mappings = Mappings::take(pieces as u32 * mappings::CODE + 1).map_err(|few| {
-        let message = format!("the artifact cannot be loaded: {few}; free instances or raise it");
+        let message = format!("the artifact cannot be loaded: {few}; free instances, or raise that limit");
         Error::new(ErrorKind::Internal, message)
     })?;
     let mut direct = None;

@@ -434,7 +434,7 @@ mod with_compiler {
         };
         let images = source.modules.len() as u32 + 3; // and the glue, or the one of the general path
         let mappings = Mappings::take(images * mappings::CODE).map_err(|few| {
-            let message = format!("the component cannot be compiled: {few}; free instances or raise it");
+            let message = format!("the component cannot be compiled: {few}; free instances, or raise that limit");
             Error::new(ErrorKind::Internal, message)
         })?;
         let (mut direct, mut general) = (None, None);

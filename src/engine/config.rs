@@ -256,7 +256,10 @@ impl EngineConfig {
         let Some(pooling) = &self.pooling else { return Ok(None) };
         let refused = |few: TooFew| {
             let room = few.left() / SLOT;
-            bad("pool_instances", format!("{few}; take fewer slots, for {room} of which there is room, or raise it"))
+            bad(
+                "pool_instances",
+                format!("{few}; take fewer slots, for {room} of which there is room, or raise that limit"),
+            )
         };
         Mappings::take(pooling.instances.saturating_mul(SLOT)).map(Some).map_err(refused)
     }

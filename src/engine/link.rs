@@ -320,7 +320,7 @@ impl LinkedComponent {
             Some(_) => memories.saturating_sub(mappings::MEMORY),
         };
         Mappings::take(needed).map_err(|few| {
-            let message = format!("no instance can be made: {few}; free instances or raise it");
+            let message = format!("no instance can be made: {few}; free instances, or raise that limit");
             Error::new(ErrorKind::Instantiation, message)
         })
     }

@@ -8,6 +8,8 @@ use std::io::Read as _;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::system;
+
 /// Of one linear memory: what lies before what it starts with, that, what lies behind, and what it may grow
 /// into.
 pub const MEMORY: u32 = 4;
@@ -60,13 +62,13 @@ fn usable(limit: i64) -> i64 {
     limit - limit / 8
 }
 
-fn limit() -> i64 {
-    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
-    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(DEFAULT_LIMIT)
+/// How many the system allows a process, where it says it.
+pub(super) fn limit() -> Option<i64> {
+    system::number("/proc/sys/vm/max_map_count")
 }
 
 /// How many the process has, where the system says it.
-fn count() -> Option<i64> {
+pub(super) fn count() -> Option<i64> {
     let mut maps = File::open("/proc/self/maps").ok()?;
     let (mut piece, mut lines) = ([0; 16 << 10], 0);
     loop {
@@ -87,7 +89,7 @@ impl Mappings {
         let taken = TAKEN.fetch_add(this.0, Relaxed) + this.0;
         if n > 0 && taken > NEXT_LOOK.load(Relaxed) {
             let have = count().unwrap_or(taken - this.0);
-            let limit = limit();
+            let limit = limit().unwrap_or(DEFAULT_LIMIT);
             let left = usable(limit) - have - this.0;
             if left < 0 {
                 return Err(TooFew { have, limit, wanted: this.0 });
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_what_the_system_says() {
-        let most = usable(limit());
+        let most = usable(limit().unwrap());
         assert!(count().is_some_and(|have| have > 10 && have < most));
         let refused = Mappings::take(u32::try_from(most).unwrap()).unwrap_err();
         assert!(refused.left() > 0 && i64::from(refused.left()) < most, "{refused}");

@@ -2,9 +2,9 @@
 //! among its own, which it is told from here.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io;
 
+use super::mappings;
 use super::published::page_size;
 use crate::error::{Error, ErrorKind};
 
@@ -127,25 +127,15 @@ pub fn refused(kind: ErrorKind, what: impl fmt::Display, error: &wasmtime::Error
 }
 
 /// A number that stands alone in a file of the system's.
-fn number(path: &str) -> Option<u64> {
+pub(super) fn number(path: &str) -> Option<i64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// The process's mappings and how many it may have, where next to none are left: one call takes some.
-fn mappings() -> Option<(u64, u64)> {
-    const FEW: u64 = 64;
-    let most = number("/proc/sys/vm/max_map_count")?;
-    let mut maps = BufReader::new(File::open("/proc/self/maps").ok()?);
-    let mut count = 0;
-    loop {
-        let lines = maps.fill_buf().ok()?;
-        if lines.is_empty() {
-            return (count + FEW >= most).then_some((count, most));
-        }
-        count += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let len = lines.len();
-        maps.consume(len);
-    }
+fn mappings() -> Option<(i64, i64)> {
+    const FEW: i64 = 64;
+    let (count, most) = (mappings::count()?, mappings::limit()?);
+    (count + FEW >= most).then_some((count, most))
 }
 
 fn map_limit() -> Option<String> {
