@@ -121,8 +121,8 @@
  *            names, and whether the process shows a stack on stderr when it
  *            aborts for want of memory (RUST_BACKTRACE, looked up then).
  *            WASMTIME_BACKTRACE_DETAILS is looked up by torvyn_engine_new(),
- *            without effect. Nothing else of it is read: a program that changes
- *            its environment on one thread while others call minds these alone.
+ *            without effect. Nothing else of it is read: a program may change other
+ *            variables on one thread while others call.
  * Memory     What a component chooses the size of (its memory and tables,
  *            buffers, content types, texts, names, values, lists of outputs and
  *            ports, and their handles) is refused to the component where the
@@ -203,7 +203,8 @@
  *            clone(2) itself, by which no handlers of pthread_atfork() run,
  *            calls nothing of the library; and nothing is called between fork()
  *            and those handlers, in handlers of the program's own that run
- *            there.
+ *            there. fork() itself is not called in a handler of a signal that
+ *            may have come within a function of the library.
  *
  * EXAMPLE: each line of the input through a processor
  *
@@ -3576,7 +3577,7 @@ torvyn_status_t torvyn_instance_stats(const torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
@@ -3645,7 +3646,7 @@ torvyn_status_t torvyn_teardown(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
@@ -3685,8 +3686,8 @@ torvyn_status_t torvyn_pull(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
- *                                A budget or a cancel ended the call; POISONED,
- *                                but as it was where a cancel came before it
+ *                                A budget or a cancel ended the call; POISONED;
+ *                                unchanged where a cancel came before it
  *                                began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
  *                                Misuse; nothing ran, nothing changed.
@@ -3727,7 +3728,7 @@ torvyn_status_t torvyn_notify_backpressure(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
@@ -3785,7 +3786,7 @@ torvyn_status_t torvyn_process(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
  *                                     Misuse, maybe in `elements[*done]`, which
@@ -3835,7 +3836,7 @@ torvyn_status_t torvyn_process_batch(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
@@ -3888,7 +3889,7 @@ torvyn_status_t torvyn_push(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
  *                                     Misuse, maybe in `elements[*done]`, which
@@ -3934,7 +3935,7 @@ torvyn_status_t torvyn_push_batch(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
@@ -3976,7 +3977,7 @@ torvyn_status_t torvyn_complete(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
@@ -4024,7 +4025,7 @@ torvyn_status_t torvyn_evaluate(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
@@ -4072,7 +4073,7 @@ torvyn_status_t torvyn_route(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
  *                                     Misuse; nothing ran, nothing changed.
@@ -4115,7 +4116,7 @@ torvyn_status_t torvyn_ingest(torvyn_instance_t *instance,
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where a
+ *                                     POISONED; unchanged where a
  *                                     cancel came before it began.
  * @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
  *                                     Misuse; nothing ran, nothing changed.
@@ -4182,7 +4183,7 @@ typedef struct torvyn_values torvyn_values_t;
  * @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
  * @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
  *                                     A budget or a cancel ended the call;
- *                                     POISONED, but as it was where that was
+ *                                     POISONED; unchanged where that was
  *                                     before the component ran: the arguments
  *                                     took the time, would exceed
  *                                     `max_handles` or what values may take

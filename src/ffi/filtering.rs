@@ -29,7 +29,7 @@ use crate::engine::traits::ComponentInvoker as _;
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn torvyn_evaluate(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn torvyn_route(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn torvyn_ingest(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.

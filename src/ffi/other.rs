@@ -69,7 +69,7 @@ impl Handle for ValuesHandle {
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where that was
+///                                     POISONED; unchanged where that was
 ///                                     before the component ran: the arguments
 ///                                     took the time, would exceed
 ///                                     `max_handles` or what values may take

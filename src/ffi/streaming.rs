@@ -28,7 +28,7 @@ use crate::engine::traits::ComponentInvoker as _;
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
@@ -112,7 +112,7 @@ pub unsafe extern "C-unwind" fn torvyn_teardown(instance: *mut InstanceHandle, e
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.
@@ -166,8 +166,8 @@ pub unsafe extern "C" fn torvyn_pull(
 /// @retval TORVYN_ERROR_TRAP      It trapped; POISONED.
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
-///                                A budget or a cancel ended the call; POISONED,
-///                                but as it was where a cancel came before it
+///                                A budget or a cancel ended the call; POISONED;
+///                                unchanged where a cancel came before it
 ///                                began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _ARGUMENT
 ///                                Misuse; nothing ran, nothing changed.
@@ -217,7 +217,7 @@ pub unsafe extern "C-unwind" fn torvyn_notify_backpressure(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
@@ -292,7 +292,7 @@ pub unsafe extern "C" fn torvyn_process(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
 ///                                     Misuse, maybe in `elements[*done]`, which
@@ -373,7 +373,7 @@ pub unsafe extern "C" fn torvyn_process_batch(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL, _UTF8, _ARGUMENT
 ///                                     Misuse; nothing ran, nothing changed.
@@ -440,7 +440,7 @@ pub unsafe extern "C" fn torvyn_push(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_NULL, _UTF8, _ARGUMENT
 ///                                     Misuse, maybe in `elements[*done]`, which
@@ -511,7 +511,7 @@ pub unsafe extern "C" fn torvyn_push_batch(
 /// @retval TORVYN_ERROR_HOST_FUNCTION  A host function failed; POISONED.
 /// @retval TORVYN_ERROR_FUEL, _DEADLINE, _CANCELLED, _MEMORY
 ///                                     A budget or a cancel ended the call;
-///                                     POISONED, but as it was where a
+///                                     POISONED; unchanged where a
 ///                                     cancel came before it began.
 /// @retval TORVYN_ERROR_BUSY, _STATE, _NOT_EXPORTED, _NULL
 ///                                     Misuse; nothing ran, nothing changed.

@@ -341,7 +341,7 @@ static void large_files(const torvyn_engine_t *engine) {
   static const uint8_t magic[] = {0, 'a', 's', 'm', 13, 0, 1, 0};
   torvyn_component_t *component = STALE;
   struct rusage before, now;
-  const char *path = file_of("large", NULL, 0);
+  const char *path = file_of("large", magic, 0);
   CHECK(truncate(path, (off_t)3 << 30) == 0 && getrusage(RUSAGE_SELF, &before) == 0);
   EXPECT(TORVYN_ERROR_NOT_COMPONENT, torvyn_component_compile_file(engine, path, &component, &err));
   path = file_of("large", magic, sizeof magic);
