@@ -121,8 +121,8 @@
  *            names, and whether the process shows a stack on stderr when it
  *            aborts for want of memory (RUST_BACKTRACE, looked up then).
  *            WASMTIME_BACKTRACE_DETAILS is looked up by torvyn_engine_new(),
- *            without effect. Nothing else of it is read: a program may change other
- *            variables on one thread while others call.
+ *            without effect. Nothing else of it is read: a program may change
+ *            other variables on one thread while others call.
  * Memory     What a component chooses the size of (its memory and tables,
  *            buffers, content types, texts, names, values, lists of outputs and
  *            ports, and their handles) is refused to the component where the
