@@ -458,6 +458,7 @@ static uint64_t last_step;
 
 /* What the child of a fork has: this thread, and the calls that it is within. */
 static void become_child(void) {
+  static plan_t of_others; /* theirs are on stacks that are not here */
   int own = 0;
   in_a_fork = turns.alone = 1;
   turns.inside = depth;
@@ -469,6 +470,7 @@ static void become_child(void) {
     instance_t *i = running[n].i;
     if (running[n].thread != me) { /* it stays busy */
       keep(i->engine, i->user);
+      if (i->plan) i->plan = &of_others;
       continue;
     }
     if (i->kind == STDIO) {
