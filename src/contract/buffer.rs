@@ -240,8 +240,9 @@ impl Size {
     }
 }
 
-/// An empty buffer of that size.
-#[inline]
+/// An empty buffer of that size. (Not inlined, nor is [`release`]: between the two a coroutine may go to another
+/// thread, and within one function a compiler takes a thread's own variables to stay where they are.)
+#[inline(never)]
 pub fn take(Size(class): Size) -> Result<Box<Buffer>, Breach> {
     let idle = CACHE.try_with(|cache| cache.borrow_mut()[class].pop());
     idle.ok().flatten().map_or_else(|| refill(class), Ok)
@@ -263,7 +264,7 @@ fn refill(class: usize) -> Result<Box<Buffer>, Breach> {
 }
 
 /// Gives a buffer back to be used again. Any thread.
-#[inline]
+#[inline(never)]
 pub fn release(mut buffer: Box<Buffer>) {
     buffer.bytes.clear();
     for text in [&mut buffer.content_type, &mut buffer.meta_type] {

@@ -191,6 +191,8 @@ impl Callback {
 }
 
 impl Drop for Callback {
+    // Within one function a compiler takes the thread's own variables to stay where they are.
+    #[inline(never)]
     fn drop(&mut self) {
         if CALLBACK.get() != self.at {
             returned_elsewhere();

@@ -53,8 +53,9 @@ pub fn is_uncancelled() -> bool {
     TIMES.get() > 0
 }
 
-/// Holds off that the calling thread is cancelled.
-#[inline]
+/// Holds off that the calling thread is cancelled. This and its end are not inlined: within one function a
+/// compiler takes a thread's own variables to stay where they are.
+#[inline(never)]
 pub fn uncancelled() -> Uncancelled {
     if TIMES.replace(TIMES.get() + 1) == 0 {
         BEFORE.set(set(PTHREAD_CANCEL_DISABLE));
@@ -63,7 +64,7 @@ pub fn uncancelled() -> Uncancelled {
 }
 
 impl Drop for Uncancelled {
-    #[inline]
+    #[inline(never)]
     fn drop(&mut self) {
         TIMES.with(|times| {
             // A coroutine went to another thread. That one has its own; where it began, it stays held off.
