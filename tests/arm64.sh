@@ -1,8 +1,9 @@
 #!/bin/bash
 # tests/arm64.sh [NAME...]: builds the library for 64-bit ARM and runs with it, on a processor
 # that qemu emulates, the README's program, which holds the static library, and the C tests,
-# or those whose names contain NAME. Says how long both took. Debian's packages for it are installed where they are missing and the user is root;
-# where they cannot be had, it says "skipped: ..." and succeeds.
+# or those whose names contain NAME. Says how long both took. Debian's packages for it are
+# installed where they are missing and the user is root; where they cannot be had, it says
+# "skipped: ..." and succeeds.
 #
 # The standard library is built with it, from Debian's sources as in guests/toolchains.sh.
 # What is built lies in target/arm64 (CARGO_TARGET_DIR moves it).

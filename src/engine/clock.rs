@@ -134,7 +134,8 @@ impl Clock {
                 Ok(())
             }
             Err(error) => {
-                let what = "no thread could be started for the engine's clock, and nothing would end the call (with `host_ticks` the program ticks, and none is needed)";
+                let what = "no thread could be started for the engine's clock, and nothing would end the call (with \
+                    `host_ticks` the program ticks, and none is needed)";
                 Err(system::failed(ErrorKind::Internal, what, &Refusal::new(system::THREAD, error)))
             }
         }

@@ -8,9 +8,8 @@ use std::pin::pin;
 use bytes::Bytes;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi::async_trait;
-use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
-};
+use wasmtime_wasi::p2::pipe::{ClosedInputStream, ClosedOutputStream};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::runtime::spawn_blocking;
 
 use crate::engine::signals::starting;
@@ -24,34 +23,6 @@ pub async fn blocking<T>(work: impl Future<Output = T>) -> T {
 /// Runs `work` on such a thread.
 pub async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     starting(|| spawn_blocking(work)).await
-}
-
-/// What stands in a stream's place for a moment.
-struct Nothing;
-
-#[async_trait]
-impl Pollable for Nothing {
-    async fn ready(&mut self) {}
-}
-
-impl InputStream for Nothing {
-    fn read(&mut self, _: usize) -> StreamResult<Bytes> {
-        Err(StreamError::Closed)
-    }
-}
-
-impl OutputStream for Nothing {
-    fn write(&mut self, _: Bytes) -> StreamResult<()> {
-        Err(StreamError::Closed)
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Err(StreamError::Closed)
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Err(StreamError::Closed)
-    }
 }
 
 /// A file's stream: what `wasmtime-wasi` does of it by threads.
@@ -105,13 +76,13 @@ impl OutputStream for Stream<DynOutputStream> {
 /// Lets a file's stream in `table` start its threads so.
 pub fn input(table: &mut ResourceTable, stream: &Resource<DynInputStream>) -> Result<(), ResourceTableError> {
     let stream = table.get_mut(stream)?;
-    *stream = Box::new(Stream(mem::replace(stream, Box::new(Nothing))));
+    *stream = Box::new(Stream(mem::replace(stream, Box::new(ClosedInputStream))));
     Ok(())
 }
 
 /// The same.
 pub fn output(table: &mut ResourceTable, stream: &Resource<DynOutputStream>) -> Result<(), ResourceTableError> {
     let stream = table.get_mut(stream)?;
-    *stream = Box::new(Stream(mem::replace(stream, Box::new(Nothing))));
+    *stream = Box::new(Stream(mem::replace(stream, Box::new(ClosedOutputStream))));
     Ok(())
 }
